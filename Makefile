@@ -1,0 +1,64 @@
+# StatGrove. `make` lists what there is.
+# Everything is installed into .venv; nothing outside this folder is changed, but for the data folder
+# (~/.local/share/statgrove) and the compiled kernels (~/.cache/statgrove).
+
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p && break; done)
+EXTRAS ?= parquet
+BIN := .venv/bin
+
+# One thread a process for linear algebra: chains are the unit of parallel work (small matrices lose by threads).
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test test-all check bench clean
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/installed ## make .venv with the command .venv/bin/statgrove
+	@$(BIN)/statgrove --version
+
+serve: .venv/installed ## set everything up and open the application on this machine
+	@$(BIN)/statgrove serve $(ARGS)
+
+test: .venv/installed-test ## set up and run the tests (long calibrations left out; see test-all)
+	@$(BIN)/python tests/system_packages.py
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: .venv/installed-test ## all tests, with the long calibrations
+	@$(BIN)/python tests/system_packages.py
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/installed-test ## style, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet . || (echo "run: $(BIN)/ruff format ." && exit 1)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/installed-test ## time the worked example and its peers (R is used where it is installed)
+	$(BIN)/python benchmarks/worked_example.py $(ARGS)
+
+clean: ## remove .venv and caches (data and results stay)
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+
+.venv/made:
+	@test -n "$(PYTHON)" || { echo "StatGrove needs Python 3.11 or later: install it and try again." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "StatGrove needs Python 3.11 or later; $(PYTHON) is older. Name another: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv \
+	  || { echo "Python's venv module is missing (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@touch $@
+
+.venv/installed: pyproject.toml | .venv/made
+	@echo "Installing StatGrove into .venv (about a minute the first time)"
+	@$(BIN)/pip install --quiet --editable '.[$(EXTRAS)]'
+	@touch $@
+
+.venv/installed-test: pyproject.toml | .venv/installed
+	@echo "Installing the test tools"
+	@$(BIN)/pip install --quiet --editable '.[$(EXTRAS),test]'
+	@touch $@
