@@ -1,0 +1,187 @@
+"""Datasets: reading what is uploaded, keeping it, finding it by name.
+
+The rows are kept as .npz in the data folder, the description of the columns in the database. A name is unique; the
+same content under the same name is one dataset, however often it is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.models import Dataset
+from app.settings import settings
+from templates_engine.data import dataset as data
+from templates_engine.data.schema import Schema
+from templates_engine.problems import Problem, Refused
+
+BLOCK = 1 << 20
+
+
+def list_all(session: Session) -> list[Dataset]:
+    """Every dataset: supplied ones first, then the newest first."""
+    rows = session.scalars(select(Dataset).order_by(Dataset.id.desc())).all()
+    return sorted(rows, key=lambda row: row.source != "supplied")
+
+
+def find(session: Session, name_or_id: str | int) -> Dataset | None:
+    """A dataset by its number (int) or its name (str)."""
+    if isinstance(name_or_id, int):
+        return session.get(Dataset, name_or_id) if 0 < name_or_id < 2**31 else None
+    return session.scalar(select(Dataset).where(Dataset.name == name_or_id))
+
+
+def get(session: Session, name_or_id: str | int) -> Dataset:
+    """A dataset by its number (int) or its name (str); Refused with the nearest name where there is none."""
+    import difflib
+
+    row = find(session, name_or_id)
+    if row is not None:
+        return row
+    names = list(session.scalars(select(Dataset.name)))
+    near = next(iter(difflib.get_close_matches(str(name_or_id), names, n=1, cutoff=0.5)), "")
+    shown = str(name_or_id)[:80]
+    message = f'There is no dataset "{shown}".' + (f' Did you mean "{near}"?' if near else "")
+    raise Refused(Problem("unknown-dataset", message, key="dataset", nearest=near, word=shown))
+
+
+def schema(row: Dataset) -> Schema:
+    """The columns of a dataset."""
+    return row.as_schema()
+
+
+def open(row: Dataset) -> data.Dataset:
+    """The rows of a dataset, under its name in the list."""
+    return data.Dataset.load(settings().folder("datasets") / PurePosixPath(row.file).name).with_name(row.name)
+
+
+def add(
+    session: Session, dataset: data.Dataset, source: str, *, note: str = "", run_id: int | None = None, name: str = ""
+) -> Dataset:
+    """Keep a dataset and put it into the list; its name gets a number where another one has it. Commits.
+
+    The same content under the same name is not kept twice: the row that is there is returned.
+    """
+    wish = clean_name(name or dataset.name)
+    digest = dataset.sha256()
+    for row in session.scalars(select(Dataset).where(Dataset.sha256 == digest).order_by(Dataset.id)):
+        if row.name == wish or re.fullmatch(re.escape(wish) + r"_\d+", row.name):
+            return row
+    file = f"{digest[:16]}-{secrets.token_hex(6)}.npz"
+    path = settings().folder("datasets") / file
+    dataset.with_name(wish).save(path)
+    described = {**dataset.schema().as_dict(), "name": wish}
+    try:
+        for _ in range(100):
+            row = Dataset(
+                name=_free_name(session, wish),
+                source=source,
+                note=note or " ".join(dataset.notes),
+                n_rows=dataset.n_rows,
+                n_columns=len(dataset.columns),
+                schema=described,
+                sha256=digest,
+                file=file,
+                run_id=run_id,
+            )
+            session.add(row)
+            try:
+                session.commit()
+                return row
+            except IntegrityError:  # someone took the name meanwhile
+                session.rollback()
+        raise RuntimeError(f"no free name for {wish}")
+    except BaseException:
+        session.rollback()
+        path.unlink(missing_ok=True)
+        raise
+
+
+def upload(session: Session, filename: str, stream: BinaryIO, *, name: str = "") -> Dataset:
+    """Read a file that someone sends and keep it. Commits.
+
+    stream: the file's bytes, counted while they are read. Refused when it is too large (code "too-large") or cannot
+    be read; nothing is left behind then.
+    """
+    limit = settings().max_upload
+    shown = PurePosixPath(filename.replace("\\", "/")).name or "data"
+    scratch = settings().folder("incoming") / (secrets.token_hex(8) + _extension(shown))
+    try:
+        size = 0
+        with scratch.open("xb") as out:
+            while block := stream.read(BLOCK):
+                size += len(block)
+                if size > limit:
+                    raise Refused(
+                        Problem(
+                            "too-large",
+                            f"{shown} is larger than {_bytes(limit)}, the largest file accepted here "
+                            "(setting STATGROVE_MAX_UPLOAD).",
+                            key="file",
+                        )
+                    )
+                out.write(block)
+        return add(session, _read(scratch, shown), "upload", name=name)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def register(session: Session, path: Path) -> Dataset:
+    """A dataset from a file on this machine (command line, Python). Commits. Refused when it cannot be read."""
+    if not path.is_file():
+        raise Refused(Problem("unknown-dataset", f"There is no dataset and no file {path}.", key="dataset"))
+    if path.stat().st_size > settings().max_upload:
+        limit = _bytes(settings().max_upload)
+        raise Refused(
+            Problem("too-large", f"{path.name} is larger than {limit} (STATGROVE_MAX_UPLOAD).", key="dataset")
+        )
+    return add(session, _read(path, path.name), "upload")
+
+
+def install_supplied(session: Session) -> None:
+    """Put the supplied example datasets into the list, those that are not there yet. Commits."""
+    from templates_engine.data.simulate import SUPPLIED
+
+    there = set(session.scalars(select(Dataset.name).where(Dataset.source == "supplied")))
+    for name, make in SUPPLIED.items():
+        if name not in there:
+            made = make()
+            add(session, made, "supplied", name=name, note=" ".join(made.notes) or "Simulated example data.")
+
+
+def clean_name(name: str) -> str:
+    """A dataset's name: a word that can be typed on a command line and put into a file name."""
+    stem = PurePosixPath(name.replace("\\", "/")).name
+    stem = re.sub(r"[^\w.-]+", "_", stem).strip("._-")[:120]
+    return stem if stem and not stem.isdigit() else f"data_{stem}".rstrip("_")
+
+
+def _free_name(session: Session, wish: str) -> str:
+    taken = set(session.scalars(select(Dataset.name).where(Dataset.name.startswith(wish, autoescape=True))))
+    number, name = 1, wish
+    while name in taken:
+        number += 1
+        name = f"{wish}_{number}"
+    return name
+
+
+def _read(path: Path, filename: str) -> data.Dataset:
+    from templates_engine.data import readers
+
+    return readers.read(path, filename)
+
+
+def _extension(filename: str) -> str:
+    found = os.path.splitext(filename)[1].lower()
+    return found if re.fullmatch(r"\.[a-z0-9]{1,10}", found) else ""
+
+
+def _bytes(n: int) -> str:
+    return f"{n / 1e9:g} GB" if n >= 1e9 else f"{n / 1e6:g} MB" if n >= 1e6 else f"{n} bytes"

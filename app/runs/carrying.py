@@ -1,0 +1,227 @@
+"""What the process that carries out a run writes: each write bears the attempt that it has claimed."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from app import folders
+from app.models import Artifact, Run, now
+from app.runs.changing import ENDED, change
+from app.runs.looking import get
+from templates_engine.problems import Problem
+
+RESULT_OF_CANCEL = {"keep": "Stopped on request; what was drawn until then is kept.", "discard": "Stopped on request."}
+
+
+@lru_cache(maxsize=1)
+def _place() -> str:
+    """This machine and its process numbers' namespace: where a process number means something."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()[:150]}/{namespace}"
+
+
+def me() -> str:
+    """This process, as runs name the worker that carries them out."""
+    return f"{_place()}#{os.getpid()}"
+
+
+def worker_gone(worker: str) -> bool:
+    """True where that process ran on this machine and is certainly not there any more."""
+    place, _, number = worker.rpartition("#")
+    if place != _place() or not number.isdigit():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def claim(session: Session, run_id: int, attempt: int) -> Run | None:
+    """Take a queued run; None where it is not there to be taken (taken, cancelled, or a later attempt). Commits."""
+    moment = now()
+    mine = change(
+        session,
+        run_id,
+        "queued",
+        attempt=attempt,
+        also=(Run.cancel == "",),
+        state="running",
+        started=moment,
+        heartbeat=moment,
+        worker=me(),
+        progress={},
+    )
+    session.commit()
+    return get(session, run_id) if mine else None
+
+
+def heartbeat(session: Session, run_id: int, attempt: int, progress: dict[str, Any] | None = None) -> str | None:
+    """A sign of life, with the progress if there is any news. Returns the cancel flag; None: not ours any more."""
+    values: dict[str, Any] = {"heartbeat": now()}
+    if progress is not None:
+        values["progress"] = progress
+    alive = change(session, run_id, "running", attempt=attempt, **values)
+    flag = session.scalar(select(Run.cancel).where(Run.id == run_id)) if alive else None
+    session.commit()
+    return flag
+
+
+def add_artifact(
+    session: Session,
+    run_id: int,
+    attempt: int,
+    *,
+    name: str,
+    file: str,
+    kind: str,
+    title: str = "",
+    sha256: str = "",
+    size: int = 0,
+    state: str = "ready",
+    position: int = 0,
+) -> bool:
+    """Write an output's row, or bring it up to date. False: the run is not ours any more. Commits."""
+    values = {"file": file, "kind": kind, "title": title[:400], "sha256": sha256, "size": size, "state": state}
+    mine = change(session, run_id, "running", attempt=attempt, heartbeat=now())  # holds the row until commit
+    if mine:
+        row = session.scalar(select(Artifact).where(Artifact.run_id == run_id, Artifact.name == name))
+        if row is None:
+            session.add(Artifact(run_id=run_id, name=name, position=position, **values))
+        else:
+            for key, value in values.items():
+                setattr(row, key, value)
+    session.commit()
+    return mine
+
+
+def wanted(session: Session, run_id: int) -> str | None:
+    """The picture that someone has been waiting for longest, of those still to be drawn."""
+    asked = select(Artifact.name).where(
+        Artifact.run_id == run_id, Artifact.state == "pending", Artifact.wanted.is_not(None)
+    )
+    return session.scalar(asked.order_by(Artifact.wanted).limit(1))
+
+
+def add_notices(session: Session, run_id: int, attempt: int, problems: Sequence[Problem]) -> None:
+    """Add what is worth knowing to the run. Commits."""
+    run = get(session, run_id)
+    if run is not None:
+        known = list(run.problems)
+        known += [p for p in (problem.as_dict() for problem in problems) if p not in known]
+        change(session, run_id, "running", attempt=attempt, problems=known)
+    session.commit()
+
+
+def add_child(
+    session: Session,
+    run_id: int,
+    attempt: int,
+    *,
+    template: str,
+    version: str,
+    dataset_name: str,
+    dataset_sha256: str,
+    answers: Mapping[str, str],
+    spec_hash: str,
+    prefix: str,
+) -> None:
+    """The run of another template inside a run: a row of its own, folded under its parent. Commits."""
+    parent = get(session, run_id)
+    if parent is None or not change(session, run_id, "running", attempt=attempt, heartbeat=now()):
+        session.commit()
+        return
+    moment = now()
+    session.add(
+        Run(
+            template=template,
+            version=version,
+            dataset_id=None,
+            dataset_name=dataset_name[:200],
+            dataset_sha256=dataset_sha256,
+            answers=dict(answers),
+            title=f"{template} on {dataset_name}"[:400],
+            spec_hash=spec_hash,
+            origin="run",
+            queue="",
+            state="running",
+            attempt=attempt,
+            worker=parent.worker,
+            started=moment,
+            heartbeat=moment,
+            parent_id=run_id,
+            prefix=prefix[:200],
+        )
+    )
+    session.commit()
+
+
+def end(
+    session: Session,
+    run_id: int,
+    attempt: int,
+    state: str,
+    *,
+    message: str = "",
+    trace: str = "",
+    problems: Sequence[Problem] = (),
+    progress: dict[str, Any] | None = None,
+) -> bool:
+    """running -> done, failed or cancelled, children with it. False: it was not ours to end. Commits."""
+    if state not in ENDED:
+        raise ValueError(f"a run does not end as {state!r}")
+    run = get(session, run_id)
+    if run is None:
+        return False
+    values: dict[str, Any] = {"state": state, "message": message, "trace": trace, "finished": now()}
+    if problems:
+        values["problems"] = list(run.problems) + [p.as_dict() for p in problems]
+    if progress is not None:
+        values["progress"] = progress
+    mine = change(session, run_id, "running", attempt=attempt, **values)
+    if mine:
+        session.execute(
+            update(Run).where(Run.parent_id == run_id, Run.state == "running").values(state=state, finished=now()),
+            execution_options={"synchronize_session": False},
+        )
+        # A picture that was not drawn will not be drawn any more.
+        gone = Artifact.run_id == run_id
+        if not (state == "cancelled" and run.cancel == "discard"):
+            gone = gone & (Artifact.state == "pending")
+        session.execute(delete(Artifact).where(gone), execution_options={"synchronize_session": False})
+    session.commit()
+    if mine and run.cancel == "discard" and state == "cancelled":
+        folders.drop(run)
+    elif mine:
+        folders.drop(run, keep=attempt)
+    return mine
+
+
+def finish(session: Session, run_id: int, attempt: int, progress: dict[str, Any] | None = None) -> bool:
+    """running -> done."""
+    return end(session, run_id, attempt, "done", progress=progress)
+
+
+def fail(
+    session: Session, run_id: int, attempt: int, message: str, *, trace: str = "", problems: Sequence[Problem] = ()
+) -> bool:
+    """running -> failed, with a message that a statistician understands."""
+    return end(session, run_id, attempt, "failed", message=message, trace=trace, problems=problems)
+
+
+def stop(session: Session, run_id: int, attempt: int, how: str, progress: dict[str, Any] | None = None) -> bool:
+    """running -> cancelled, as was asked ("keep" or "discard")."""
+    message = RESULT_OF_CANCEL.get(how, RESULT_OF_CANCEL["keep"])
+    return end(session, run_id, attempt, "cancelled", message=message, progress=progress)

@@ -1,0 +1,146 @@
+"""Runs whose worker or message is lost are found and settled: none stays running for ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from app import queue
+from app.models import Artifact, Run, now
+from app.runs.carrying import end, fail, stop, worker_gone
+from app.runs.changing import change
+from app.settings import settings
+
+MAX_CRASHES = 2  # a run is taken up again this often
+
+
+def sweep(session: Session) -> list[str]:
+    """Look for runs whose worker or message is lost, and settle them. Returns what was done, one line each.
+
+    May be called by several processes at once: each change is made by one of them.
+    """
+    chosen, moment, did = settings(), now(), []
+    for run in session.scalars(
+        select(Run).where(Run.state == "running", Run.parent_id.is_(None)),
+        execution_options={"populate_existing": True},
+    ).all():
+        beat = run.heartbeat or run.started or run.created
+        asked = run.cancel_asked
+        if asked is not None and moment - asked > timedelta(seconds=chosen.cancel_grace + 2 * chosen.heartbeat):
+            message = "Stopped on request; it did not stop by itself and was ended. Finished outputs are kept."
+            if end(session, run.id, run.attempt, "cancelled", message=message):
+                did.append(_ended(run, "did not stop by itself"))
+        elif moment - beat > timedelta(seconds=chosen.lease) or worker_gone(run.worker):
+            did += _lost(session, run)
+        elif run.started and moment - run.started > timedelta(hours=chosen.max_hours):
+            message = f"It took longer than {chosen.max_hours:g} hours and was stopped (setting STATGROVE_MAX_HOURS)."
+            if fail(session, run.id, run.attempt, message):
+                did.append(_ended(run, "took too long"))
+    for run in session.scalars(
+        select(Run).where(Run.state == "queued"), execution_options={"populate_existing": True}
+    ).all():
+        wait = chosen.resend_after * 2 ** min(run.sends - 1, 12)  # messages of one run grow with the logarithm of time
+        if moment - (run.sent or run.created) <= timedelta(seconds=wait):
+            continue
+        if not run.queue:
+            message = "The command that asked for it was stopped before it began."
+            if change(session, run.id, "queued", attempt=run.attempt, state="failed", message=message, finished=moment):
+                did.append(f"run {run.id}: its command is gone, failed")
+            session.commit()
+        elif change(
+            session,
+            run.id,
+            "queued",
+            attempt=run.attempt,
+            also=(Run.sends == run.sends,),
+            sends=run.sends + 1,
+            sent=moment,
+        ):
+            session.commit()
+            queue.send(run.id, run.attempt, run.queue)
+            did.append(f"run {run.id}: sent to the queue again")
+        else:
+            session.commit()
+    return did
+
+
+def release(session: Session, worker_is: str | None = None) -> list[int]:
+    """Put running runs back into the queue because their workers are being stopped on purpose. Commits.
+
+    worker_is: only those of this process (as me() writes it). This does not count as a crash.
+    """
+    wanted = select(Run).where(Run.state == "running", Run.parent_id.is_(None), Run.queue != "")
+    if worker_is is not None:
+        wanted = wanted.where(Run.worker == worker_is)
+    released = []
+    for run in session.scalars(wanted, execution_options={"populate_existing": True}).all():
+        if run.cancel:
+            stop(session, run.id, run.attempt, run.cancel)
+        elif _again(session, run, crashes=run.crashes):
+            released.append(run.id)
+        session.commit()
+    return released
+
+
+def resend(session: Session) -> None:
+    """Send every queued run to the queue again (the embedded broker starts empty). Commits."""
+    for run in session.scalars(select(Run).where(Run.state == "queued", Run.queue != "").order_by(Run.id)).all():
+        if change(session, run.id, "queued", attempt=run.attempt, sent=now(), sends=1):
+            session.commit()
+            queue.send(run.id, run.attempt, run.queue)
+    session.commit()
+
+
+def _lost(session: Session, run: Run) -> list[str]:
+    """Settle a run whose worker gives no sign of life any more."""
+    if run.cancel:
+        if stop(session, run.id, run.attempt, run.cancel):
+            return [_ended(run, "its worker was lost after it had been cancelled")]
+    elif not run.queue:
+        if fail(session, run.id, run.attempt, "The command that carried it out was stopped before the run had ended."):
+            return [_ended(run, "its command is gone")]
+    elif run.crashes >= MAX_CRASHES:
+        message = (
+            f"The process that carried it out was lost {run.crashes + 1} times, so it was given up. The usual reason "
+            "is too little memory: try fewer stored iterations, fewer chains or a smaller dataset."
+        )
+        if fail(session, run.id, run.attempt, message):
+            return [_ended(run, "lost too often")]
+    elif _again(session, run, crashes=run.crashes + 1):
+        session.commit()
+        queue.kill(run.id, run.attempt)  # should it be alive after all
+        queue.send(run.id, run.attempt + 1, run.queue)
+        return [f"run {run.id}: its worker was lost, taken up again as attempt {run.attempt + 1}"]
+    session.commit()
+    return []
+
+
+def _again(session: Session, run: Run, *, crashes: int) -> bool:
+    """running -> queued with the next attempt; the rows of the one before go with it."""
+    mine = change(
+        session,
+        run.id,
+        "running",
+        attempt=run.attempt,
+        state="queued",
+        attempt_to=run.attempt + 1,
+        crashes=crashes,
+        worker="",
+        progress={},
+        heartbeat=None,
+        sent=now(),
+        sends=1,
+    )
+    if mine:
+        session.execute(delete(Artifact).where(Artifact.run_id == run.id))
+        session.execute(delete(Run).where(Run.parent_id == run.id))
+    return mine
+
+
+def _ended(run: Run, why: str) -> str:
+    """End the process of a run that was settled without it."""
+    if run.queue:
+        queue.kill(run.id, run.attempt)
+    return f"run {run.id}: {why}"
