@@ -1,0 +1,456 @@
+"""The Job: what a template's run() sees of the world. It runs chains, keeps outputs, tells how far it is.
+
+The same class serves the worker, the command line and the tests; they differ in the Reporter they give it.
+
+    with Job(store, reporter) as job:
+        result = template.run(spec, data, job)
+        job.draw_pictures()
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from templates_engine.bundle import Artifact, Store
+from templates_engine.figures.drawers import Drawers, Picture
+from templates_engine.outputs import Draws, Result, Table
+from templates_engine.problems import Problem, Refused
+from templates_engine.progress import Reporter, Silent, Steps, time_left
+from templates_engine.sampling.chains import Progress, cores, side_by_side
+
+if TYPE_CHECKING:
+    from templates_engine.data.dataset import Dataset
+
+__all__ = ["Call", "Job", "Progress", "Reporter", "Silent"]
+
+T = TypeVar("T")
+_BEAT = 0.25  # seconds between looks at the chains: at most four reports a second
+_AT_LEAST = 1.0  # and one a second even when nothing has changed: the run's heartbeat
+_GRACE = 4.0  # seconds that pictures may still take once the user has asked to stop
+_PICTURES = "Pictures"  # the step that follows a template's own
+_PICTURES_SHARE = 0.25  # of the whole, the time they are reckoned to take
+
+
+@dataclass(frozen=True)
+class Call:
+    """One run of another template, for Job.calls."""
+
+    template: str
+    answers: Mapping[str, str]
+    data: Dataset
+    prefix: str
+    silent_figures: bool = False
+
+
+class _Run:
+    """What a job and its children share: store, reporter, the wish to stop, the pictures still to be drawn."""
+
+    def __init__(self, store: Store, reporter: Reporter):
+        self.store, self.reporter = store, reporter
+        self.lock = threading.RLock()  # around every call of the reporter
+        self.began = time.monotonic()
+        self.stopped_at: float | None = None
+        self.fault: BaseException | None = None  # raised by the reporter in the helper thread
+        self.notes: list[Problem] = []
+        self.pictures: dict[str, Picture] = {}
+        self.announced = self.drawn = 0  # pictures
+        self.drawing_since: float | None = None
+        self.drawing_until: float | None = None
+        self.drawers: Drawers | None = None
+        self.furthest = 0.0
+        self.trace: tuple[str, Sequence[npt.NDArray[np.float64]]] | None = None
+        self.closed = threading.Event()
+        self.helper: threading.Thread | None = None
+        self.last: tuple[float, Any] = (0.0, None)
+
+    def stop(self) -> None:
+        if self.stopped_at is None:
+            self.stopped_at = time.monotonic()
+
+    def check(self) -> None:
+        """Raise in the job's own thread what the reporter raised in the helper's."""
+        if self.fault is not None:
+            fault, self.fault = self.fault, None
+            raise fault
+
+
+class Job:
+    """One running template. Close it (or use it in a `with`) so that its helpers end with it."""
+
+    def __init__(self, store: Store, reporter: Reporter | None = None, threads: int | None = None):
+        self._run = _Run(store, reporter or Silent())
+        self._workers = max(1, threads or cores())
+        self._prefix = ""
+        self._silent_figures = False
+        self._parent: Job | None = None
+        self._setup()
+        weakref.finalize(self, self._run.closed.set)
+
+    def _setup(self) -> None:
+        self._steps = Steps()
+        self._chains: list[Progress] = []
+        self._children: list[Job] = []
+        self._order: int | None = None  # set for children that run side by side: where their outputs stand
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        if kind is None and not self.stopped:
+            self._steps.end()
+        self.close()
+
+    @property
+    def store(self) -> Store:
+        return self._run.store
+
+    @property
+    def notes(self) -> list[Problem]:
+        return list(self._run.notes)
+
+    @property
+    def stopped(self) -> bool:
+        """The user has asked to stop: end gracefully and keep what is drawn."""
+        return self._run.stopped_at is not None
+
+    def stop(self) -> None:
+        """Ask this run to stop, as a user's cancellation does."""
+        self._run.stop()
+        root = self._root()
+        for progress in root._running():
+            progress.stop()
+
+    def close(self) -> None:
+        """End the helper thread and the drawers, and report a last time."""
+        if self._parent is not None or self._run.closed.is_set():
+            return
+        self._run.closed.set()
+        if self._run.helper is not None and self._run.helper is not threading.current_thread():
+            self._run.helper.join()
+        if self._run.drawers is not None:
+            self._run.drawers.close()
+        with self._run.lock:
+            self._run.reporter.progress(self.state())
+
+    # Progress
+
+    def steps(self, *titles: str | tuple[str, float]) -> None:
+        """Declare the steps, once, at the start: titles, or (title, weight) with weights in any common unit."""
+        self._steps.declare(titles)
+        self._start_helper()
+
+    def step(self, title: str) -> None:
+        """Begin this step; the one before ends."""
+        self._run.check()
+        self._steps.begin(title)
+        self._start_helper()
+
+    def advance(self, done: float, total: float) -> None:
+        """`done` of `total` inside the present step."""
+        self._run.check()
+        self._steps.part = (done, total)
+
+    def watch(self, parameter: str, draws: Sequence[npt.NDArray[np.float64]]) -> None:
+        """Show these chains while they grow: one array a chain, NaN where nothing is drawn yet."""
+        self._run.trace = (parameter, draws)
+
+    def note(self, problem: Problem) -> None:
+        """A notice shown with the results."""
+        problem = replace(problem, level="notice")
+        if problem not in self._run.notes:
+            self._run.notes.append(problem)
+
+    def state(self) -> dict[str, Any]:
+        """Progress for the page: percent, step, steps, chains, elapsed and left (seconds), notes, trace."""
+        run, root = self._run, self._root()
+        elapsed = time.monotonic() - run.began
+        fraction = root._fraction()
+        now = root._steps.now
+        steps = root._steps.as_list()
+        if run.announced:
+            share = _PICTURES_SHARE if root._steps.steps else 1.0
+            fraction = fraction * (1 - share) + share * run.drawn / run.announced
+            began = run.drawing_since
+            state = "todo" if began is None else "now" if run.drawn < run.announced else "done"
+            seconds = 0.0 if began is None else (run.drawing_until or time.monotonic()) - began
+            steps.append({"title": _PICTURES, "state": state, "seconds": round(seconds, 1)})
+        run.furthest = max(run.furthest, fraction)
+        step = now.title if now else _PICTURES if run.drawing_since and run.drawn < run.announced else ""
+        report: dict[str, Any] = {
+            "percent": round(100 * run.furthest, 1),
+            "step": step,
+            "steps": steps,
+            "chains": [[p.done, p.total] for p in root._running()],
+            "elapsed": round(elapsed, 1),
+            "left": _rounded(time_left(elapsed, run.furthest)),
+            "notes": [p.as_dict() for p in run.notes],
+        }
+        if run.trace is not None:
+            report["trace"] = {"parameter": run.trace[0], "chains": [_thinned(chain) for chain in run.trace[1]]}
+        return report
+
+    # Work
+
+    def chains(self, tasks: Sequence[Callable[[Progress], T]], total: int) -> list[T]:
+        """Run the tasks side by side, `total` iterations each; results in their order.
+
+        A task gives its Progress's cells to its kernel. When the user stops, cells[1] becomes 1 and each task
+        returns what it has.
+        """
+        self._run.check()
+        self._start_helper()
+        started = [Progress(total) for _ in tasks]
+        self._chains = started
+        if self.stopped:
+            for progress in started:
+                progress.stop()
+
+        def task(k: int) -> Callable[[], T]:
+            return lambda: tasks[k](started[k])
+
+        def stop_all() -> None:
+            for progress in started:
+                progress.stop()
+
+        try:
+            return side_by_side([task(k) for k in range(len(tasks))], self._workers, stop_all)
+        finally:
+            self._chains = []
+            self._run.trace = None
+            self._run.check()
+
+    def call(
+        self,
+        template_name: str,
+        answers: Mapping[str, str],
+        data: Dataset,
+        *,
+        prefix: str,
+        silent_figures: bool = False,
+    ) -> Result:
+        """Run another template on `data`; its outputs come into this run's store, their names after `prefix`.
+
+        Refused when the template does not exist, an answer is wrong or missing, or the data do not suit it. When
+        the user has asked to stop, nothing is run and the Result is empty.
+        """
+        return self._call(Call(template_name, answers, data, prefix, silent_figures), self._workers, self._order)
+
+    def calls(self, requests: Sequence[Call]) -> list[Result]:
+        """Several calls side by side, results in their order; each advances the present step."""
+        finished = [0]
+        workers = max(1, self._workers // max(1, len(requests)))
+        # Outputs stand in the order of the requests, whichever ends first.
+        places = [self.store.place() if self._order is None else self._order for _ in requests]
+
+        def task(k: int) -> Callable[[], Result]:
+            def run() -> Result:
+                result = Result() if failed.is_set() else self._call(requests[k], workers, places[k])
+                with self._run.lock:
+                    finished[0] += 1
+                    self._steps.part = (finished[0], len(requests))
+                return result
+
+            return run
+
+        self._steps.part = (0, len(requests))
+        failed = threading.Event()  # after one error the others need not begin
+        results = side_by_side([task(k) for k in range(len(requests))], self._workers, failed.set)
+        self._run.check()
+        return results
+
+    def _call(self, call: Call, workers: int, order: int | None) -> Result:
+        from templates_engine import registry
+        from templates_engine.asking import walk
+
+        if self.stopped:
+            return Result()
+        self._run.check()
+        template = registry.get(call.template)
+        schema = call.data.schema()
+        walked = walk(template, call.answers, schema, strict_keys=True)
+        try:
+            spec = walked.require()
+            checked = template.check(spec, call.data)
+            errors = [p for p in checked if p.level == "error"]
+            if errors:
+                raise Refused(errors)
+        except Refused as refused:
+            said = [replace(p, message=f"{call.template}: {p.message}") for p in refused.problems]
+            raise Refused(said) from None
+        for notice in checked:
+            self.note(replace(notice, message=f"{call.template}: {notice.message}"))
+
+        child = Job.__new__(Job)
+        child._run, child._workers, child._parent = self._run, workers, self
+        child._prefix = self._prefix + call.prefix
+        child._silent_figures = self._silent_figures or call.silent_figures
+        child._setup()
+        child._order = order
+        with self._run.lock:
+            self._run.reporter.child(call.template, walked.answers, call.data.name, child._prefix, schema)
+        self._children.append(child)
+        try:
+            return template.run(spec, call.data, child)
+        finally:
+            self._children.remove(child)
+
+    # Outputs
+
+    def table(self, name: str, table: Table) -> None:
+        """A table, as .csv and .json."""
+        self._tell(self.store.table(self._prefix + name, table, order=self._order))
+
+    def text(self, name: str, text: str, title: str = "") -> None:
+        """Text (.txt), an equation (.tex) or code (.py), by the name's extension."""
+        self._tell(self.store.text(self._prefix + name, text, title, order=self._order))
+
+    def dataset(
+        self, name: str, dataset: Dataset, title: str = "", listed: bool = False, also: Sequence[str] = ()
+    ) -> None:
+        """A dataset, as .dta. `listed`: it joins the list of datasets. `also`: further names of the same content."""
+        names = [self._prefix + other for other in also]
+        self._tell(
+            self.store.dataset(self._prefix + name, dataset, title, listed=listed, also=names, order=self._order)
+        )
+
+    def draws(self, name: str, draws: Draws, title: str = "") -> None:
+        """Parameter chains, as a dataset and as .npz."""
+        self._tell(self.store.draws(self._prefix + name, draws, title, order=self._order))
+
+    def diagnostics(self, prefix: str, draws: Draws, title: str = "") -> None:
+        """A six-part picture of each parameter, named `<prefix><parameter>.svg`; drawn when the tables are there.
+
+        `title` says which model the draws are of, e.g. "Imputation model".
+        """
+        if self._silent_figures:
+            return
+        announced = []
+        for k, parameter in enumerate(draws.parameters):
+            heading = " ".join(part for part in (parameter, draws.variables[k]) if part)
+            heading = f"{title}: {heading}" if title else heading
+            artifact = self.store.expect(
+                f"{self._prefix}{prefix}{parameter}.svg",
+                kind="figure",
+                extension=".svg",
+                title=heading,
+                order=self._order,
+            )
+            self._run.pictures[artifact.name] = Picture(draws.values[:, :, k], heading, draws.first, draws.thin)
+            self._run.announced += 1
+            announced.append(artifact)
+        self._tell(announced)
+
+    def draw_pictures(self) -> None:
+        """Draw what is pending, a picture that someone has opened before the others.
+
+        A picture that cannot be drawn becomes a picture that says so, and a notice; never a failed run. When the
+        user has asked to stop, what is not drawn within a few seconds is left out in the same way.
+        """
+        run = self._run
+        run.check()
+        self._root()._steps.end()
+        if not run.pictures:
+            return
+        run.drawing_since = time.monotonic()
+        self._start_helper()
+        if run.drawers is None:
+            run.drawers = Drawers(min(2, self._workers, len(run.pictures)))
+        run.drawers.draw_all(self._next_picture, self._picture_drawn)
+        run.drawing_until = time.monotonic()
+        run.check()
+
+    def _next_picture(self) -> tuple[str, Picture, bool] | None:
+        """What to draw next: its name, the picture, and whether there is no time left to draw it."""
+        run = self._run
+        with run.lock:
+            if not run.pictures or run.fault is not None:
+                return None
+            wanted = run.reporter.wanted()
+            name = wanted if wanted in run.pictures else next(iter(run.pictures))
+            late = run.stopped_at is not None and time.monotonic() - run.stopped_at > _GRACE
+            return name, run.pictures.pop(name), late
+
+    def _picture_drawn(self, name: str, svg: bytes, fault: str) -> None:
+        run = self._run
+        artifact = run.store.fulfil(name, svg)
+        with run.lock:
+            run.drawn += 1
+            if fault and not self.stopped:
+                self.note(Problem("picture", f"The picture {name} could not be drawn: {fault}"))
+            run.reporter.artifact(artifact)
+
+    # How
+
+    def _tell(self, artifacts: Sequence[Artifact]) -> None:
+        self._run.check()
+        with self._run.lock:
+            for artifact in artifacts:
+                self._run.reporter.artifact(artifact)
+
+    def _root(self) -> Job:
+        return self if self._parent is None else self._parent._root()
+
+    def _running(self) -> list[Progress]:
+        """The chains that run now, in this job and in its children."""
+        return [*self._chains, *(p for child in list(self._children) for p in child._running())]
+
+    def _fraction(self) -> float:
+        """Share of this job's work that is done, 0 to 1."""
+        done, total = self._steps.part
+        chains = self._chains
+        inside = sum(p.done / p.total for p in chains if p.total) / len(chains) if chains else 0.0
+        inside += sum(child._fraction() for child in list(self._children))
+        return self._steps.fraction(min(1.0, (done + inside) / total if total else inside))
+
+    def _start_helper(self) -> None:
+        run, root = self._run, self._root()
+        with run.lock:
+            if run.helper is None and not run.closed.is_set():
+                run.helper = threading.Thread(
+                    target=_help, args=(run, weakref.ref(root)), name="heartbeat", daemon=True
+                )
+                run.helper.start()
+
+
+def _help(run: _Run, job_of: Callable[[], Job | None]) -> None:
+    """The helper thread: asks whether to stop, passes the stop on to the chains, reports progress."""
+    while not run.closed.wait(_BEAT):
+        job = job_of()
+        if job is None:
+            return
+        try:
+            with run.lock:
+                if run.stopped_at is None and run.reporter.cancelled():
+                    run.stop()
+                if job.stopped:
+                    job.stop()
+                state = job.state()
+                at, before = run.last
+                changing = {k: v for k, v in state.items() if k not in ("elapsed", "left", "steps")}
+                if changing != before or time.monotonic() - at >= _AT_LEAST:
+                    run.reporter.progress(state)
+                    run.last = (time.monotonic(), changing)
+        except BaseException as fault:
+            run.fault = fault
+            job.stop()
+            return
+        del job
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def _thinned(chain: npt.NDArray[np.float64], points: int = 200) -> list[float]:
+    """At most `points` evenly spaced draws of a growing chain, for a live trace."""
+    drawn = chain[: int(np.argmax(np.isnan(chain))) if np.isnan(chain).any() else len(chain)]
+    step = max(1, -(-len(drawn) // points))
+    return [float(f"{x:.4g}") for x in drawn[::step]]
