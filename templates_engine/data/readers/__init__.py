@@ -1,0 +1,122 @@
+"""Reading data files of the usual kinds into a Dataset.
+
+    read(path, filename)  ─ extension → one module of this package → Raw ─ names, cells → Dataset
+
+A file that cannot be used is Refused with a sentence that says why; what was decided while reading (renamed columns,
+missing codes, texts cut) is told in Dataset.notes. File names from outside are never used as paths.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from templates_engine.problems import Problem, Refused
+
+if TYPE_CHECKING:
+    from templates_engine.data.dataset import Dataset
+    from templates_engine.data.readers.raw import Raw
+
+EXTENSIONS: dict[str, str] = {  # extension -> (module of this package), in the order that messages list them
+    ".dta": "stata",
+    ".csv": "text",
+    ".txt": "text",
+    ".sav": "spss",
+    ".xlsx": "excel",
+    ".parquet": "parquet",
+}
+MAX_COLUMNS = 20_000
+MAX_CELLS = 250_000_000  # 2 GB as numbers
+
+_KINDS = {
+    "stata": "a Stata file",
+    "text": "a text file",
+    "spss": "an SPSS file",
+    "excel": "an Excel file",
+    "parquet": "a Parquet file",
+    "ole": "an old Office file",
+    "pdf": "a PDF",
+    "gzip": "a gzip archive",
+}
+
+
+def read(path: str | os.PathLike[str], filename: str | None = None) -> Dataset:
+    """The dataset in the file at `path`; `filename`, what its owner called it, gives the format and the name."""
+    from templates_engine.data.names import dataset_name
+    from templates_engine.data.readers.assemble import assemble
+
+    given = filename if filename is not None else os.fspath(path)
+    shown = re.split(r"[/\\]", given)[-1] or "the file"
+    extension = Path(shown).suffix.lower()
+    if extension not in EXTENSIONS:
+        accepted = ", ".join(EXTENSIONS)
+        what = f"a file of kind {extension}" if extension else "a file without an extension"
+        raise refused("unknown-format", f"{shown}: {what} cannot be read. Accepted are {accepted}.")
+    module = EXTENSIONS[extension]
+    _check_beginning(Path(path), shown, module)
+    reader: Any = importlib.import_module(f"{__name__}.{module}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the file's finer points, for programmers
+            raw: Raw = reader.read_raw(Path(path), shown)
+    except Refused:
+        raise
+    except MemoryError:
+        raise refused("too-large", f"{shown} does not fit into this machine's memory.") from None
+    except Exception as error:  # damaged files raise anything
+        text = f"{shown} cannot be read as {_KINDS[module]}: it is damaged or incomplete ({_short(error)})."
+        raise refused("damaged-file", text) from error
+    return assemble(raw, dataset_name(given), shown)
+
+
+def refused(code: str, text: str, column: str = "") -> Refused:
+    return Refused(Problem(code, text, column=column))
+
+
+def _short(error: Exception) -> str:
+    said = " ".join(str(error).split())
+    return said[:120] if said else type(error).__name__
+
+
+def _check_beginning(path: Path, shown: str, module: str) -> None:
+    """Refuse an empty file and one whose first bytes belong to another format."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if not head.strip():
+        raise refused("empty-file", f"{shown} is empty.")
+    found = _looks_like(head)
+    if found == module or (found == "unknown" and module == "text"):
+        return
+    if module == "excel" and found == "ole":
+        with path.open("rb") as file:
+            whole = file.read(1 << 25)
+        if "EncryptedPackage".encode("utf-16-le") in whole:
+            text = f"{shown} is protected by a password. Save a copy without one and try again."
+            raise refused("password", text)
+        raise refused("wrong-format", f"{shown} is an old Excel file (.xls). Save it as .xlsx and try again.")
+    guess = f"; it looks like {_KINDS[found]}" if found in _KINDS else ""
+    raise refused("wrong-format", f"{shown} is not what its name says, {_KINDS[module]}{guess}.")
+
+
+def _looks_like(head: bytes) -> str:
+    if head.startswith(b"<stata_dta>") or (head[0] in range(104, 116) and head[1] in (1, 2) and head[2] == 1):
+        return "stata"
+    if head.startswith((b"$FL2", b"$FL3")):
+        return "spss"
+    if head.startswith(b"PK\x03\x04"):
+        return "excel"
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+        return "ole"
+    if head.startswith(b"%PDF"):
+        return "pdf"
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if b"\x00" not in head or head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "text"
+    return "unknown"
