@@ -1,0 +1,98 @@
+"""The questions that every template with a sampler asks, in one place: chains, seed, lengths, name of the draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from templates_engine.asking import ESTOPTIONS, Ask
+
+# Published keys with one working answer here: a pasted string may have them.
+ACCEPTED: Mapping[str, str] = {"defaultalg": "Yes", "makepred": "No", "defaultsv": "Yes"}
+# Spellings printed in the guides.
+RENAMED: Mapping[str, str] = {"defaulstv": "defaultsv"}
+
+MOST_CHAINS = 64
+MOST_ITERATIONS = 10_000_000
+MOST_SEED = 2**32 - 1
+NAME = r"[A-Za-z][A-Za-z0-9_]{0,59}"
+
+
+@dataclass(frozen=True)
+class McmcOptions:
+    """How long and how often to sample. `iterations` counts those after the burn-in, before thinning."""
+
+    nchains: int
+    seed: int
+    burnin: int
+    iterations: int
+    thinning: int
+    outdata: str
+
+    @property
+    def kept(self) -> int:
+        """Draws kept of one chain."""
+        return self.iterations // self.thinning
+
+
+def nchains(ask: Ask, default: int = 3) -> int:
+    return ask.integer(
+        "nchains",
+        "Number of chains",
+        default=default,
+        min=1,
+        max=MOST_CHAINS,
+        help="Independent runs of the sampler from different starting values; two or more let R-hat be computed. "
+        "The number is part of the answers, so results do not depend on the machine.",
+    )
+
+
+def seed(ask: Ask, default: int = 1) -> int:
+    return ask.integer(
+        "seed",
+        "Random seed",
+        default=default,
+        min=0,
+        max=MOST_SEED,
+        help="The same seed and answers give the same results.",
+    )
+
+
+def mcmc_options(ask: Ask, *, burnin: int = 500, iterations: int = 2000) -> McmcOptions:
+    """Ask nchains, seed, burnin, iterations, thinning and outdata, as estoptions, in the published order."""
+    with ask.group(ESTOPTIONS), ask.section("Estimation"):
+        chains = nchains(ask)
+        start = seed(ask)
+        burn = ask.integer(
+            "burnin",
+            "Length of burn-in",
+            default=burnin,
+            min=0,
+            max=MOST_ITERATIONS,
+            help="Iterations thrown away at the start of each chain, before it has settled.",
+        )
+        length = ask.integer(
+            "iterations",
+            "Number of iterations",
+            default=iterations,
+            min=1,
+            max=MOST_ITERATIONS,
+            help="Iterations of each chain after the burn-in.",
+        )
+        thinning = ask.integer(
+            "thinning",
+            "Thinning",
+            default=1,
+            min=1,
+            max=100_000,
+            help="Keep every so-manieth draw: 1 keeps all. Thinning saves space, not accuracy.",
+        )
+        outdata = ask.text(
+            "outdata",
+            "Name of the dataset of draws",
+            default="out",
+            pattern=NAME,
+            form="letters, digits and _, starting with a letter, at most 60",
+            help="The parameter chains are stored as a dataset under this name.",
+        )
+    return McmcOptions(chains, start, burn, length, thinning, outdata)

@@ -1,0 +1,70 @@
+"""Finds every template: a folder of model_templates/ with a template.py. Nothing is registered by hand."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from templates_engine.problems import Problem, Refused
+from templates_engine.questions import TemplateBug
+from templates_engine.template import Example, Template
+from templates_engine.words import meant, nearest, quoted
+
+PACKAGE = "model_templates"
+_FIELDS = {"title", "dataset", "inputs", "expected", "tolerance", "source"}
+
+
+@cache
+def all() -> dict[str, Template]:
+    """Every template by name, in the order of heading and name."""
+    package = importlib.import_module(PACKAGE)
+    found: dict[str, Template] = {}
+    for root in package.__path__:
+        for file in sorted(Path(root).glob("*/template.py")):
+            template = load(file)
+            if template.name in found:
+                raise TemplateBug(f"two folders declare a template named {template.name}")
+            found[template.name] = template
+    return dict(sorted(found.items(), key=lambda item: (item[1].heading, item[0])))
+
+
+def get(name: str) -> Template:
+    """One template. Raises Refused with the nearest name."""
+    templates = all()
+    if name in templates:
+        return templates[name]
+    near = nearest(name, templates)
+    if near and near.casefold() == name.strip().casefold():
+        return templates[near]
+    message = f"There is no template {quoted(name)}.{meant(near)}"
+    raise Refused(Problem("unknown-template", message, key="template", nearest=near, word=name))
+
+
+def load(file: Path) -> Template:
+    """The one Template subclass that a template.py declares."""
+    module = importlib.import_module(f"{PACKAGE}.{file.parent.name}.template")
+    classes = [
+        c
+        for _, c in inspect.getmembers(module, inspect.isclass)
+        if issubclass(c, Template) and c.__module__ == module.__name__ and c.name
+    ]
+    if len(classes) != 1:
+        raise TemplateBug(f"{file} declares {len(classes)} templates with a name; one is needed")
+    template = classes[0]()
+    if not (template.name[0].isupper() or template.name[0].isdigit()) or not template.name.isalnum():
+        raise TemplateBug(f"the name {template.name!r} must be letters and digits, with a capital or a digit first")
+    template.folder = file.parent
+    template.examples = tuple(read_example(path) for path in sorted((file.parent / "examples").glob("*.toml")))
+    return template
+
+
+def read_example(path: Path) -> Example:
+    """An example file: title, dataset, inputs (an input string), and expected, tolerance, source where known."""
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    wrong = set(content) - _FIELDS
+    if wrong or not {"title", "dataset", "inputs"} <= set(content):
+        raise TemplateBug(f"{path}: fields are {', '.join(sorted(_FIELDS))}; title, dataset and inputs are needed")
+    return Example(name=path.stem, **content)

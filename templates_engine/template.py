@@ -1,0 +1,68 @@
+"""What a template is: one class that declares questions, equation and run.
+
+A template lives in a folder of its own, model_templates/<folder>/template.py, and is found by its presence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from templates_engine.asking import Ask
+    from templates_engine.data.dataset import Dataset
+    from templates_engine.data.schema import Schema
+    from templates_engine.job import Job
+    from templates_engine.outputs import Result
+    from templates_engine.problems import Problem
+
+
+@dataclass(frozen=True)
+class Example:
+    """A shipped example: answers that work, with what they should give and where that is published."""
+
+    name: str  # the file's name without its ending
+    title: str
+    dataset: str
+    inputs: str  # an input string
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    tolerance: float | None = None
+    source: str = ""
+
+
+class Template:
+    """Base class. A subclass fills in the names and `questions` and `run`; the rest has defaults."""
+
+    name: ClassVar[str] = ""  # "2LevelImpute": starts with a capital letter or a digit
+    title: ClassVar[str] = ""  # one plain sentence
+    heading: ClassVar[str] = ""  # its group on the start page: "Missing data", "Models"
+    tags: ClassVar[tuple[str, ...]] = ()
+    version: ClassVar[str] = "1"
+    renamed: ClassVar[Mapping[str, str]] = {}  # older key -> today's key
+    accepted: ClassVar[Mapping[str, str]] = {}  # published key -> its one working answer, accepted and ignored
+    equation: ClassVar[str] = ""  # LaTeX with << >> for the spec's fields and those of equation_values
+    outputs: ClassVar[Mapping[str, str]] = {}  # name of an output -> what it holds, for the manual
+
+    folder: Path | None = None  # where it was found, filled in by the registry
+    examples: tuple[Example, ...] = ()  # read by the registry from examples/*.toml
+
+    def questions(self, ask: Ask) -> Any:
+        """Ask what is needed and return a frozen Spec. Plain Python over earlier answers and `ask.data`."""
+        raise TypeError(f"{type(self).__name__} declares no questions")
+
+    def equation_values(self, spec: Any, schema: Schema) -> dict[str, Any]:
+        """Further names for the equation."""
+        return {}
+
+    def check(self, spec: Any, data: Dataset) -> list[Problem]:
+        """What only the rows can tell: errors, and notices (level="notice")."""
+        return []
+
+    def run(self, spec: Any, data: Dataset, job: Job) -> Result:
+        """Do the work, handing tables, draws and datasets to the job."""
+        raise TypeError(f"{type(self).__name__} declares no run")
+
+    def warm(self) -> None:
+        """Compile the kernels by a tiny run, where there are any."""
