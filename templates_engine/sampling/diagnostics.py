@@ -1,0 +1,166 @@
+"""What the draws are worth: moments, quantiles, effective sample size, Monte Carlo error, R-hat, and a verdict.
+
+Rank-normalised split R-hat, bulk and tail ESS: Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), Bayesian
+Analysis 16, 667-718, by the array functions of arviz-stats. Imported when first used, because they bring SciPy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from templates_engine.outputs import Cell, Draws, Table
+
+COLUMNS = ("parameter", "variable", "mean", "sd", "q025", "median", "q975", "ess_bulk", "ess_tail", "mcse", "rhat")
+RHAT = 1.01  # Vehtari and others (2021), section 4: below it, the chains agree
+RHAT_DOUBT = 1.2  # so far apart that a longer run is no longer the first thing to think of
+ESS_PER_CHAIN = 100  # the same section: R-hat and ESS themselves are reliable from here on
+
+Array = npt.NDArray[np.float64]
+
+# arviz-stats sets warning filters while it works, which belong to the whole process: one thread at a time.
+_one_at_a_time = threading.Lock()
+
+
+def warm() -> None:
+    """Import what `summary` needs (about half a second), so that the first run does not wait for it."""
+    _stats()
+
+
+def summary(draws: Draws, title: str = "", notes: tuple[str, ...] = ()) -> Table:
+    """One row a parameter, with COLUMNS. What cannot be computed is None.
+
+    Needs 4 draws a chain for ESS, MCSE and R-hat; R-hat of one chain compares its two halves. A parameter with a
+    value that is not finite has no summary; one that never moves has no ESS, MCSE or R-hat.
+    """
+    numbers = measures(np.moveaxis(draws.values, 2, 0))
+    rows = []
+    for k, parameter in enumerate(draws.parameters):
+        cells: list[Cell] = [_finite(numbers[name][k]) for name in COLUMNS[2:]]
+        rows.append((parameter, draws.variables[k], *cells))
+    return Table(COLUMNS, tuple(rows), title, notes)
+
+
+def measures(values: Array) -> dict[str, Array]:
+    """The columns of `summary` as arrays, NaN where there is no number. values: (parameter, chain, draw)."""
+    parameters, chains, kept = values.shape
+    out = {name: np.full(parameters, np.nan) for name in COLUMNS[2:]}
+    pooled = values.reshape(parameters, -1)
+    if chains * kept == 0:
+        return out
+    good = np.isfinite(pooled).all(axis=1)
+    if not good.any():
+        return out
+    pooled = pooled[good]
+    out["mean"][good] = pooled.mean(axis=1)
+    if chains * kept > 1:
+        out["sd"][good] = pooled.std(axis=1, ddof=1)
+    out["q025"][good], out["median"][good], out["q975"][good] = np.quantile(pooled, [0.025, 0.5, 0.975], axis=1)
+
+    spread = np.ptp(pooled, axis=1)
+    moving = good.copy()
+    moving[good] = spread > 1e-12 * np.maximum(np.abs(pooled).max(axis=1), 1e-300)
+    if kept < 4 or not moving.any():
+        return out
+    # Scaled to unit size: arviz takes a spread under 1e-15 for none at all, and no result depends on the scale.
+    at = values[moving]
+    centre = at.mean(axis=(1, 2), keepdims=True)
+    size = np.ptp(at.reshape(len(at), -1), axis=1)
+    at = (at - centre) / size[:, None, None]
+    stats = _stats()
+    with _one_at_a_time, np.errstate(all="ignore"):
+        out["ess_bulk"][moving] = stats.ess(at, method="bulk")
+        out["ess_tail"][moving] = stats.ess(at, method="tail", prob=(0.05, 0.95))
+        out["mcse"][moving] = stats.mcse(at, method="mean") * size
+        out["rhat"][moving] = stats.rhat(at, method="rank") if chains > 1 else _rhat_of_one(stats, at)
+    return out
+
+
+def _rhat_of_one(stats: Any, values: Array) -> Array:
+    """Split R-hat, rank-normalised, of single chains: their halves compared. values: (parameter, 1, draw)."""
+    half = values.shape[2] // 2
+    halves = np.concatenate([values[:, :, :half], values[:, :, -half:]], axis=1)
+    if half < 4:
+        return np.full(len(values), np.nan)
+    folded = np.abs(halves - np.median(halves, axis=(1, 2), keepdims=True))
+    return np.maximum(stats.rhat(halves, method="z_scale"), stats.rhat(folded, method="z_scale"))
+
+
+def _stats() -> Any:
+    from arviz_stats.base import array_stats
+
+    return array_stats
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if np.isfinite(number) else None
+
+
+def verdicts(draws: Draws, table: Table | None = None, subject: str = "The chains") -> list[tuple[str, str]]:
+    """What to think of these draws: (word, sentence) pairs, words as "Fine", "Too short", "Read with care".
+
+    `table` is their summary, if it is there already. The iterations still needed are a forecast: for a chain that
+    mixes, R-hat - 1 falls, and the ESS rises, in proportion to the length.
+    """
+    rows = (table or summary(draws)).records()
+    chains, kept = draws.values.shape[:2]
+    iterations = kept * draws.thin
+    said: list[tuple[str, str]] = []
+
+    unknown = [r for r in rows if r["rhat"] is None or r["ess_bulk"] is None]
+    known = [r for r in rows if r not in unknown]
+    broken = [r for r in unknown if r["mean"] is None]
+    if broken:
+        said.append(("Model in doubt", f"{_names(broken)} left the range of numbers; its draws cannot be used."))
+    still = [r for r in unknown if r["mean"] is not None]
+    if still and kept < 8:
+        said.append(("Too short", f"With {kept} draws a chain nothing can be said of convergence."))
+    elif still:
+        said.append(("Read with care", f"{_names(still)} never moved, so nothing can be said of convergence."))
+    if not known:
+        return said
+
+    worst = max(known, key=_of("rhat"))
+    fewest = min(known, key=lambda r: min(_of("ess_bulk")(r), _of("ess_tail")(r)))
+    rhat = _of("rhat")(worst)
+    ess = min(_of("ess_bulk")(fewest), _of("ess_tail")(fewest))
+    enough = ESS_PER_CHAIN * chains
+    halves = "the chains have" if chains > 1 else "the two halves of the chain have"
+    if rhat > RHAT_DOUBT:
+        sentence = f"R-hat of {worst['parameter']} is {rhat:.2f}: {halves} settled on different answers."
+        said.append(("Model in doubt", f"{sentence} A longer run alone may not mend it."))
+    elif rhat > RHAT:
+        more = _round_up(iterations * max((rhat - 1) / (RHAT - 1), enough / ess) - iterations)
+        sentence = f"R-hat of {worst['parameter']} is {rhat:.{2 if rhat >= 1.015 else 3}f}"
+        said.append(("Too short", f"{sentence}; {more:,} more iterations should bring it under {RHAT}."))
+    elif ess < enough:
+        more = _round_up(iterations * (enough / ess - 1))
+        sentence = f"The effective sample size of {fewest['parameter']} is {ess:,.0f}"
+        said.append(("Too short", f"{sentence}; {more:,} more iterations should bring it to {enough:,}."))
+    elif not said:
+        agree = "agree" if chains > 1 else "has settled"
+        name = subject if chains > 1 or subject != "The chains" else "The chain"
+        numbers = f"largest R-hat {rhat:.2f}, smallest effective sample size {ess:,.0f} ({fewest['parameter']})"
+        said.append(("Fine", f"{name} {agree}: {numbers}."))
+    return said
+
+
+def _of(column: str) -> Callable[[dict[str, Cell]], float]:
+    return lambda record: float(record[column] or 0.0)
+
+
+def _names(records: list[dict[str, Cell]]) -> str:
+    names = [str(r["parameter"]) for r in records]
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def _round_up(number: float) -> int:
+    """A number of iterations that does not pretend to precision: one significant digit, upwards, at least 100."""
+    if number <= 100:
+        return 100
+    unit = 10 ** int(np.floor(np.log10(number)))
+    return int(np.ceil(number / unit) * unit)
