@@ -6,6 +6,7 @@ Values come from pandas; value labels and date formats from pyreadstat's metadat
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,15 +21,15 @@ _UNITS = {"%tm": "months", "%tq": "quarters", "%tw": "weeks", "%th": "half-years
 
 def read_raw(path: Path, shown: str) -> Raw:
     try:
-        with (
-            path.open("rb") as file,
-            pd.read_stata(
-                file, convert_categoricals=False, convert_dates=False, preserve_dtypes=False, iterator=True
-            ) as reader,
-        ):
-            frame = reader.read()
-            titles = reader.variable_labels()
+        with path.open("rb") as file:
+            options: Any = {"convert_categoricals": False, "convert_dates": False, "preserve_dtypes": False}
+            reader: Any = pd.read_stata(file, iterator=True, **options)
+            with reader:
+                frame = reader.read()
+                titles = reader.variable_labels()
     except KeyError as error:  # long texts as haven 2.5.1 writes them, which no library reads rightly
+        if b"GSO" not in path.read_bytes():
+            raise
         text = f"{shown} holds long texts (strL) that cannot be read. Save it without them, or as .csv, and try again."
         raise refused("long-texts", text) from error
     raw = Raw([str(c) for c in frame.columns], [frame.iloc[:, i] for i in range(frame.shape[1])])

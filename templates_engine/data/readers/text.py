@@ -99,7 +99,7 @@ def _layout(data: BinaryIO, encoding: str, shown: str, notes: list[str]) -> Layo
     whole = len(head) < SAMPLE
     if not whole:  # whole lines only
         head = head[: head.rfind(b"\n") + 1] or head
-    lines = head.decode(encoding, "replace").splitlines(keepends=True)
+    lines = [line + "\n" for line in head.decode(encoding, "replace").split("\n")]
     skip = 0
     while skip < len(lines) and not lines[skip].strip():
         skip += 1
@@ -253,12 +253,8 @@ def _cut_lines(data: BinaryIO, encoding: str, layout: Layout, n_rows: int, shown
 def _spellings(data: BinaryIO, delimiter: str) -> list[str]:
     """The ways of writing a missing value that the file uses, besides the empty cell."""
     edge = rb"[\s" + re.escape(delimiter.encode()) + rb"\"]"
-    sought = {
-        word: re.compile(
-            re.escape(word.encode()) + rb"(?=" + edge + rb"|\Z)(?<=" + edge + re.escape(word.encode()) + rb")"
-        )
-        for word in MISSING_SPELLINGS[1:]
-    }
+    words = {word: re.escape(word.encode()) for word in MISSING_SPELLINGS[1:]}
+    sought = {w: re.compile(e + rb"(?=" + edge + rb"|\Z)(?<=" + edge + e + rb")") for w, e in words.items()}
     used: set[str] = set()
     data.seek(0)
     before = b""
