@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from templates_engine.asking import Asked, Walk, once
+from templates_engine.asking import once
 from templates_engine.columns import Columns
 from templates_engine.data.schema import Schema
 from templates_engine.problems import Problem
 from templates_engine.questions import Choice, Dataset, Integer, Number, YesNo
 from templates_engine.template import Template
+from templates_engine.walks import Asked, Walk
 from templates_engine.words import MOST, meant, nearest, one_of, quoted
 
 BUDGET = 20_000  # questions asked in one exploration, all walks together: about a third of a second
@@ -44,6 +45,15 @@ class Exploration:
         mine = self.all_of.get(key, [])
         implied = {q for other, _ in mine for q, _ in self.all_of.get(other, []) if other != q}
         return [c for c in mine if c[0] not in implied], "and"
+
+    @property
+    def families(self) -> list[str]:
+        """The patterns with fields: "bin{level}_{k}"."""
+        return list({asked.pattern: None for asked in self.met.values() if "{" in asked.pattern})
+
+    def knows(self, key: str) -> bool:
+        """Whether a key was met or is of a family that was."""
+        return key in self.met or any(matches(pattern, key) for pattern in self.families)
 
     def when(self, key: str) -> str:
         """ "bin1_1 is Ordered or Unordered", or "" where a key is always asked."""
@@ -83,7 +93,7 @@ def converse(
     """Answer what is open until nothing is, as a person at the page would. `choose` may pass with None."""
     given = dict(answers)
     tried: set[tuple[str, str]] = set()
-    found, _ = once(template, given, schema, datasets or {}, False, False)
+    found = once(template, given, schema, datasets or {}, False, False)
     for _ in range(rounds):
         before = dict(given)
         for asked in found.open:
@@ -93,7 +103,7 @@ def converse(
                 tried.add((asked.key, text))
         if given == before:
             break
-        found, _ = once(template, given, schema, datasets or {}, False, False)
+        found = once(template, given, schema, datasets or {}, False, False)
         if not found.open:
             break
     return found
@@ -159,11 +169,12 @@ def unknown_keys(
     known = explore(template, {**given, **found.answers}, schema, datasets=datasets)
     said: list[Problem] = []
     early: list[str] = []
+    also = [*template.accepted, *template.renamed]
     for count, key in enumerate(found.unasked):
         if count == 2 * MOST:
             said.append(Problem("unknown-key", f"{len(found.unasked) - count} more keys are not asked.", level=level))
             break
-        problem = _unknown_key(key, found, known, level)
+        problem = _unknown_key(key, found, known, also, level)
         if problem is None:
             early.append(key)
         else:
@@ -175,7 +186,7 @@ def unknown_keys(
     return said
 
 
-def _unknown_key(key: str, found: Walk, known: Exploration, level: str) -> Problem | None:
+def _unknown_key(key: str, found: Walk, known: Exploration, also: Sequence[str], level: str) -> Problem | None:
     """What is wrong with one key, or None where the walk has not come so far."""
     if key in known.met:
         clauses, joint = known.clauses(key)
@@ -184,7 +195,7 @@ def _unknown_key(key: str, found: Walk, known: Exploration, level: str) -> Probl
             message = f"{key} is asked only when {say(against, joint)}."
             return Problem("not-asked", message, key=key, word=key, level=level)
         return None
-    for pattern in {asked.pattern: None for asked in known.met.values() if "{" in asked.pattern}:
+    for pattern in known.families:
         if not matches(pattern, key):
             continue
         if not found.finished:
@@ -193,7 +204,7 @@ def _unknown_key(key: str, found: Walk, known: Exploration, level: str) -> Probl
             near = nearest(key, alike, cutoff=0.5)
             message = f"These answers lead to no question {quoted(key)}; they lead to {one_of(alike, 'and')}."
             return Problem("not-asked", message, key=key, word=key, nearest=near, level=level)
-    near = nearest(key, [*(k for k in known.met if k not in found.answers), *known.met])
+    near = nearest(key, [*(k for k in known.met if k not in found.answers), *known.met, *also])
     if not near and not found.finished:
         return None
     message = f"There is no question {quoted(key)}.{meant(near)}"

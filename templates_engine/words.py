@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 LONGEST = 100  # characters; comparing longer words costs time and helps nobody
@@ -42,3 +43,11 @@ def one_of(words: Sequence[str], last: str = "or") -> str:
 def meant(near: str) -> str:
     """The sentence that offers the nearest word, or nothing."""
     return f" Did you mean {quoted(near)}?" if near else ""
+
+
+_UNUSABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """Without control characters and half characters, which neither a database nor a page can hold."""
+    return _UNUSABLE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,305 @@
+"""What a template's `questions` receives: the dataset's schema, and one method for each kind of question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from templates_engine.columns import Columns, Names, OneColumn
+from templates_engine.data.schema import Column, Schema
+from templates_engine.pending import PENDING, Pending, looked_at
+from templates_engine.problems import Problem
+from templates_engine.questions import (
+    Choice,
+    Dataset,
+    Integer,
+    Number,
+    Option,
+    Question,
+    TemplateBug,
+    Term,
+    Text,
+    YesNo,
+    choice_options,
+)
+from templates_engine.walks import INVARS, Asked
+
+if TYPE_CHECKING:
+    from templates_engine.template import Template
+
+MOST_QUESTIONS = 500  # in one walk: an answer of 10 ** 9 categories must not fill the memory
+
+
+class TooMany(BaseException):
+    """More questions than any template should ask."""
+
+
+class Ask:
+    """What a template's `questions` receives: the dataset's schema, and one method for each kind of question.
+
+    `key` and `label` are patterns with named fields, given as keywords:
+    `ask.choice("bin{level}_{k}", "Type of {column}", KINDS, level=1, k=2, column="girl")`.
+    """
+
+    def __init__(
+        self, answers: Mapping[str, str], data: Schema, datasets: Mapping[str, Schema], defaults: bool, recover: bool
+    ):
+        self.data = data
+        self.asked: dict[str, Asked] = {}
+        self.said: list[Problem] = []
+        self._answers, self._datasets = answers, datasets
+        self._defaults, self._recover = defaults, recover
+        self._group, self._section, self._prefix = INVARS, "", ""
+        self._names: dict[int, Names] = {}
+
+    # The kinds of question
+
+    def column(
+        self,
+        key: str,
+        label: str,
+        *,
+        help: str = "",
+        where: Callable[[Column], bool] | None = None,
+        why: str = "",
+        text_ok: bool = False,
+        default: Any = None,
+        exclude: Sequence[str] = (),
+        of: Schema | None = None,
+        **fields: object,
+    ) -> str:
+        """One column. `where` marks which may be chosen, `why` says in a line why the others may not."""
+        looked_at(exclude)
+        among = self._among(of)
+        barred = among.barred(text_ok, where, why, exclude)
+        return self._put(OneColumn, key, label, help, default, fields, among=among, barred=barred)
+
+    def columns(
+        self,
+        key: str,
+        label: str,
+        *,
+        help: str = "",
+        categorical: bool = False,
+        where: Callable[[Column], bool] | None = None,
+        why: str = "",
+        default: Any = None,
+        minimum: int = 1,
+        exclude: Sequence[str] = (),
+        extra: Sequence[str] = (),
+        of: Schema | None = None,
+        **fields: object,
+    ) -> tuple[Term, ...]:
+        """Columns in order; with `categorical`, `girl:cat` stands for categories. `extra` offers built terms."""
+        looked_at(exclude, extra, minimum)
+        among = self._among(of)
+        barred = among.barred(categorical, where, why, exclude)
+        return self._put(
+            Columns,
+            key,
+            label,
+            help,
+            default,
+            fields,
+            among=among,
+            barred=barred,
+            categorical=categorical,
+            minimum=minimum,
+            extra=tuple(extra),
+        )
+
+    def choice(
+        self,
+        key: str,
+        label: str,
+        choices: Sequence[str | Option],
+        *,
+        help: str = "",
+        default: Any = None,
+        spellings: Mapping[str, str] | None = None,
+        **fields: object,
+    ) -> str:
+        """One of a set. `spellings` are other words for a choice, such as published ones."""
+        looked_at(choices)
+        options = choice_options(choices)
+        return self._put(Choice, key, label, help, default, fields, choices=options, spellings=spellings or {})
+
+    def yes_no(self, key: str, label: str, *, help: str = "", default: Any = None, **fields: object) -> bool:
+        return self._put(YesNo, key, label, help, default, fields)
+
+    def integer(
+        self,
+        key: str,
+        label: str,
+        *,
+        help: str = "",
+        min: int | None = None,
+        max: int | None = None,
+        default: Any = None,
+        **fields: object,
+    ) -> int:
+        looked_at(min, max)
+        return self._put(Integer, key, label, help, default, fields, min=min, max=max)
+
+    def number(
+        self,
+        key: str,
+        label: str,
+        *,
+        help: str = "",
+        min: float | None = None,
+        max: float | None = None,
+        default: Any = None,
+        **fields: object,
+    ) -> float:
+        looked_at(min, max)
+        return self._put(Number, key, label, help, default, fields, min=min, max=max)
+
+    def text(
+        self,
+        key: str,
+        label: str,
+        *,
+        help: str = "",
+        default: Any = None,
+        pattern: str = "",
+        form: str = "",
+        optional: bool = False,
+        **fields: object,
+    ) -> str:
+        """Free text; `pattern` is a regular expression the whole text must match, `form` the same in words."""
+        return self._put(Text, key, label, help, default, fields, pattern=pattern, form=form, optional=optional)
+
+    def dataset(self, key: str, label: str, *, help: str = "", default: Any = None, **fields: object) -> Schema:
+        """Another dataset; its schema goes into `of=` of the questions about its columns."""
+        return self._put(Dataset, key, label, help, default, fields, among=self._datasets)
+
+    # Where and how questions are asked
+
+    @contextmanager
+    def group(self, name: str) -> Iterator[None]:
+        """The keys asked inside go to this argument of the RunStatJR command: "estoptions"."""
+        before, self._group = self._group, name
+        try:
+            yield
+        finally:
+            self._group = before
+
+    @contextmanager
+    def section(self, title: str) -> Iterator[None]:
+        """A heading over the questions asked inside."""
+        before, self._section = self._section, title
+        try:
+            yield
+        finally:
+            self._section = before
+
+    def template(self, name: str | Template, prefix: str = "") -> Any:
+        """Ask another template's questions here, each key with the prefix. Returns that template's Spec."""
+        if isinstance(name, str):
+            from templates_engine import registry  # the registry imports this module
+
+            name = registry.get(name)
+        before, self._prefix = self._prefix, self._prefix + prefix
+        try:
+            return name.questions(self)
+        finally:
+            self._prefix = before
+
+    def fault(self, key: str, message: str, *, code: str = "conflict", column: str = "", nearest: str = "") -> None:
+        """Answers that are each right and do not go together: told at the question `key`."""
+        self.said.append(Problem(code, message, key=self._prefix + key, column=column, nearest=nearest))
+
+    def notice(self, key: str, message: str, *, code: str = "notice", column: str = "") -> None:
+        """Something worth knowing that forbids nothing."""
+        self.said.append(Problem(code, message, key=self._prefix + key, column=column, level="notice"))
+
+    # How
+
+    def _among(self, of: Schema | None) -> Names:
+        looked_at(of)
+        schema = self.data if of is None else of
+        if id(schema) not in self._names:
+            self._names[id(schema)] = Names(schema)
+        return self._names[id(schema)]
+
+    def _put(
+        self,
+        kind: type[Question],
+        declared: str,
+        label: str,
+        help_: str,
+        default: Any,
+        fields: Mapping[str, Any],
+        **parts: Any,
+    ) -> Any:
+        looked_at(*fields.values())
+        pattern = self._prefix + declared
+        try:
+            key, label = pattern.format(**fields), label.format(**fields)
+            help_ = help_.format(**fields) if "{" in help_ and fields else help_
+        except (KeyError, IndexError) as missing:
+            raise TemplateBug(f"{pattern!r} is asked without its field {missing}") from None
+        if key in self.asked:
+            raise TemplateBug(f"{key!r} is asked twice")
+        if len(self.asked) >= MOST_QUESTIONS:
+            raise TooMany
+        question = kind(key=key, label=label, help=help_, **parts)
+        offered = None if isinstance(default, Pending) or default is None else _offer(question, default)
+        if offered is not None:
+            object.__setattr__(question, "default", offered)  # known only once the question can read it
+        text = self._answers.get(key)
+        assumed = text is None and offered is not None and self._defaults
+        text = offered if assumed else text
+        value: Any = PENDING
+        problems: tuple[Problem, ...] = ()
+        if text is not None:
+            value, problems = self._read(question, text, offered)
+        self.asked[key] = Asked(
+            key,
+            pattern,
+            question,
+            text,
+            value if not problems else PENDING,
+            problems,
+            self._group,
+            self._section,
+            offered,
+            assumed,
+        )
+        return value
+
+    def _read(self, question: Question, text: str, offered: str | None) -> tuple[Any, tuple[Problem, ...]]:
+        """The value to go on with, and what is wrong with the text."""
+        reading = question.judge(text)
+        if not reading.faults:
+            return reading.value, ()
+        problems = tuple(
+            Problem(
+                f.code,
+                str(f),
+                key=question.key,
+                nearest=f.nearest,
+                word=f.word,
+                column=f.word if f.code == "not-allowed" and f.word in self.data else "",
+            )
+            for f in reading.faults
+        )
+        if not self._recover:
+            return PENDING, problems
+        # Go on as if the nearest valid answer had been meant, so that the mistakes after this one are found too.
+        value = reading.value
+        if isinstance(value, Pending) and offered is not None:
+            value = question.judge(offered).value
+        return value, problems
+
+
+def _offer(question: Question, default: Any) -> str | None:
+    """The default's text in canonical writing, or None where it does not suit the data (no column `cons`, say)."""
+    if isinstance(default, bool):
+        default = "Yes" if default else "No"
+    elif isinstance(default, tuple | list):
+        default = ",".join(str(term) for term in default)
+    reading = question.judge(str(default))
+    return None if reading.faults else question.write(reading.value)
