@@ -66,7 +66,7 @@ def rubin(
     m, k = q.shape
     if m < 2:
         raise ValueError(
-            "Rubin's rules need at least two imputed datasets: one says nothing of the spread between them"
+            "Rubin's rules need at least two imputed datasets: one cannot show the spread between them"
         )
     if not (np.isfinite(q).all() and np.isfinite(s).all()):
         raise ValueError("an estimate or a standard error is not a finite number")
@@ -199,22 +199,12 @@ def verdicts(parameters: Sequence[str], pooled: Sequence[Pooled], target: float 
     error, name = f"{100 * errors[worst]:.0f}%", parameters[worst]
     if needed > m:
         about = needed if needed <= 10 else -(-needed // 10) * 10
-        said = [
-            (
-                "Too few imputations",
-                f"The Monte Carlo error of {name} is {error} of its SE. About {about} imputations would bring "
-                f"every one under {100 * target:.0f}%.",
-            )
-        ]
+        sentence = f"The Monte Carlo error of {name} is {error} of its SE. About {about} imputations would bring "
+        said = [("Too few imputations", f"{sentence}every one under {100 * target:.0f}%.")]
     else:
         said = [("Fine", f"{m} imputations are enough: the Monte Carlo error is at most {error} of the SE ({name}).")]
     most = int(np.argmax([p.fmi for p in pooled]))
     if pooled[most].fmi > 0.5:
-        said.append(
-            (
-                "Read with care",
-                f"More than half of the information on {parameters[most]} is missing "
-                f"(FMI {pooled[most].fmi:.2f}): the answer leans on the imputation model.",
-            )
-        )
+        missing = f"More than half of the information on {parameters[most]} is missing (FMI {pooled[most].fmi:.2f})"
+        said.append(("Read with care", f"{missing}: the answer leans on the imputation model."))
     return said

@@ -52,7 +52,7 @@ def measures(values: Array) -> dict[str, Array]:
     pooled = values.reshape(parameters, -1)
     if chains * kept == 0:
         return out
-    good = np.isfinite(pooled).all(axis=1)
+    good: npt.NDArray[np.bool_] = np.asarray(np.isfinite(pooled).all(axis=1))
     if not good.any():
         return out
     pooled = pooled[good]
@@ -91,7 +91,7 @@ def _rhat_of_one(stats: Any, values: Array) -> Array:
 
 
 def _stats() -> Any:
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     return array_stats
 
