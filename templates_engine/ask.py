@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -237,15 +238,15 @@ class Ask:
         looked_at(*fields.values())
         pattern = self._prefix + declared
         try:
-            key, label = pattern.format(**fields), label.format(**fields)
-            help_ = help_.format(**fields) if "{" in help_ and fields else help_
+            key, said = pattern.format(**fields), label.format(**fields)
+            help_ = re.sub(r"\{(\w+)\}", lambda m: str(fields.get(m[1], m[0])), help_) if fields else help_
         except (KeyError, IndexError) as missing:
             raise TemplateBug(f"{pattern!r} is asked without its field {missing}") from None
         if key in self.asked:
             raise TemplateBug(f"{key!r} is asked twice")
         if len(self.asked) >= MOST_QUESTIONS:
             raise TooMany
-        question = kind(key=key, label=label, help=help_, **parts)
+        question = kind(key=key, label=said, help=help_, **parts)
         offered = None if isinstance(default, Pending) or default is None else _offer(question, default)
         if offered is not None:
             object.__setattr__(question, "default", offered)  # known only once the question can read it
@@ -267,6 +268,7 @@ class Ask:
             self._section,
             offered,
             assumed,
+            label,
         )
         return value
 

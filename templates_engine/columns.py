@@ -168,7 +168,7 @@ def _not_a_column(
 ) -> Invalid:
     """What to say of a name that cannot be chosen."""
     if name in among.columns:
-        message = f"{quoted(name)} cannot be chosen here: {barred[name]}."
+        message = f"{quoted(name)} cannot be chosen here: {barred[name].rstrip('.')}."
         return Invalid(message, code="not-allowed", word=name)
     offered = [n for n in among.columns if n not in barred]
     near = nearest(name, [*offered, *extra]) if suggest else ""

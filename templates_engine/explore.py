@@ -35,6 +35,7 @@ class Exploration:
     """
 
     met: dict[str, Asked] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)  # the keys in the order of asking, those of all paths
     all_of: dict[str, list[Clause]] = field(default_factory=dict)
     any_of: dict[str, list[Clause]] = field(default_factory=dict)
 
@@ -114,7 +115,7 @@ def explore(
 ) -> Exploration:
     """What can be asked on this dataset, starting from these answers (gaps and faults are filled in)."""
     start = converse(template, answers, schema, datasets=datasets)
-    result = Exploration(met=dict(start.asked))
+    result = Exploration(met=dict(start.asked), order=list(start.asked))
     queue = deque((key, start) for key in start.asked)
     home = dict.fromkeys(start.asked, start)  # the path where each key was first met
     budget = BUDGET
@@ -130,12 +131,15 @@ def explore(
             else:
                 seen[option] = converse(template, {**path.answers, key: option}, schema, datasets=datasets)
                 budget -= 2 * len(seen[option].asked)
-        for option, other in seen.items():
+        for other in seen.values():
+            before = ""
             for new in other.asked:
                 if new not in result.met:
                     result.met[new] = other.asked[new]
-                    home[new] = seen[option]
+                    result.order.insert(result.order.index(before) + 1 if before else 0, new)
+                    home[new] = other
                     queue.append((new, other))
+                before = new
         for other_key in {k: None for w in seen.values() for k in w.asked}:
             reveal = tuple(option for option, w in seen.items() if other_key in w.asked)
             if len(reveal) == len(options):

@@ -55,7 +55,7 @@ def read(text: str) -> Parsed:
     return first
 
 
-class _StopReading(Exception):
+class _UnreadableError(Exception):
     """What follows cannot be made sense of."""
 
 
@@ -65,7 +65,7 @@ class _Reader:
         self.parsed = Parsed()
 
     def all(self) -> Parsed:
-        with suppress(_StopReading):
+        with suppress(_UnreadableError):
             if self.tokens[-2:-1] and self.tokens[-2].kind == "deep":
                 self.fault(f"Brackets are nested more than {DEEPEST} deep", self.tokens[-2], code="too-deep", stop=True)
             self._top()
@@ -104,7 +104,7 @@ class _Reader:
         self.parsed.problems.append(Problem(code, message + place + "." + after, key=key, nearest=near, level=level))
         self.parsed.marks.append((token.start, token.end))
         if stop or len(self.parsed.problems) >= MOST_FAULTS:
-            raise _StopReading
+            raise _UnreadableError
 
     def shown(self, token: Token) -> str:
         if token.kind == "end":

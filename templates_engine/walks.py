@@ -27,6 +27,7 @@ class Asked:
     section: str = ""
     offered: str | None = None  # the default, for the page to fill in
     assumed: bool = False  # the default was taken as the answer
+    label_pattern: str = ""  # the label before its fields were filled in
 
     @property
     def problem(self) -> Problem | None:
