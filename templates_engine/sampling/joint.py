@@ -1,0 +1,119 @@
+"""The joint imputation model's sampler: model in, chain and completed columns out.
+
+    model = JointModel(level1=(Response(...), ...), level2=(...), groups=codes)
+    chain = run_chain(model, streams(seed, 1)[0], progress, iterations=2000, impute_at=(1000, 1050))
+
+The model and its priors: joint_model. The steps of a sweep: joint_kernel, and the modules it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from templates_engine.sampling.joint_kernel import STEPS, sweeps
+from templates_engine.sampling.joint_layout import Layout, build, completed
+from templates_engine.sampling.joint_model import (
+    InverseWishart,
+    JointModel,
+    Normal,
+    Prior,
+    Response,
+    Uniform,
+    parameter_names,
+    propriety,
+)
+
+__all__ = [
+    "Completed",
+    "InverseWishart",
+    "JointChain",
+    "JointModel",
+    "Normal",
+    "NumericalFailure",
+    "Prior",
+    "Response",
+    "Uniform",
+    "parameter_names",
+    "propriety",
+    "run_chain",
+]
+
+Array = npt.NDArray[np.float64]
+Completed = tuple[dict[str, Array], dict[str, Array]]  # columns of level 1 (n,), of level 2 (J,)
+
+
+class NumericalFailure(RuntimeError):  # noqa: N818 - a failure of the numbers, not of the caller
+    """A covariance or precision matrix stopped being positive definite: says at which iteration and in which step."""
+
+
+@dataclass(frozen=True)
+class JointChain:
+    """One chain. values: every iteration from the first, (iterations done, parameters)."""
+
+    parameters: tuple[str, ...]
+    variables: tuple[str, ...]
+    values: Array
+    imputed: dict[int, Completed]  # by iteration, 1 = after the first
+
+
+def run_chain(
+    model: JointModel,
+    generator: np.random.Generator,
+    progress: npt.NDArray[np.int64],
+    iterations: int,
+    impute_at: Sequence[int] = (),
+    start: str = "default",
+) -> JointChain:
+    """Run one chain from the start named: "default", or "dispersed" (a random point, different for every chain).
+
+    progress[0] becomes the number of iterations done; set progress[1] to 1 to stop after the current one. Completed
+    columns are kept after the iterations in impute_at (counted from 1; those not reached are absent).
+    Raises ValueError with the sentences of `propriety` where the posterior is improper; NumericalFailure.
+    """
+    faults = propriety(model)
+    if faults:
+        raise ValueError(" ".join(faults))
+    layout = build(model)
+    if start == "dispersed":
+        disperse(layout, generator)
+    elif start != "default":
+        raise ValueError(f"start {start!r} is not 'default' or 'dispersed'")
+    parameters, variables = parameter_names(model)
+    values = np.empty((iterations, len(parameters)))
+    imputed: dict[int, Completed] = {}
+    stops = sorted({int(t) for t in impute_at if 1 <= t <= iterations} | {iterations})
+    done = 0
+    for stop in stops:
+        done, failed = sweeps(
+            generator, progress, done, stop, model.algorithm == "marginal", model.groups is not None,
+            layout.dims, layout.rows, layout.patterns, layout.groups, layout.base, layout.priors, layout.state,
+            layout.sums, layout.basis, layout.output, values,
+        )  # fmt: skip
+        if failed:
+            raise NumericalFailure(
+                f"Iteration {done + 1} of the imputation model failed while drawing the {STEPS[failed]}: a matrix is no"
+                " longer positive definite. Responses that determine one another, or too few observed values, can"
+                " cause this."
+            )
+        if done < stop:
+            break
+        if stop in impute_at:
+            imputed[stop] = completed(layout)
+    return JointChain(parameters, variables, values[:done], imputed)
+
+
+def disperse(layout: Layout, generator: np.random.Generator) -> None:
+    """Move the start to a random point: coefficients within about one residual sd, covariances up to fourfold."""
+    layout.state.theta[:] = 0.5 * generator.standard_normal(layout.state.theta.size)
+    for omega, others in (
+        (layout.state.omega1, layout.priors.others1),
+        (layout.state.omega2, layout.priors.others2),
+    ):
+        omega[others, others] *= np.exp(generator.uniform(-1.4, 1.4, others.size))
+    u = generator.standard_normal(layout.state.u.shape)
+    if layout.model.groups is not None:
+        layout.state.u[:] = u * np.sqrt(np.diag(layout.state.omega2)[: u.shape[1]])

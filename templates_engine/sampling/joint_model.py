@@ -1,0 +1,262 @@
+"""The joint imputation model as its user states it: responses, designs, priors; and whether it can be fitted.
+
+    y*_ij = X_ij beta + u_j + e_ij,  e_ij ~ N(0, Ω1)        z*_j = W_j gamma + v_j,  (u_j, v_j) ~ N(0, Ω2)
+
+Goldstein, Carpenter, Kenward and Levin (2009), Statistical Modelling 9(3), 173-197. Kinds of response, their latents:
+    Normal      observed as it is
+    Binary      1 if its latent is positive; residual variance 1 (probit)
+    Ordered     codes 0..c-1 by c - 1 thresholds; variance 1. The first threshold is 0 where the design contains a
+                constant; otherwise all thresholds are free
+    Unordered   c - 1 latents: category k if the k-th is largest and positive, the last category if all are negative;
+                their covariance fixed, by default [[1, 1/2], [1/2, 1]] (differences of independent utilities)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+KINDS = ("Normal", "Binary", "Ordered", "Unordered")
+ALGORITHMS = ("conditional", "marginal")
+LATENT_COVARIANCES = ("differences", "identity")
+
+
+@dataclass(frozen=True)
+class Response:
+    """One incomplete (or complete) variable to be modelled."""
+
+    name: str
+    kind: str  # one of KINDS
+    values: Array  # (n,) with NaN where missing; categories coded 0..c-1
+    n_categories: int  # 2 for Binary; ignored for Normal
+    designs: tuple[Array, ...]  # one (n, predictors) matrix a latent dimension
+    names: tuple[tuple[str, ...], ...]  # predictor names of each design
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.name}: kind {self.kind!r} is not one of {', '.join(KINDS)}")
+        if len(self.designs) != self.dimensions or len(self.names) != self.dimensions:
+            raise ValueError(f"{self.name}: {self.dimensions} designs with names are needed, one a latent dimension")
+        for design, names in zip(self.designs, self.names, strict=True):
+            if design.shape != (self.values.size, len(names)):
+                raise ValueError(f"{self.name}: a design is {design.shape}, not {(self.values.size, len(names))}")
+            if not np.isfinite(design).all():
+                raise ValueError(f"{self.name}: its predictors must be complete")
+        seen = self.values[~np.isnan(self.values)]
+        if not np.isfinite(seen).all():
+            raise ValueError(f"{self.name}: an infinite value")
+        if self.kind != "Normal" and not np.isin(seen, np.arange(self.categories)).all():
+            raise ValueError(f"{self.name}: categories must be coded 0 to {self.categories - 1}")
+
+    @property
+    def categories(self) -> int:
+        return {"Normal": 1, "Binary": 2}.get(self.kind, self.n_categories)
+
+    @property
+    def dimensions(self) -> int:
+        """Latent dimensions: c - 1 for Unordered, otherwise 1."""
+        return self.categories - 1 if self.kind == "Unordered" else 1
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of its latent dimensions: normexam, or schgendmiss[0], schgendmiss[1]."""
+        if self.kind != "Unordered":
+            return (self.name,)
+        return tuple(f"{self.name}[{k}]" for k in range(self.dimensions))
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Flat on the free elements of the covariance matrix: an inverse Wishart with df = -(p + 1) and zero scale."""
+
+
+@dataclass(frozen=True)
+class InverseWishart:
+    """For the whole matrix, conditioned on its fixed elements. Its unconditioned mean is scale / (df - p - 1)."""
+
+    df: float
+    scale: Array  # (p, p), in the users' units
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Independent Normal priors of this mean and precision, for each coefficient (or free threshold)."""
+
+    mean: float = 0.0
+    precision: float = 1.0
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Priors of both levels; None means flat. Thresholds: that prior restricted to their order."""
+
+    level1: Uniform | InverseWishart = field(default_factory=Uniform)
+    level2: Uniform | InverseWishart = field(default_factory=Uniform)
+    fixed: Normal | None = None
+    thresholds: Normal | None = None
+
+
+@dataclass(frozen=True)
+class JointModel:
+    level1: tuple[Response, ...]
+    level2: tuple[Response, ...] = ()  # values and designs have one row a group
+    groups: npt.NDArray[np.int64] | None = None  # (n,) codes 0..J-1, rows in any order; None: one level
+    latent_covariance: str = "differences"
+    prior: Prior = field(default_factory=Prior)
+    algorithm: str = "conditional"  # "conditional" or "marginal": the same posterior, see joint_effects
+
+    def __post_init__(self) -> None:
+        if not self.level1:
+            raise ValueError("at least one level 1 response is needed")
+        if self.algorithm not in ALGORITHMS or self.latent_covariance not in LATENT_COVARIANCES:
+            raise ValueError("algorithm or latent_covariance is not one of those offered")
+        if self.level2 and self.groups is None:
+            raise ValueError("level 2 responses need groups")
+        n = self.level1[0].values.size
+        if any(r.values.size != n for r in self.level1) or (self.groups is not None and self.groups.size != n):
+            raise ValueError("level 1 responses and groups must have the same number of rows")
+        if any(r.values.size != self.n_groups for r in self.level2):
+            raise ValueError("level 2 responses need one value a group")
+        if self.groups is not None and not np.array_equal(np.unique(self.groups), np.arange(self.n_groups)):
+            raise ValueError("groups must be coded 0 to J - 1, each with at least one row")
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.level1[0].values.size)
+
+    @property
+    def n_groups(self) -> int:
+        return 0 if self.groups is None else int(self.groups.max()) + 1
+
+    @property
+    def p1(self) -> int:
+        return sum(r.dimensions for r in self.level1)
+
+    @property
+    def p2(self) -> int:
+        return sum(r.dimensions for r in self.level2)
+
+
+def contains_constant(design: Array) -> bool:
+    """Whether a constant is a linear combination of the design's columns."""
+    if design.shape[1] == 0:
+        return False
+    ones = np.ones(design.shape[0])
+    fit = design @ np.linalg.lstsq(design, ones, rcond=None)[0]
+    return bool(np.abs(fit - 1.0).max() < 1e-8)
+
+
+def parameter_names(model: JointModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(parameters, variables) of what is monitored, in the order of the sampler's columns.
+
+    beta1imp_k, beta2imp_k: by response, latent, predictor. omega_u_k, omega_e_k: place k in the packed lower triangle
+    (rows first); fixed elements keep their place and are not monitored. tau_<column>_k: free thresholds, from 0.
+    """
+    names: list[tuple[str, str]] = []
+    for level, responses in ((1, model.level1), (2, model.level2)):
+        texts = [f"{label}: {x}" for r in responses for label, of in zip(r.labels, r.names, strict=True) for x in of]
+        names += [(f"beta{level}imp_{k}", text) for k, text in enumerate(texts)]
+    labels1 = [label for r in model.level1 for label in r.labels]
+    labels2 = labels1 + [label for r in model.level2 for label in r.labels]
+    for letter, labels, free in (("u", labels2, free_elements(model, 2)), ("e", labels1, free_elements(model, 1))):
+        for a, b in free:
+            what = f"var({labels[a]})" if a == b else f"cov({labels[b]}, {labels[a]})"
+            names.append((f"omega_{letter}_{a * (a + 1) // 2 + b}", what))
+    for response in (*model.level1, *model.level2):
+        for k in free_threshold_places(response):
+            names.append((f"tau_{response.name}_{k - 1}", f"{response.name}: threshold {k}"))
+    return tuple(n for n, _ in names), tuple(v for _, v in names)
+
+
+def free_threshold_places(response: Response) -> list[int]:
+    """Which thresholds 1..c-1 of a response are free."""
+    if response.kind != "Ordered":
+        return []
+    return list(range(2 if contains_constant(response.designs[0]) else 1, response.categories))
+
+
+def fixed_blocks(model: JointModel, level: int) -> list[tuple[int, int]]:
+    """(first dimension, width) of each fixed diagonal block of Ω1 (level 1) or of Ω2 (level 2)."""
+    at = 0 if level == 1 else model.p1
+    blocks = []
+    for response in model.level1 if level == 1 else model.level2:
+        if response.kind != "Normal":
+            blocks.append((at, response.dimensions))
+        at += response.dimensions
+    return blocks
+
+
+def free_elements(model: JointModel, level: int) -> list[tuple[int, int]]:
+    """Free elements (a, b), b <= a, of Ω1 or Ω2 in packed order; none of Ω2 with one level."""
+    if level == 2 and model.groups is None:
+        return []
+    p = model.p1 if level == 1 else model.p1 + model.p2
+    fixed = {
+        (a, b)
+        for first, width in fixed_blocks(model, level)
+        for a in range(first, first + width)
+        for b in range(first, a + 1)
+    }
+    return [(a, b) for a in range(p) for b in range(a + 1) if (a, b) not in fixed]
+
+
+def propriety(model: JointModel) -> list[str]:
+    """Why the posterior would be improper or the model could not be fitted: plain sentences, none if all is well."""
+    found: list[str] = []
+    prior = model.prior
+    for level, responses in ((1, model.level1), (2, model.level2)):
+        p = model.p1 if level == 1 else model.p1 + model.p2
+        given = prior.level1 if level == 1 else prior.level2
+        flat = isinstance(given, Uniform)
+        if isinstance(given, InverseWishart):
+            if given.scale.shape != (p, p) or not given.df > p - 1:
+                found.append(
+                    f"The inverse Wishart prior at level {level} needs a {p} by {p} scale and df above {p - 1}."
+                )
+            elif np.linalg.eigvalsh(given.scale).min() <= 0:
+                found.append(f"The scale of the inverse Wishart prior at level {level} must be positive definite.")
+        for response in responses:
+            found += _response_faults(response, level, flat and level == 1, p, prior)
+    if model.groups is not None:
+        p, J = model.p1 + model.p2, model.n_groups
+        if J < 2:
+            found.append("At least two groups are needed at level 2.")
+        elif isinstance(prior.level2, Uniform) and not 2 * p + 1 < J:
+            found.append(
+                f"With a uniform prior the level 2 covariance matrix of {p} dimensions needs more than {2 * p + 1}"
+                f" groups; there are {J}. Use fewer responses or an inverse Wishart prior."
+            )
+    return found
+
+
+def _response_faults(response: Response, level: int, flat: bool, p: int, prior: Prior) -> list[str]:
+    """Faults of one response by itself."""
+    found: list[str] = []
+    seen = response.values[~np.isnan(response.values)]
+    name = response.name
+    if seen.size == 0:
+        return [f"{name} has no observed values."]
+    if response.kind == "Normal":
+        if seen.min() == seen.max():
+            found.append(f"{name} is constant.")
+        elif flat and seen.size - len(response.names[0]) <= 2 * p:
+            found.append(
+                f"{name} has {seen.size} observed values; with a uniform prior more than"
+                f" {2 * p + len(response.names[0])} are needed."
+            )
+    else:
+        counts = np.bincount(seen.astype(np.int64), minlength=response.categories)
+        if prior.fixed is None and (response.kind != "Ordered" or prior.thresholds is None):
+            found += [f"No observed value of {name} is in category {k}." for k in np.flatnonzero(counts == 0)]
+    if prior.fixed is None:
+        rows = ~np.isnan(response.values)
+        for label, design, names in zip(response.labels, response.designs, response.names, strict=True):
+            if design.shape[1] and np.linalg.matrix_rank(design[rows]) < design.shape[1]:
+                found.append(
+                    f"The predictors of {label} at level {level} ({', '.join(names)}) are linearly dependent among its"
+                    " observed rows."
+                )
+    return found
