@@ -1,0 +1,110 @@
+"""Run templates from Python, as the command that the page shows.
+
+from statgrove import RunStatJR
+
+result = RunStatJR(template="2LevelMod", dataset="school.dta", invars={"y": "normexam", "L2ID": "school"},
+                   estoptions={"seed": "1"}, out="results")
+result.tables["ModelResults"]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Result", "RunFailed", "RunStatJR"]
+
+
+class RunFailed(RuntimeError):  # noqa: N818 - read as a sentence: except RunFailed
+    """The run ended as failed; the message says why, `trace` where in the program, `problems` what to change."""
+
+    def __init__(self, message: str, trace: str, problems: list[dict[str, Any]]):
+        super().__init__(message)
+        self.trace, self.problems = trace, problems
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run that has ended."""
+
+    run: int  # its number
+    state: str  # "done", or "cancelled" where it was interrupted: then with what was drawn until then
+    folder: Path  # where its files are
+    tables: dict[str, pandas.DataFrame] = field(repr=False)  # by name
+    artifacts: dict[str, Path]  # every output's file, by name
+    notices: list[str]
+
+
+def RunStatJR(  # noqa: N802 - the name in published scripts
+    template: str,
+    dataset: str | Path | pandas.DataFrame,
+    invars: Mapping[str, Any] | None = None,
+    estoptions: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+) -> Result:
+    """Run a template and wait for it.
+
+    dataset: a file, a dataset's name, or a pandas DataFrame. invars and estoptions: answers by key (they may be in
+    either). out: a folder that the outputs are also written into.
+    Raises templates_engine.problems.Refused, with every problem, when the input cannot be used; RunFailed otherwise.
+    """
+    from app import inline
+    from templates_engine import inputs
+    from templates_engine.problems import Refused
+
+    inline.prepare()
+    if out is not None:
+        inline.check_out(Path(out))
+    given = inputs.plain({**(invars or {}), **(estoptions or {})})
+    if given.problems:
+        raise Refused(given.problems)
+    row = inline.find_dataset(dataset) if isinstance(dataset, str | Path) else _from_frame(dataset)
+    run = inline.carry_out(template, row, given.answers, origin="python")
+    if run.state == "failed":
+        raise RunFailed(run.message, run.trace, run.problems)
+    from app import db, runs
+
+    with db.session() as session:
+        outputs = [one for one in runs.artifacts(session, run) if one.state == "ready"]
+    folder = runs.folder(run)
+    if out is not None:
+        folder = Path(out).absolute()
+        inline.write_out(run, folder)
+    files = {one.name: folder / one.file for one in outputs}
+    tables = {
+        one.name: _frame(files[f"{_stem(one.name)}.json"])
+        for one in outputs
+        if one.kind == "table" and not one.name.endswith(".json") and f"{_stem(one.name)}.json" in files
+    }
+    notices = [p["message"] for p in run.problems if p.get("level") == "notice"]
+    return Result(run.id, run.state, folder, tables, files, notices)
+
+
+def _stem(name: str) -> str:
+    return name[:-4] if name.lower().endswith(".csv") else name
+
+
+def _frame(file: Path) -> pandas.DataFrame:
+    import pandas
+
+    content = json.loads(file.read_text(encoding="utf-8"))
+    return pandas.DataFrame(content["rows"], columns=content["columns"])
+
+
+def _from_frame(frame: pandas.DataFrame) -> Any:
+    """Keep a DataFrame as a dataset named "frame" and return its row."""
+    import tempfile
+
+    from app import datasets, db
+
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "frame.csv"
+        frame.to_csv(path, index=False)
+        with db.session() as session:
+            return datasets.register(session, path)

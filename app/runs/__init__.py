@@ -12,7 +12,7 @@ distributed locking").
 
 from app.runs.asking import Schemas, cancel, submit, want
 from app.runs.carrying import (
-    add_artifact,
+    add_artifacts,
     add_child,
     add_notices,
     claim,
@@ -43,7 +43,7 @@ __all__ = [
     "ENDED",
     "MAX_CRASHES",
     "Schemas",
-    "add_artifact",
+    "add_artifacts",
     "add_child",
     "add_notices",
     "artifact",

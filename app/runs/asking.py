@@ -12,7 +12,6 @@ from app.models import Artifact, Dataset, Run, now
 from app.runs.changing import change
 from app.runs.looking import find_same, get
 from templates_engine.data.schema import Schema
-from templates_engine.problems import Problem, Refused
 
 
 class Schemas(Mapping[str, Schema]):
@@ -57,15 +56,7 @@ def submit(
 
     form = registry.get(template)
     walked = walk(form, answers, dataset.as_schema(), datasets=Schemas(session), strict_keys=True)
-    wrong = [p for p in walked.problems if p.level == "error"]
-    told = {p.key for p in wrong}
-    wrong += [
-        Problem("missing-answer", f'"{asked.question.label}" is not answered.', key=asked.key)
-        for asked in walked.open
-        if asked.key not in told
-    ]
-    if wrong or walked.spec is None:
-        raise Refused(wrong or [Problem("unfinished", "Not every question is answered.")])
+    walked.require()
     spec = RunSpec(form.name, form.version, dataset.sha256, walked.answers).hash()
     if reuse and (same := find_same(session, spec)):
         return same

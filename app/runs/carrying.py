@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -79,30 +79,46 @@ def heartbeat(session: Session, run_id: int, attempt: int, progress: dict[str, A
     return flag
 
 
-def add_artifact(
-    session: Session,
-    run_id: int,
-    attempt: int,
-    *,
-    name: str,
-    file: str,
-    kind: str,
-    title: str = "",
-    sha256: str = "",
-    size: int = 0,
-    state: str = "ready",
-    position: int = 0,
-) -> bool:
-    """Write an output's row, or bring it up to date. False: the run is not ours any more. Commits."""
-    values = {"file": file, "kind": kind, "title": title[:400], "sha256": sha256, "size": size, "state": state}
+class Output(Protocol):
+    """What add_artifacts needs to know of an output (templates_engine.bundle.Artifact is one)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def order(self) -> int: ...
+
+
+def add_artifacts(session: Session, run_id: int, attempt: int, outputs: Sequence[Output]) -> bool:
+    """Write the outputs' rows, or bring them up to date. False: the run is not ours any more. Commits."""
     mine = change(session, run_id, "running", attempt=attempt, heartbeat=now())  # holds the row until commit
     if mine:
-        row = session.scalar(select(Artifact).where(Artifact.run_id == run_id, Artifact.name == name))
-        if row is None:
-            session.add(Artifact(run_id=run_id, name=name, position=position, **values))
-        else:
-            for key, value in values.items():
-                setattr(row, key, value)
+        names = [one.name for one in outputs]
+        there = {
+            row.name: row
+            for row in session.scalars(
+                select(Artifact).where(Artifact.run_id == run_id, Artifact.name.in_(names)),
+                execution_options={"populate_existing": True},
+            )
+        }
+        for one in outputs:
+            if one.name not in there:
+                there[one.name] = Artifact(run_id=run_id, name=one.name)
+                session.add(there[one.name])
+            row = there[one.name]
+            row.file, row.kind, row.title, row.position = one.file, one.kind, one.title[:400], one.order
+            row.sha256, row.size, row.state = one.sha256, one.size, one.state
     session.commit()
     return mine
 

@@ -1,0 +1,80 @@
+"""A page that lists the REST interface's routes, made from its OpenAPI description; it needs no script."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+router = APIRouter(include_in_schema=False)
+
+EXAMPLE = """curl http://127.0.0.1:8600/api/v1/templates
+curl -F file=@school.dta http://127.0.0.1:8600/api/v1/datasets
+curl -H 'Content-Type: application/json' http://127.0.0.1:8600/api/v1/runs -d '{
+  "template": "2LevelMod", "dataset": "school", "answers": {"y": "normexam", "L2ID": "school", "x": "cons"}}'
+curl http://127.0.0.1:8600/api/v1/runs/1
+curl -N http://127.0.0.1:8600/api/v1/runs/1/events
+curl -O -J http://127.0.0.1:8600/api/v1/runs/1/bundle"""
+
+
+@router.get("/api", response_class=RedirectResponse)
+@router.get("/api/v1", response_class=RedirectResponse)
+def index() -> str:
+    return "/api/docs"
+
+
+@router.get("/api/docs", response_class=HTMLResponse)
+def docs(request: Request) -> str:
+    """Every route with its parameters, body and answers."""
+    described = request.app.openapi()
+    groups: dict[str, list[str]] = {}
+    for path, methods in described["paths"].items():
+        for method, route in methods.items():
+            if path.startswith("/api/"):
+                groups.setdefault(route.get("tags", ["other"])[0], []).append(_route(described, path, method, route))
+    parts = "".join(
+        f"<section><h2>{escape(tag.capitalize())}</h2>{''.join(rows)}</section>" for tag, rows in groups.items()
+    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>REST interface · StatGrove</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/static/app.css">
+</head><body><main class="page api-docs"><h1>REST interface</h1>
+<p>Everything that the pages do can be done by a program. Requests and answers are JSON; the description for
+machines is <a href="/api/v1/openapi.json">openapi.json</a>. Errors always look like
+<code>{{"error": {{"code", "message", "problems"}}}}</code>.</p>
+<pre><code>{escape(EXAMPLE)}</code></pre>
+{parts}</main></body></html>"""
+
+
+def _route(described: dict[str, Any], path: str, method: str, route: dict[str, Any]) -> str:
+    rows = [
+        (p["name"], p["in"], _kind(p.get("schema", {})), p.get("description", "")) for p in route.get("parameters", [])
+    ]
+    for media, body in route.get("requestBody", {}).get("content", {}).items():
+        shape = _resolve(described, body.get("schema", {}))
+        rows += [
+            (name, media, _kind(kind), kind.get("description", ""))
+            for name, kind in shape.get("properties", {}).items()
+        ]
+    cells = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    table = f"<table><thead><tr><th>Name<th>In<th>Kind<th>Meaning</thead><tbody>{cells}</tbody></table>" if rows else ""
+    text = escape(route.get("description", "").strip())
+    return f"<h3><code>{method.upper()} {escape(path)}</code></h3><p>{text}</p>{table}"
+
+
+def _resolve(described: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema that a reference (or the first of several) points to."""
+    for one in schema.get("anyOf", []):
+        if "$ref" in one:
+            schema = one
+    if "$ref" in schema:
+        found: dict[str, Any] = described["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+        return found
+    return schema
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    kinds = [one.get("type", "") for one in schema.get("anyOf", [schema])]
+    return " or ".join(kind for kind in kinds if kind)

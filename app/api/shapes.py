@@ -1,0 +1,129 @@
+"""The bodies that the REST interface takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Path
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from app.models import Artifact, Dataset, Run
+
+MAX_JSON = 1_000_000  # bytes of a body that is not a file
+
+
+def _clean(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("text must not hold the character NUL")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("text must be Unicode without lone surrogates") from None
+    return text
+
+
+Plain = Annotated[str, Field(max_length=100_000), AfterValidator(_clean)]
+Name = Annotated[str, Field(max_length=400), AfterValidator(_clean)]
+Answers = Annotated[
+    dict[Name, Any],
+    Field(max_length=5000, description="Text by key; numbers, true, false and lists of columns are taken too."),
+]
+Id = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Conversation(Body):
+    """Partial answers: as a dictionary, or as an input string or RunStatJR command to be read."""
+
+    dataset: Name | int = Field(description="A dataset's name or number.")
+    answers: Answers = Field(default_factory=dict)
+    inputs: Plain = Field(default="", description="An input string or RunStatJR command, instead of answers.")
+
+
+class Submission(Body):
+    """A run to be made. `command` alone is enough: it names template and dataset."""
+
+    template: Name = ""
+    dataset: Name | int | None = None
+    answers: Answers = Field(default_factory=dict)
+    inputs: Plain = ""
+    command: Plain = ""
+    title: Annotated[str, Field(max_length=400), AfterValidator(_clean)] = ""
+    reuse: bool = Field(default=False, description="Give back a finished run of the same specification, if any.")
+
+
+class Cancel(Body):
+    discard: bool = Field(default=False, description="Throw away what has been drawn, too.")
+
+
+class DatasetOut(BaseModel):
+    id: int
+    name: str
+    source: str
+    note: str
+    created: datetime
+    n_rows: int
+    n_columns: int
+    sha256: str
+    run: int | None
+
+    @classmethod
+    def of(cls, row: Dataset) -> DatasetOut:
+        return cls(**_fields(cls, row, run=row.run_id))
+
+
+class DatasetFull(DatasetOut):
+    columns: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, row: Dataset) -> DatasetFull:
+        return cls(**_fields(cls, row, run=row.run_id, columns=row.schema["columns"]))
+
+
+class RunOut(BaseModel):
+    id: int
+    template: str
+    version: str
+    dataset: str
+    title: str
+    state: str
+    attempt: int
+    cancel: str
+    message: str
+    progress: dict[str, Any]
+    problems: list[dict[str, Any]]
+    answers: dict[str, str]
+    spec_hash: str
+    origin: str
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    parent: int | None
+
+    @classmethod
+    def of(cls, run: Run) -> RunOut:
+        return cls(**_fields(cls, run, dataset=run.dataset_name, parent=run.parent_id))
+
+
+class ArtifactOut(BaseModel):
+    id: int
+    name: str
+    file: str
+    kind: str
+    title: str
+    sha256: str
+    size: int
+    state: str
+
+    @classmethod
+    def of(cls, row: Artifact) -> ArtifactOut:
+        return cls(**_fields(cls, row))
+
+
+def _fields(shape: type[BaseModel], row: object, **given: Any) -> Mapping[str, Any]:
+    return {name: given[name] if name in given else getattr(row, name) for name in shape.model_fields}

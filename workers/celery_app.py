@@ -1,0 +1,57 @@
+"""The worker's Celery application.
+
+    celery --app workers.celery_app worker          (what `statgrove worker` starts)
+
+Everything slow is imported and compiled once, in the parent, before it forks: a child that takes over after a
+crash is ready at once. Nothing that breaks on forking is used there: kernels run on one thread, no torch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from typing import Any
+
+from celery.signals import setup_logging, worker_init, worker_process_init
+
+from app import db, queue
+
+app = queue.make("statgrove")
+app.conf.imports = ("workers.tasks",)
+
+
+def die_with_parent(how: signal.Signals = signal.SIGKILL) -> None:
+    """Let the kernel end this process when its parent ends, however that happens (Linux; elsewhere nothing)."""
+    if not sys.platform.startswith("linux"):
+        return
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
+    ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, int(how), 0, 0, 0)
+
+
+@setup_logging.connect
+def _logging(**_: Any) -> None:
+    import logging
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("statgrove").setLevel(logging.INFO)
+
+
+@worker_init.connect
+def _parent(**_: Any) -> None:
+    from workers.preload import preload
+
+    parent = os.environ.pop("STATGROVE_PARENT", "")
+    if parent:  # started by `serve` or `worker`: end with it
+        die_with_parent()
+        if str(os.getppid()) != parent:
+            raise SystemExit("the process that started this worker is gone")
+    preload()
+
+
+@worker_process_init.connect
+def _child(**_: Any) -> None:
+    die_with_parent()
+    db.forget()  # connections must not be shared over a fork
+    queue.forget()

@@ -1,0 +1,174 @@
+"""Carry out one run: claim it, walk its answers again, check the data, run the template, draw the pictures, end it.
+
+Tables can be read as soon as the template has made them; pictures are drawn after the last table. Whatever
+happens, the run ends with a state and, where it failed, a sentence that a statistician understands.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from app import datasets, db, folders, runs
+from app.models import Dataset as Row
+from app.models import Run
+from templates_engine import equation, inputs, registry
+from templates_engine.asking import Walk, walk
+from templates_engine.bundle import Store
+from templates_engine.data.dataset import Dataset
+from templates_engine.job import Job
+from templates_engine.problems import Problem, Refused
+from templates_engine.template import Template
+from workers.faults import sentence
+from workers.reporter import Beat, Superseded
+
+log = logging.getLogger("statgrove.worker")
+
+
+def carry_out(run_id: int, attempt: int, *, own_process: bool) -> None:
+    """Carry out an attempt from queued to its end. own_process: this process may be ended with the run."""
+    with db.session() as session:
+        run = runs.claim(session, run_id, attempt)
+    if run is None:
+        return  # delivered twice, cancelled meanwhile, or a later attempt is on its way
+    try:
+        with Beat(run_id, attempt, own_process=own_process) as beat:
+            ended = _work(run, beat)
+    except Superseded:
+        log.warning("run %s: attempt %s is not wanted any more and wrote nothing", run_id, attempt)
+        return
+    except BaseException as error:
+        message, problems = sentence(error), error.problems if isinstance(error, Refused) else []
+        trace = "" if isinstance(error, Refused) else traceback.format_exc()
+        _end_failed(run, message, trace, problems)
+        if isinstance(error, SystemExit | KeyboardInterrupt):
+            raise
+        return
+    log.info("run %s: %s", run_id, ended)
+
+
+def _work(run: Run, beat: Beat) -> str:
+    """Everything between claim and end; returns how it ended."""
+    data, template, walked = _prepare(run)
+    store = Store(folders.folder(run))
+    with Job(store, beat) as job:
+        for problem in walked.problems:
+            job.note(problem)
+        found = template.check(walked.spec, data)
+        if errors := [p for p in found if p.level == "error"]:
+            raise Refused(errors)
+        for notice in found:
+            job.note(notice)
+        fault: BaseException | None = None
+        try:
+            template.run(walked.spec, data, job)
+        except Exception as error:
+            if not job.stopped:
+                raise
+            fault = error  # a run that is stopped early may lack what its last steps need; what it has is kept
+            log.info("run %s: after it was asked to stop: %r", run.id, error)
+        if beat.flag != "discard":
+            _papers(run, template, walked, data, job)
+            _join_list(run, store)
+            if fault is None:
+                job.draw_pictures()
+        notes = job.notes
+    beat.flush()
+    store.write_manifest()
+    with db.session() as session:
+        runs.add_notices(session, run.id, run.attempt, notes)
+        if job.stopped:
+            how = beat.flag or "keep"
+            mine = runs.stop(session, run.id, run.attempt, how, beat.state)
+        else:
+            mine = runs.finish(session, run.id, run.attempt, beat.state)
+    if not mine:
+        raise Superseded
+    return "stopped on request" if job.stopped else "done"
+
+
+def _prepare(run: Run) -> tuple[Dataset, Template, Walk]:
+    """The data, the template and its spec, made again from what the run's row says."""
+    with db.session() as session:
+        row = session.get(Row, run.dataset_id) if run.dataset_id else None
+        if row is None:
+            raise Refused(
+                Problem("no-dataset", f"The dataset {run.dataset_name} is not there any more.", key="dataset")
+            )
+        template = registry.get(run.template)
+        if template.version != run.version:
+            raise Refused(
+                Problem(
+                    "other-version",
+                    f"This run was asked for with version {run.version} of {run.template}; the version here is "
+                    f"{template.version}. Open its answers again and run them anew.",
+                )
+            )
+        walked = walk(template, run.answers, row.as_schema(), datasets=_schemas(session), strict_keys=True)
+        walked.require()
+    data = datasets.open(row)
+    if data.sha256() != run.dataset_sha256:
+        raise Refused(
+            Problem("other-data", f"The dataset {run.dataset_name} is not what it was when this run was asked for.")
+        )
+    return data, template, walked
+
+
+def _schemas(session: Session) -> runs.Schemas:
+    return runs.Schemas(session)
+
+
+def _papers(run: Run, template: Template, walked: Walk, data: Dataset, job: Job) -> None:
+    """What says how to do the run again: its inputs, the script, the equation, the specification."""
+    papers = {
+        "Inputs": (inputs.write(walked.answers) + "\n", "Input string"),
+        "script.py": (
+            "from statgrove import RunStatJR\n\n" + inputs.command(template.name, run.dataset_name, walked) + "\n",
+            "The same run in Python",
+        ),
+        "runspec.json": (_specification(run), "What identifies the run"),
+    }
+    if template.equation:
+        papers["equation.tex"] = (equation.render(template, walked.spec, data.schema()) + "\n", "Equation of the model")
+    for name, (text, title) in papers.items():
+        if name not in job.store:
+            job.text(name, text, title)
+
+
+def _specification(run: Run) -> str:
+    content = {
+        "template": run.template,
+        "version": run.version,
+        "dataset": run.dataset_name,
+        "dataset_sha256": run.dataset_sha256,
+        "answers": run.answers,
+        "hash": run.spec_hash,
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def _join_list(run: Run, store: Store) -> None:
+    """Put the datasets that the run has made for further use into the list of datasets."""
+    for artifact in store.artifacts:
+        if artifact.listed and artifact.content is not None:
+            name = Path(artifact.file).stem
+            note = f"Made by run {run.id} ({run.template} on {run.dataset_name}). {artifact.title}".strip()
+            with db.session() as session:
+                datasets.add(session, artifact.content, "run", note=note, run_id=run.id, name=name)
+
+
+def _end_failed(run: Run, message: str, trace: str, problems: list[Problem]) -> None:
+    """End a run that raised. If even that fails, the lease runs out and the sweep settles it."""
+    try:
+        with db.session() as session:
+            now = runs.get(session, run.id)
+            if now is not None and now.cancel and now.attempt == run.attempt:
+                runs.stop(session, run.id, run.attempt, now.cancel)
+            else:
+                runs.fail(session, run.id, run.attempt, message, trace=trace, problems=problems)
+    except Exception:
+        log.exception("run %s failed (%s) and this could not be written", run.id, message)
