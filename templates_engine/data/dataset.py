@@ -200,7 +200,7 @@ class Dataset:
     def load(cls, path: str | os.PathLike[str]) -> Dataset:
         """Read what `save` wrote. Refused when the file is damaged."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 about = json.loads(stored["about"].tobytes())
                 numbers = stored["numbers"]
                 numbers.setflags(write=False)  # the columns are views of it

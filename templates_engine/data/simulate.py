@@ -24,7 +24,7 @@ import numpy.typing as npt
 from templates_engine.data.dataset import Dataset, Values
 from templates_engine.data.design import first_in_group
 
-SEED = 1382  # of the first 2000, the one whose ranges are nearest to the published ones
+SEED = 1382  # among the first 2000 the one whose ranges are nearest to the published ones
 N_PUPILS, N_SCHOOLS = 4059, 65
 LARGEST, SMALLEST = 198, 2
 N_MIXED, N_BOYS, N_GIRLS = 35, 10, 20

@@ -20,6 +20,7 @@ _UNITS = {"%tm": "months", "%tq": "quarters", "%tw": "weeks", "%th": "half-years
 
 
 def read_raw(path: Path, shown: str) -> Raw:
+    _check_end(path)
     try:
         with path.open("rb") as file:
             options: Any = {"convert_categoricals": False, "convert_dates": False, "preserve_dtypes": False}
@@ -36,6 +37,16 @@ def read_raw(path: Path, shown: str) -> Raw:
     raw.titles = {i: titles.get(name, "") for i, name in enumerate(raw.names)}
     _metadata(path, raw)
     return raw
+
+
+def _check_end(path: Path) -> None:
+    """Since version 117 a file ends with a mark; without it labels may be lacking though all values are there."""
+    with path.open("rb") as file:
+        if not file.read(11).startswith(b"<stata_dta>"):
+            return
+        file.seek(max(0, path.stat().st_size - 64))
+        if b"</stata_dta>" not in file.read():
+            raise ValueError("its end is missing")
 
 
 def _metadata(path: Path, raw: Raw) -> None:

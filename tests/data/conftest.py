@@ -1,0 +1,33 @@
+"""Shared files and helpers for the tests of data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from templates_engine.data import readers
+from templates_engine.data.dataset import Dataset
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real tutorial data, which are not part of the product."""
+    if not SHARED.is_dir():
+        pytest.skip("the shared data are not here")
+    return SHARED
+
+
+@pytest.fixture
+def read_text(tmp_path: Path) -> Callable[..., Dataset]:
+    """Reads a file with this content under this name."""
+
+    def read(content: str | bytes, filename: str = "file.csv") -> Dataset:
+        path = tmp_path / "upload"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return readers.read(path, filename)
+
+    return read
