@@ -1,0 +1,128 @@
+"""What can be wrong with 2LevelImpute's data once the rows are looked at.
+
+Errors stop the run before it starts; notices stand with the results.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from templates_engine.data.dataset import Dataset
+from templates_engine.data.design import collinear, design, first_in_group, varies_within
+from templates_engine.problems import Problem
+
+from .spec import Response, Spec
+
+
+def check(spec: Spec, data: Dataset) -> list[Problem]:
+    """All faults and notices at once."""
+    codes, n_groups = None, 0
+    found: list[Problem] = []
+    if spec.group is not None:
+        codes, labels = data.groups(spec.group)
+        n_groups = len(labels)
+        if n_groups < 2:
+            found.append(
+                Problem(
+                    "too-few-groups",
+                    f"{spec.group} has {n_groups} group; two levels need at least two, and about ten to be useful.",
+                    key="L2ID",
+                    column=spec.group,
+                )
+            )
+    for level, responses in ((1, spec.level1), (2, spec.level2)):
+        for i, response in enumerate(responses):
+            values = data[response.name]
+            if level == 2 and codes is not None:
+                found += _varying(spec, response.name, codes, data, "notice")
+                values = first_in_group(codes, values, n_groups)
+            found += _values(response, values, f"bin{level}_{i + 1}")
+            for c, terms in enumerate(response.predictors):
+                key = f"ximp{level}_{i}_{c}" if response.kind == "Unordered" else f"ximp{level}_{i}"
+                if level == 2 and codes is not None:
+                    for term in terms:
+                        found += _varying(spec, term.name, codes, data, "error", key)
+                found += _collinear(data, terms, key)
+    found += _left_out(spec, data)
+    if not any(problem.level == "error" for problem in found):
+        found += _improper(spec, data)
+    return found
+
+
+def _improper(spec: Spec, data: Dataset) -> list[Problem]:
+    """With flat priors the posterior of a covariance matrix needs enough groups or units."""
+    from templates_engine.sampling.joint_model import propriety
+
+    from .imputing import joint_model
+
+    key = "L2ID" if spec.group is not None else "yimp1"
+    return [Problem("improper-posterior", text, key=key) for text in propriety(joint_model(spec, data))]
+
+
+def _varying(
+    spec: Spec, name: str, codes: np.ndarray, data: Dataset, level: str, key: str = "yimp2"
+) -> list[Problem]:
+    """A level 2 variable should have one value in each group."""
+    groups = varies_within(codes, data[name])
+    if not len(groups):
+        return []
+    where = f"{len(groups)} of the groups of {spec.group}"
+    if level == "notice":
+        text = f"{name} is not constant within {where}. The first value in each group is used."
+    else:
+        text = f"{name} varies within {where}. Predictors of a level 2 variable need one value for each group."
+    return [Problem("varies-within-group", text, key=key, column=name, level=level)]
+
+
+def _values(response: Response, values: np.ndarray, key: str) -> list[Problem]:
+    """Categories must be numbered from zero, and there must be something to learn from."""
+    name = response.name
+    seen = np.unique(values[~np.isnan(values)])
+    if len(seen) < 2:
+        text = f"{name} has {'no observed value' if not len(seen) else 'only one value'}, so it cannot be imputed."
+        return [Problem("constant-column", text, key=key, column=name)]
+    if response.kind == "Normal":
+        return []
+    wanted = np.arange(response.n_categories, dtype=float)
+    if np.array_equal(seen, wanted):
+        return []
+    codes = ", ".join(f"{v:g}" for v in wanted)
+    shown = ", ".join(f"{v:g}" for v in seen[:6]) + (", …" if len(seen) > 6 else "")
+    text = (
+        f"{name} is {response.kind} with {response.n_categories} categories, which must be numbered {codes}; "
+        f"the data hold {shown}."
+    )
+    if len(seen) == len(wanted) and not np.array_equal(seen, wanted):
+        text += " Recode it from zero in steps of one."
+    return [Problem("categories-not-from-zero", text, key=key, column=name)]
+
+
+def _collinear(data: Dataset, terms: tuple, key: str) -> list[Problem]:
+    repeated = collinear(design(data, terms))
+    if not repeated:
+        return []
+    text = f"{', '.join(repeated)} can be written as a sum of the other predictors: leave it out, or leave out cons."
+    return [Problem("collinear", text, key=key, column=repeated[0])]
+
+
+def _left_out(spec: Spec, data: Dataset) -> list[Problem]:
+    """Variables of the model that the imputation ignores."""
+    imputed = {r.name for r in spec.responses}
+    predictors = {term.name for r in spec.responses for terms in r.predictors for term in terms}
+    found = []
+    for name in spec.moi.columns:
+        gaps = int(data.missing(name).sum())
+        if gaps and name not in imputed:
+            text = f"{name} has {gaps:,} missing values and is not imputed: its incomplete rows are left out of every fit."
+            found.append(Problem("not-imputed", text, key="yimp1", column=name, level="notice"))
+        elif not gaps and name not in imputed | predictors and np.ptp(data[name]) > 0:
+            text = (
+                f"{name} is in the model of interest but not in the imputation model, as response or predictor. "
+                "Its association with the imputed variables is then attenuated."
+            )
+            found.append(Problem("left-out-of-imputation", text, key="yimp1", column=name, level="notice"))
+    for response in spec.responses:
+        if spec.moi.distribution != "Normal" and response.name == spec.moi.y and data.missing(response.name).any():
+            text = f"{response.name} is {spec.moi.distribution} and must be complete; it has missing values."
+            found.append(Problem("incomplete-response", text, key="y", column=response.name))
+    return found

@@ -1,0 +1,151 @@
+"""The two models of 2LevelImpute as LaTeX: lines of one aligned block each, i a unit, j its group."""
+
+from __future__ import annotations
+
+from templates_engine.data.schema import Schema
+from templates_engine.questions import Term
+
+from .spec import Response, Spec
+
+
+def both_models(spec: Spec, schema: Schema) -> dict[str, str]:
+    """The model of interest and the imputation model, each an `aligned` block."""
+    return {"moi": model_of_interest(spec, schema), "imputation": imputation_model(spec, schema)}
+
+
+def _word(name: str) -> str:
+    return r"\mathrm{" + name.replace("_", r"\_") + "}"
+
+
+def _aligned(lines: list[str]) -> str:
+    return r"\begin{aligned}" + "\n" + "\\\\\n".join(lines) + "\n" + r"\end{aligned}"
+
+
+def _columns(terms: tuple[Term, ...], schema: Schema) -> list[tuple[str, str]]:
+    """(variable, its LaTeX) of each column of the design: a categorical term gives one for each level but the last."""
+    found = []
+    for term in terms:
+        if not term.categorical:
+            found.append((term.name, _word(term.name)))
+            continue
+        for level in schema[term.name].levels[:-1]:
+            code = f"{level:g}" if isinstance(level, float) else str(level)
+            found.append((term.name, f"{_word(term.name)}[{code}]"))
+    return found
+
+
+def _sum(terms: tuple[Term, ...], schema: Schema, symbol: str, index: str, upper: frozenset[str]) -> list[str]:
+    """`beta_0 cons_ij`, … one entry a column; variables of level 2 carry the group's index alone."""
+    return [
+        rf"{symbol}_{{{k}}}\,{latex}_{{{'j' if name in upper else index}}}"
+        for k, (name, latex) in enumerate(_columns(terms, schema))
+    ]
+
+
+def _upper(spec: Spec) -> frozenset[str]:
+    """Variables known to have one value a group: level 2 responses and their predictors, constants apart."""
+    predictors = {t.name for r in spec.level2 for terms in r.predictors for t in terms if t.name != "cons"}
+    return frozenset({r.name for r in spec.level2} | predictors)
+
+
+def _wrapped(head: str, parts: list[str]) -> list[str]:
+    """Two terms a line, continued under the relation sign."""
+    lines = []
+    for k in range(0, len(parts), 2):
+        text = " + ".join(parts[k : k + 2])
+        lines.append(f"{head} &= {text}" if k == 0 else f"&\\quad + {text}")
+    return lines
+
+
+def model_of_interest(spec: Spec, schema: Schema) -> str:
+    """Normal, binomial or Poisson, with the group effects where there are two levels."""
+    moi = spec.moi
+    index = "ij" if moi.group else "i"
+    y, mean = rf"{_word(moi.y)}_{{{index}}}", rf"\mu_{{{index}}}"
+    parts = _sum(moi.x, schema, r"\beta", index, _upper(spec) if moi.group else frozenset())
+    tail = []
+    if moi.group:
+        slopes = [rf"u_{{{k}j}}\,{_word(t.name)}_{{ij}}" for k, t in enumerate(moi.slopes)]
+        parts += slopes or ["u_j"]
+        tail = [r"(u_{0j}, \ldots)' &\sim \mathrm{N}(0, \Omega_u)" if slopes else r"u_j &\sim \mathrm{N}(0, \sigma^2_u)"]
+    if moi.distribution == "Normal":
+        head = [rf"{y} &\sim \mathrm{{N}}({mean}, \sigma^2)", *_wrapped(mean, parts)]
+    elif moi.distribution == "Binomial":
+        head = [
+            rf"{y} &\sim \mathrm{{Binomial}}({_word(moi.trials or 'n')}_{{{index}}}, {mean})",
+            *_wrapped(rf"\mathrm{{{moi.link}}}({mean})", parts),
+        ]
+    else:
+        head = [rf"{y} &\sim \mathrm{{Poisson}}({mean})", *_wrapped(rf"\log({mean})", parts)]
+    return _aligned(head + tail)
+
+
+def _latents(response: Response) -> list[str]:
+    """The names of a response's latent dimensions, without their index."""
+    star = "" if response.kind == "Normal" else "^{*}"
+    if response.kind != "Unordered":
+        return [_word(response.name) + star]
+    return [rf"{_word(response.name)}^{{*({c})}}" for c in range(response.n_categories - 1)]
+
+
+def _rule(response: Response, index: str) -> list[str]:
+    """How a category comes from its latent Normals."""
+    name = rf"{_word(response.name)}_{{{index}}}"
+    latent = rf"{_word(response.name)}^{{*}}_{{{index}}}"
+    if response.kind == "Binary":
+        return [rf"{name} &= 1 \iff {latent} > 0"]
+    if response.kind == "Ordered":
+        return [rf"{name} &= c \iff \tau_{{c}} < {latent} \le \tau_{{c+1}}"]
+    if response.kind == "Unordered":
+        last = response.n_categories - 1
+        return [
+            rf"{name} &= c \iff {_word(response.name)}^{{*(c)}}_{{{index}}} \text{{ is the largest and positive}}",
+            rf"{name} &= {last} \iff \text{{all are negative}}",
+        ]
+    return []
+
+
+def imputation_model(spec: Spec, schema: Schema) -> str:
+    """The joint model: one regression for each latent dimension, then the covariance matrices."""
+    lines: list[str] = []
+    at = 0
+    for responses, symbol, effect, index, error in (
+        (spec.level1, r"\beta", "u", "ij" if spec.group else "i", "e"),
+        (spec.level2, r"\gamma", "", "j", "v"),
+    ):
+        for response in responses:
+            for latent, terms in zip(_latents(response), response.predictors, strict=True):
+                at += 1
+                parts = _sum(terms, schema, symbol + rf"^{{({at})}}", index, _upper(spec))
+                if effect and spec.group:
+                    parts.append(rf"u_{{{at}j}}")
+                parts.append(rf"{error}_{{{at}{index}}}")
+                lines += _wrapped(rf"{latent}_{{{index}}}", parts)
+            lines += _rule(response, index)
+    lines.append(rf"e_{{{'ij' if spec.group else 'i'}}} &\sim \mathrm{{N}}(0, \Omega_e)")
+    if spec.group:
+        lines.append(r"(u_j, v_j) &\sim \mathrm{N}(0, \Omega_u)" if spec.level2 else r"u_j &\sim \mathrm{N}(0, \Omega_u)")
+    return _aligned(lines)
+
+
+def algorithm(spec: Spec) -> str:
+    """One sweep of the sampler, in words and conditional distributions."""
+    effects = (
+        r"Fixed effects given the group effects (Normal), with hierarchical centring of the intercepts"
+        if spec.conditional
+        else r"Fixed effects with the group effects integrated out (Normal)"
+    )
+    steps = [
+        r"Latent Normals of observed categories from their truncated Normal conditionals; missing values from their "
+        r"Normal conditionals given the other responses of the row and the group effects",
+        effects,
+    ]
+    if spec.group:
+        steps.append(r"Group effects and level 2 latents together, one draw for each group, from $\mathrm{N}$ given all its rows")
+        steps.append(r"$\Omega_u$ given group effects: inverse Wishart, elements fixed by categories kept fixed")
+    steps.append(r"$\Omega_e$ given residuals: inverse Wishart, elements fixed by categories kept fixed")
+    if any(r.kind == "Ordered" for r in spec.responses):
+        steps.append(r"Thresholds of ordered responses with their latents integrated out")
+    items = "\n".join(rf"\item {step}." for step in steps)
+    note = r"Goldstein, Carpenter, Kenward and Levin (2009), Statistical Modelling 9(3), 173--197."
+    return rf"\begin{{enumerate}}" + "\n" + items + "\n" + r"\end{enumerate}" + "\n" + note + "\n"

@@ -1,0 +1,101 @@
+"""Tables and words of 2LevelImpute: pooled fits, verdicts, and the paragraph for a paper's methods section."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from templates_engine import pooling
+from templates_engine.data.dataset import Dataset
+from templates_engine.outputs import Draws, Result, Table
+from templates_engine.sampling import diagnostics
+
+from .spec import Spec
+
+TITLE = "Rubin's rules over the fits to the completed datasets"
+
+
+def is_variance(parameter: str) -> bool:
+    """Parameters whose interval belongs on the log scale: variances, not covariances."""
+    return parameter in ("sigma2", "sigma2_u") or parameter in _OMEGA_DIAGONAL
+
+
+# Packed lower triangles by rows: the diagonal elements are 0, 2, 5, 9, ...
+_OMEGA_DIAGONAL = frozenset(f"omega_u_{k * (k + 3) // 2}" for k in range(20))
+
+
+def pool(fits: Sequence[Result]) -> tuple[tuple[str, ...], tuple[str, ...], list[pooling.Pooled]]:
+    """(parameters, variables, pooled): Rubin's rules over the posterior means and sds of the fits."""
+    draws = [fit.draws for fit in fits if fit.draws is not None]
+    parameters, variables = draws[0].parameters, draws[0].variables
+    flat = [d.values.reshape(-1, len(parameters)) for d in draws]
+    estimates = np.stack([values.mean(axis=0) for values in flat])
+    ses = np.stack([values.std(axis=0, ddof=1) for values in flat])
+    complete_df = [fits[0].info.get(f"df:{p}") for p in parameters]
+    return parameters, variables, pooling.rubin(estimates, ses, complete_df, [is_variance(p) for p in parameters])
+
+
+def pooled_table(
+    parameters: Sequence[str], variables: Sequence[str], pooled: Sequence[pooling.Pooled], info: dict[str, float]
+) -> Table:
+    """`ResultsTable:Imputation`, with what a reader must know under it."""
+    notes = [
+        f"{pooled[0].m} completed datasets; {_sizes(info)}.",
+        "Rubin's rules; degrees of freedom of Barnard and Rubin (1999), complete-data degrees of freedom by the "
+        "between-within rule. FMI is the fraction of missing information, RIV the relative increase in variance, "
+        "MCSE the Monte Carlo error of the estimate due to the number of imputations.",
+        "Intervals, df, FMI and RIV of variances are made on the log scale.",
+        pooling.fmi_sentence(parameters, pooled),
+    ]
+    return pooling.table(parameters, variables, pooled, TITLE, [n for n in notes if n])
+
+
+def complete_cases_table(fit: Result) -> Table:
+    """`ResultsTable:CompleteCases`, in the columns of the pooled table."""
+    assert fit.draws is not None
+    notes = (f"{_sizes(fit.info)}. Posterior mean, sd and 95% interval of the complete rows.",)
+    return pooling.complete_cases_table(diagnostics.summary(fit.draws), "The same model on the complete rows", notes)
+
+
+def _sizes(info: dict[str, float] | object) -> str:
+    n, groups = info.get("n"), info.get("groups")  # type: ignore[attr-defined]
+    return f"N = {n:,.0f}" + (f" in {groups:,.0f} groups" if groups else "")
+
+
+def verdicts(imputation: Draws, fits: Sequence[Result], parameters: Sequence[str], pooled: Sequence[pooling.Pooled]) -> Table:
+    """One line a judgement: the imputation chains, the fits, the number of imputations."""
+    said = diagnostics.verdicts(imputation, subject="The imputation chains")
+    lines = []
+    for k, fit in enumerate(fits, start=1):
+        assert fit.draws is not None
+        lines += [(word, f"Fit {k}: {text}") for word, text in diagnostics.verdicts(fit.draws) if word != "Fine"]
+    if lines:
+        more = f" {len(lines) - 1} more of the {len(fits)} fits are alike." if len(lines) > 1 else ""
+        said.append((lines[0][0], lines[0][1] + more))
+    else:
+        said.append(("Fine", f"All {len(fits)} fits to completed datasets have settled."))
+    said += pooling.verdicts(parameters, pooled)
+    return Table(("word", "sentence"), tuple(said), "What to think of these results")
+
+
+def methods(spec: Spec, data: Dataset, fits: Sequence[Result], complete: Result) -> str:
+    """A paragraph with the numbers, for a paper; the reader edits it."""
+    incomplete = [f"{r.name} ({int(data.missing(r.name).sum()):,})" for r in spec.responses if data.missing(r.name).any()]
+    kinds = ", ".join(f"{r.name} ({r.kind.lower()})" for r in spec.responses)
+    levels = f"{data.n_rows:,} units"
+    if spec.group is not None:
+        levels += f" in {len(data.groups(spec.group)[1]):,} groups ({spec.group})"
+    kept = complete.info.get("n")
+    of_complete = f" The complete cases ({kept:,.0f} units) were analysed for comparison." if kept else ""
+    return (
+        f"Missing values of {', '.join(incomplete) or 'no variable'} among {levels} were imputed "
+        f"{len(fits)} times from a joint model of {kinds} with latent Normal variables for categorical responses "
+        f"(Goldstein, Carpenter, Kenward and Levin, 2009), with flat priors for fixed effects and covariance matrices. "
+        f"{spec.chains_run} Markov chains gave datasets at iteration {spec.first:,}"
+        + (f" and every {spec.every:,} iterations after it" if len(spec.imputed_at) > 1 else "")
+        + f" (random seed {spec.seed}). The model of interest, a {spec.moi.distribution} model of {spec.moi.y} fitted by "
+        f"{spec.moi.template} ({spec.iterations:,} iterations after a burn-in of {spec.burnin:,}), was fitted to each "
+        "completed dataset, and posterior means and standard deviations were combined by Rubin's rules with the degrees "
+        f"of freedom of Barnard and Rubin (1999).{of_complete} Computed with StatGrove.\n"
+    )

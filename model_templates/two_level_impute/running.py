@@ -1,0 +1,100 @@
+"""The run of 2LevelImpute: complete cases, imputation, a fit to each completed dataset, Rubin's rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from templates_engine.data.dataset import Dataset
+from templates_engine.job import Call
+from templates_engine.outputs import Draws, Result
+from templates_engine.sampling import diagnostics, joint
+
+from .equations import algorithm, imputation_model
+from .imputing import Imputed, impute
+from .reporting import complete_cases_table, methods, pool, pooled_table, verdicts
+from .spec import Spec
+
+IMPUTATION = "Imputation_Model_"
+
+
+def run(spec: Spec, data: Dataset, job: Any) -> Result:
+    """Every output of tree.md's list, tables first; pictures are drawn when all tables can be read."""
+    impute_step, fit_step = f"Impute, {spec.chains_run} chains", f"Fit {spec.n_imputed} completed datasets"
+    job.steps(("Complete cases", 1.0), (impute_step, 8.0), (fit_step, 4.0), ("Pool and check", 0.5))
+
+    job.step("Complete cases")
+    complete = job.call(spec.moi.template, _answers(spec, 0), data, prefix="CompleteCasesModel_")
+    if complete.draws is not None:
+        job.table("ResultsTable:CompleteCases", complete_cases_table(complete))
+
+    job.step(impute_step)
+    schema = data.schema()
+    job.text(IMPUTATION + "equation.tex", imputation_model(spec, schema), title="Imputation model")
+    job.text(IMPUTATION + "algorithm.tex", algorithm(spec), title="One sweep of the imputation sampler")
+    imputed = impute(spec, data, job)
+    _report_imputation(spec, imputed, job)
+
+    job.step(fit_step)
+    used = [imputed.sets[key][0] for key in spec.used if key in imputed.sets]
+    calls = [
+        Call(spec.moi.template, _answers(spec, k), dataset, f"Model{k}_") for k, dataset in enumerate(used, start=1)
+    ]
+    fits = [fit for fit in job.calls(calls) if fit.draws is not None]
+
+    job.step("Pool and check")
+    tables = {}
+    if len(fits) >= 2 and not job.stopped:
+        tables["ResultsTable:Imputation"] = _pool(fits, complete, imputed, spec, data, job)
+    return Result(draws=imputed.draws, tables=tables, info={"n": data.n_rows, "imputed": len(fits)})
+
+
+def _answers(spec: Spec, k: int) -> dict[str, str]:
+    """The answers for fit k (0: complete cases), one chain, with a seed of its own derived from the run's."""
+    seed = int(np.random.SeedSequence([spec.seed, 2, k]).generate_state(1)[0]) % 2**31
+    length = {"nchains": 1, "seed": seed, "burnin": spec.burnin, "iterations": spec.iterations, "thinning": 1}
+    return {**spec.moi.answers, **{key: str(value) for key, value in length.items()}}
+
+
+def _report_imputation(spec: Spec, imputed: Imputed, job: Any) -> None:
+    """The draws, their table and pictures, and the completed datasets under their two names."""
+    draws = imputed.draws
+    if draws.values.shape[1] >= 2:
+        table = diagnostics.summary(draws)
+        job.table(IMPUTATION + "ModelParameters", table)
+        job.table(IMPUTATION + "ModelResults", table)
+        job.draws(IMPUTATION + "out", draws, title="Parameter chains of the imputation model")
+        job.diagnostics(IMPUTATION, draws, title="Imputation model")
+    for (chain, iteration), (full, upper) in imputed.sets.items():
+        mark = "" if (chain, iteration) in spec.used else " (not analysed)"
+        about = f"Completed data, chain {chain}, iteration {iteration}{mark}"
+        job.dataset(full.name, full, title=about, listed=True, also=[IMPUTATION + full.name])
+        if upper is not None:
+            job.dataset(upper.name, upper, title=about + ", level 2", listed=True, also=[IMPUTATION + upper.name])
+
+
+def _pool(fits: list[Result], complete: Result, imputed: Imputed, spec: Spec, data: Dataset, job: Any) -> Any:
+    """Rubin's rules over the fits; the fits as chains of one picture; verdicts and the methods paragraph."""
+    parameters, variables, pooled = pool(fits)
+    table = pooled_table(parameters, variables, pooled, dict(fits[0].info))
+    job.table("ResultsTable:Imputation", table)
+    first = fits[0].draws
+    assert first is not None
+    joined = np.concatenate([fit.draws.values for fit in fits if fit.draws is not None])
+    combined = Draws(first.parameters, first.variables, joined, first.first, first.thin)
+    job.table("CombinedResults", diagnostics.summary(combined))
+    job.diagnostics("CombinedResults_", combined, title="Each completed dataset as a chain (a diagnostic)")
+    job.table("Verdicts", verdicts(imputed.draws, fits, parameters, pooled))
+    job.text("Methods", methods(spec, data, fits, complete), title="Methods paragraph")
+    return table
+
+
+def warm() -> None:
+    """Compile the joint sampler by a few sweeps on made-up data; every kind of model uses the same kernels."""
+    generator = np.random.default_rng(1)
+    groups = np.repeat(np.arange(12), 5)
+    ones = np.ones((60, 1))
+    seen = joint.Response("y", "Normal", generator.standard_normal(60), 0, (ones,), (("cons",),))
+    model = joint.JointModel(level1=(seen,), groups=groups)
+    joint.run_chain(model, generator, np.zeros(2, np.int64), 3, [2])

@@ -1,0 +1,292 @@
+"""2LevelImpute: multiple imputation by a joint model at two levels, then a model fitted to each completed dataset.
+
+The imputation model is that of Goldstein, Carpenter, Kenward and Levin (2009): latent Normal variables for
+categorical responses, responses at both levels, one covariance matrix across the level 2 effects and the level 2
+responses. Keys, their order and the names of the outputs are those of Parker and Goldstein (2019).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from templates_engine.asking import Ask
+from templates_engine.data.schema import Column, Schema
+from templates_engine.questions import Term
+from templates_engine.template import Template
+
+from .equations import both_models
+from .spec import ModelOfInterest, Response, Spec
+
+KINDS = ("Normal", "Binary", "Ordered", "Unordered")
+
+
+def _imputable(column: Column) -> bool:
+    return column.kind in ("number", "whole", "binary")
+
+
+def _complete(column: Column) -> bool:
+    return column.complete and not column.is_text
+
+
+class TwoLevelImpute(Template):
+    name = "2LevelImpute"
+    title = "Multiple imputation for units in groups, then a model fitted to each completed dataset"
+    heading = "Missing data"
+    tags = ("imputation", "1 level", "2 levels", "MCMC")
+    renamed = {"MOOldist": "MOIdist"}
+    accepted = {"MOIslope": "No"}
+    equation = r"<<moi>>\\[8pt] <<imputation>>"
+
+    def questions(self, ask: Ask) -> Spec:
+        group = None
+        two = ask.yes_no(
+            "numlevs",
+            "Does the model of interest or the imputation have two levels?",
+            help="Two levels: units in groups, such as pupils in schools. Give the imputation the levels of your "
+            "model, or more.",
+        )
+        if two:
+            group = ask.column(
+                "L2ID",
+                "Level 2 identifier",
+                text_ok=True,
+                where=lambda c: c.complete,
+                help="The variable that says to which group each row belongs.",
+            )
+        moi = _model_of_interest(ask, group)
+        with ask.section("Imputation, level 1"):
+            lower = ask.columns(
+                "yimp1",
+                "Level 1 variables to impute",
+                where=_imputable,
+                why="Constant, wholly missing and text variables cannot be imputed.",
+                help="The incomplete variables of your model, and its response. A complete variable of the model "
+                "belongs either here or among the predictors.",
+            )
+            level1 = _responses(ask, 1, lower)
+        level2: tuple[Response, ...] = ()
+        if two:
+            with ask.section("Imputation, level 2"):
+                if ask.yes_no(
+                    "want2",
+                    "Are there level 2 variables to impute?",
+                    help="Variables with one value for each group, stored on every row.",
+                ):
+                    upper = ask.columns(
+                        "yimp2",
+                        "Level 2 variables to impute",
+                        exclude=tuple(term.name for term in lower),
+                        where=_imputable,
+                        why="A variable is imputed at one level; constant and text variables cannot be.",
+                        help="The first value in each group is used; you are told when values differ within a group.",
+                    )
+                    level2 = _responses(ask, 2, upper)
+        with ask.section("Estimation"):
+            return Spec(group, moi, level1, level2, **_estimation(ask))
+
+    def equation_values(self, spec: Spec, schema: Schema) -> dict[str, Any]:
+        return both_models(spec, schema)
+
+    def check(self, spec: Spec, data: Any) -> list[Any]:
+        from .checks import check
+
+        return check(spec, data)
+
+    def run(self, spec: Spec, data: Any, job: Any) -> Any:
+        from .running import run
+
+        return run(spec, data, job)
+
+    def warm(self) -> None:
+        from .running import warm
+
+        warm()
+
+
+def _model_of_interest(ask: Ask, group: str | None) -> ModelOfInterest:
+    with ask.section("Model of interest"):
+        levels: Any = "1 level"
+        if group is not None:
+            levels = ask.choice(
+                "MOIlevel",
+                "Levels in the model of interest",
+                ("1 level", "2 levels"),
+                default="2 levels",
+                help="Your model may have one level although the imputation has two.",
+            )
+        family = ask.choice(
+            "MOIdist",
+            "Distribution of the response in the model of interest",
+            ("Normal", "Binomial", "Poisson"),
+            default="Normal",
+            help="Binomial takes a 0/1 variable or a number of successes, Poisson a count; both must be complete.",
+        )
+        sloped = False
+        if levels == "2 levels" and family == "Normal":
+            sloped = ask.yes_no(
+                "MOIslope",
+                "Random slopes in the model of interest?",
+                default="No",
+                help="If Yes, make the response and the variables with random slopes imputation responses too.",
+            )
+        y = ask.column(
+            "y",
+            "Response of the model of interest",
+            where=_imputable,
+            help="The outcome of your model. Impute it too when it has missing values.",
+        )
+        x = ask.columns(
+            "x",
+            "Explanatory variables of the model of interest",
+            categorical=True,
+            where=lambda c: c.kind in ("number", "whole", "binary", "constant"),
+            why="Text and wholly missing variables cannot be explanatory.",
+            help="Nothing is added for you: choose cons, a column of ones, for the intercept. Categorical variables "
+            "enter as dummies; their last category is the reference.",
+        )
+        link = trials = None
+        if family == "Binomial":
+            link = ask.choice(
+                "link",
+                "Link function",
+                ("logit", "probit"),
+                default="logit",
+                help="logit gives log odds ratios; probit the scale of a latent Normal.",
+            )
+            trials = ask.column(
+                "n",
+                "Number of trials",
+                where=_complete,
+                help="For a 0/1 response choose a column of ones, such as cons.",
+            )
+        slopes: tuple[Term, ...] = ()
+        if sloped:
+            slopes = ask.columns(
+                "x2",
+                "Variables with random coefficients",
+                where=lambda c: c.kind in ("number", "whole", "binary", "constant"),
+                why="Text and wholly missing variables cannot have a random coefficient.",
+                help="Choose cons for a random intercept; it is not added for you.",
+            )
+    two_level_group = group if levels == "2 levels" else None
+    return ModelOfInterest(two_level_group, y, x, family, link, trials, slopes)
+
+
+def _responses(ask: Ask, level: int, chosen: tuple[Term, ...]) -> tuple[Response, ...]:
+    """Every type at a level is asked before the predictors at that level, as in the original."""
+    types = []
+    for k, term in enumerate(chosen, start=1):
+        at = {"level": level, "k": k, "column": term.name}
+        column = ask.data[term.name]
+        kind = ask.choice(
+            "bin{level}_{k}",
+            "Type of {column}",
+            KINDS,
+            default=None if column.n_levels > 2 else "Binary",
+            help="Normal for a measurement; Binary for 0/1; Ordered and Unordered for categories numbered 0, 1, 2, …",
+            **at,
+        )
+        n = 0
+        if kind in ("Ordered", "Unordered"):
+            n = ask.integer(
+                "ncats{column}",
+                "Number of categories of {column}",
+                min=3,
+                max=50,
+                default=max(3, column.n_levels),
+                help="The data must number them from zero in steps of one: 0, 1, 2 for three categories.",
+                column=term.name,
+            )
+        elif kind == "Binary":
+            n = 2
+        types.append((term.name, kind, n))
+    found = []
+    for i, (name, kind, n) in enumerate(types):
+        options: dict[str, Any] = {
+            "where": _complete,
+            "why": "Predictors must be complete, so variables with missing values cannot be added here.",
+            "categorical": True,
+            "default": "cons" if "cons" in ask.data else None,
+            "exclude": tuple(other for other, _, _ in types),
+            "help": "Complete variables that help to predict a missing value. Keep cons for the intercept."
+            if level == 1
+            else "Complete variables with one value for each group. Keep cons for the intercept.",
+        }
+        at = {"level": level, "i": i, "column": name}
+        if kind == "Unordered":
+            key, label = "ximp{level}_{i}_{c}", "Predictors of {column}, category {c}"
+            x = tuple(ask.columns(key, label, c=c, **at, **options) for c in range(n - 1))
+        else:
+            x = (ask.columns("ximp{level}_{i}", "Predictors of {column}", **at, **options),)
+        found.append(Response(name, kind, n, x))
+    return tuple(found)
+
+
+def _estimation(ask: Ask) -> dict[str, Any]:
+    most = 1_000_000
+    return {
+        "conditional": ask.yes_no(
+            "condmarg",
+            "Use the conditional (faster) algorithm?",
+            default="Yes",
+            help="Yes draws the fixed effects given the group effects, No with the group effects integrated out. "
+            "Both give the same posterior.",
+        ),
+        "n_imputed": ask.integer(
+            "numimpute",
+            "Number of imputed datasets",
+            default=10,
+            min=2,
+            max=1000,
+            help="Ten to twenty for estimates, more when much is missing. The results say whether there were enough.",
+        ),
+        "first": ask.integer(
+            "imputefirst",
+            "Iterations before the first imputation",
+            default=1000,
+            min=1,
+            max=most,
+            help="In effect the burn-in of the imputation model; its draws are shown in the diagnostics all the same.",
+        ),
+        "every": ask.integer(
+            "imputeevery",
+            "Iterations between later imputations",
+            default=50,
+            min=1,
+            max=most,
+            help="Enough for successive datasets of one chain to be nearly independent.",
+        ),
+        "burnin": ask.integer(
+            "burnin",
+            "Burn-in for the model of interest",
+            default=100,
+            min=0,
+            max=most,
+            help="Iterations left out at the start of each fit.",
+        ),
+        "iterations": ask.integer(
+            "iterations",
+            "Iterations for the model of interest",
+            default=1000,
+            min=10,
+            max=most,
+            help="Iterations kept from each fit.",
+        ),
+        "n_chains": ask.integer(
+            "nchains",
+            "Chains of the imputation model",
+            default=3,
+            min=1,
+            max=64,
+            help="Each chain gives a dataset in turn. Results depend on this number and the seed, never on the "
+            "machine.",
+        ),
+        "seed": ask.integer(
+            "seed",
+            "Random seed",
+            default=1,
+            min=0,
+            max=2**31 - 1,
+            help="The same answers and seed give the same tables.",
+        ),
+    }
