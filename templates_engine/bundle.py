@@ -334,7 +334,8 @@ def draws_dataset(name: str, draws: Draws) -> Dataset:
         stem = re.sub(r"[^A-Za-z0-9_]", "_", parameter)[:32] or "p"
         stem = "_" + stem[:31] if stem[0].isdigit() else stem
         column = next(c for c in (stem, *(f"{stem[:28]}_{i}" for i in range(2, 1000))) if c not in columns)
-        columns[column] = np.ascontiguousarray(draws.values[:, :, k]).reshape(-1)
+        values = draws.values[:, :, k].reshape(-1)
+        columns[column] = np.where(np.isfinite(values), values, np.nan)  # a dataset has no infinity
         titles[column] = f"{parameter} {draws.variables[k]}".strip()[:80]
     return Dataset(name, columns, titles=titles)
 

@@ -23,7 +23,8 @@ from templates_engine.bundle import Artifact, Store
 from templates_engine.figures.drawers import Drawers, Picture
 from templates_engine.outputs import Draws, Result, Table
 from templates_engine.problems import Problem, Refused
-from templates_engine.progress import Reporter, Silent, Steps, time_left
+from templates_engine.progress import Reporter, Silent, Steps
+from templates_engine.running import Run, heartbeat
 from templates_engine.sampling.chains import Progress, cores, side_by_side
 
 if TYPE_CHECKING:
@@ -32,11 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Job", "Progress", "Reporter", "Silent"]
 
 T = TypeVar("T")
-_BEAT = 0.25  # seconds between looks at the chains: at most four reports a second
-_AT_LEAST = 1.0  # and one a second even when nothing has changed: the run's heartbeat
 _GRACE = 4.0  # seconds that pictures may still take once the user has asked to stop
-_PICTURES = "Pictures"  # the step that follows a template's own
-_PICTURES_SHARE = 0.25  # of the whole, the time they are reckoned to take
 
 
 @dataclass(frozen=True)
@@ -50,43 +47,11 @@ class Call:
     silent_figures: bool = False
 
 
-class _Run:
-    """What a job and its children share: store, reporter, the wish to stop, the pictures still to be drawn."""
-
-    def __init__(self, store: Store, reporter: Reporter):
-        self.store, self.reporter = store, reporter
-        self.lock = threading.RLock()  # around every call of the reporter
-        self.began = time.monotonic()
-        self.stopped_at: float | None = None
-        self.fault: BaseException | None = None  # raised by the reporter in the helper thread
-        self.notes: list[Problem] = []
-        self.pictures: dict[str, Picture] = {}
-        self.announced = self.drawn = 0  # pictures
-        self.drawing_since: float | None = None
-        self.drawing_until: float | None = None
-        self.drawers: Drawers | None = None
-        self.furthest = 0.0
-        self.trace: tuple[str, Sequence[npt.NDArray[np.float64]]] | None = None
-        self.closed = threading.Event()
-        self.helper: threading.Thread | None = None
-        self.last: tuple[float, Any] = (0.0, None)
-
-    def stop(self) -> None:
-        if self.stopped_at is None:
-            self.stopped_at = time.monotonic()
-
-    def check(self) -> None:
-        """Raise in the job's own thread what the reporter raised in the helper's."""
-        if self.fault is not None:
-            fault, self.fault = self.fault, None
-            raise fault
-
-
 class Job:
     """One running template. Close it (or use it in a `with`) so that its helpers end with it."""
 
     def __init__(self, store: Store, reporter: Reporter | None = None, threads: int | None = None):
-        self._run = _Run(store, reporter or Silent())
+        self._run = Run(store, reporter or Silent())
         self._workers = max(1, threads or cores())
         self._prefix = ""
         self._silent_figures = False
@@ -137,8 +102,9 @@ class Job:
             self._run.helper.join()
         if self._run.drawers is not None:
             self._run.drawers.close()
-        with self._run.lock:
-            self._run.reporter.progress(self.state())
+        if not self._run.broken:
+            with self._run.lock:
+                self._run.reporter.progress(self.state())
 
     # Progress
 
@@ -164,38 +130,12 @@ class Job:
 
     def note(self, problem: Problem) -> None:
         """A notice shown with the results."""
-        problem = replace(problem, level="notice")
-        if problem not in self._run.notes:
-            self._run.notes.append(problem)
+        self._run.note(problem)
 
     def state(self) -> dict[str, Any]:
         """Progress for the page: percent, step, steps, chains, elapsed and left (seconds), notes, trace."""
-        run, root = self._run, self._root()
-        elapsed = time.monotonic() - run.began
-        fraction = root._fraction()
-        now = root._steps.now
-        steps = root._steps.as_list()
-        if run.announced:
-            share = _PICTURES_SHARE if root._steps.steps else 1.0
-            fraction = fraction * (1 - share) + share * run.drawn / run.announced
-            began = run.drawing_since
-            state = "todo" if began is None else "now" if run.drawn < run.announced else "done"
-            seconds = 0.0 if began is None else (run.drawing_until or time.monotonic()) - began
-            steps.append({"title": _PICTURES, "state": state, "seconds": round(seconds, 1)})
-        run.furthest = max(run.furthest, fraction)
-        step = now.title if now else _PICTURES if run.drawing_since and run.drawn < run.announced else ""
-        report: dict[str, Any] = {
-            "percent": round(100 * run.furthest, 1),
-            "step": step,
-            "steps": steps,
-            "chains": [[p.done, p.total] for p in root._running()],
-            "elapsed": round(elapsed, 1),
-            "left": _rounded(time_left(elapsed, run.furthest)),
-            "notes": [p.as_dict() for p in run.notes],
-        }
-        if run.trace is not None:
-            report["trace"] = {"parameter": run.trace[0], "chains": [_thinned(chain) for chain in run.trace[1]]}
-        return report
+        root = self._root()
+        return self._run.state(root._steps, root._fraction(), root._running())
 
     # Work
 
@@ -347,6 +287,10 @@ class Job:
             self._run.announced += 1
             announced.append(artifact)
         self._tell(announced)
+        # With cores to spare the drawers get ready now; with two they would take time from the tables. A drawer
+        # dies with the thread that starts it, so only the main thread does.
+        if cores() >= 4 and threading.current_thread() is threading.main_thread():
+            self._start_drawers()
 
     def draw_pictures(self) -> None:
         """Draw what is pending, a picture that someone has opened before the others.
@@ -361,11 +305,16 @@ class Job:
             return
         run.drawing_since = time.monotonic()
         self._start_helper()
-        if run.drawers is None:
-            run.drawers = Drawers(min(2, self._workers, len(run.pictures)))
-        run.drawers.draw_all(self._next_picture, self._picture_drawn)
+        self._start_drawers().draw_all(self._next_picture, self._picture_drawn)
         run.drawing_until = time.monotonic()
         run.check()
+
+    def _start_drawers(self) -> Drawers:
+        run = self._run
+        with run.lock:
+            if run.drawers is None:
+                run.drawers = Drawers(min(2, cores(), max(1, len(run.pictures))))
+            return run.drawers
 
     def _next_picture(self) -> tuple[str, Picture, bool] | None:
         """What to draw next: its name, the picture, and whether there is no time left to draw it."""
@@ -384,7 +333,7 @@ class Job:
         with run.lock:
             run.drawn += 1
             if fault and not self.stopped:
-                self.note(Problem("picture", f"The picture {name} could not be drawn: {fault}"))
+                run.note(Problem("picture", f"The picture {name} could not be drawn: {fault}"))
             run.reporter.artifact(artifact)
 
     # How
@@ -415,42 +364,6 @@ class Job:
         with run.lock:
             if run.helper is None and not run.closed.is_set():
                 run.helper = threading.Thread(
-                    target=_help, args=(run, weakref.ref(root)), name="heartbeat", daemon=True
+                    target=heartbeat, args=(run, weakref.ref(root)), name="heartbeat", daemon=True
                 )
                 run.helper.start()
-
-
-def _help(run: _Run, job_of: Callable[[], Job | None]) -> None:
-    """The helper thread: asks whether to stop, passes the stop on to the chains, reports progress."""
-    while not run.closed.wait(_BEAT):
-        job = job_of()
-        if job is None:
-            return
-        try:
-            with run.lock:
-                if run.stopped_at is None and run.reporter.cancelled():
-                    run.stop()
-                if job.stopped:
-                    job.stop()
-                state = job.state()
-                at, before = run.last
-                changing = {k: v for k, v in state.items() if k not in ("elapsed", "left", "steps")}
-                if changing != before or time.monotonic() - at >= _AT_LEAST:
-                    run.reporter.progress(state)
-                    run.last = (time.monotonic(), changing)
-        except BaseException as fault:
-            run.fault = fault
-            job.stop()
-            return
-        del job
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 1)
-
-
-def _thinned(chain: npt.NDArray[np.float64], points: int = 200) -> list[float]:
-    """At most `points` evenly spaced draws of a growing chain, for a live trace."""
-    drawn = chain[: int(np.argmax(np.isnan(chain))) if np.isnan(chain).any() else len(chain)]
-    step = max(1, -(-len(drawn) // points))
-    return [float(f"{x:.4g}") for x in drawn[::step]]
