@@ -29,6 +29,7 @@ EXTENSIONS: dict[str, str] = {  # extension -> (module of this package), in the 
     ".xlsx": "excel",
     ".parquet": "parquet",
 }
+APART = frozenset({"spss"})  # read in a process of their own: the library crashes on some damaged files
 MAX_COLUMNS = 20_000
 MAX_CELLS = 250_000_000  # 2 GB as numbers
 
@@ -46,23 +47,27 @@ _KINDS = {
 
 def read(path: str | os.PathLike[str], filename: str | None = None) -> Dataset:
     """The dataset in the file at `path`; `filename`, what its owner called it, gives the format and the name."""
+    given = filename if filename is not None else os.fspath(path)
+    shown, module = _format(given)
+    _check_beginning(Path(path), shown, module)
+    if module in APART:
+        from templates_engine.data.readers.apart import read_apart
+
+        return read_apart(Path(path), given, shown)
+    return read_here(Path(path), given)
+
+
+def read_here(path: Path, filename: str) -> Dataset:
+    """As read, after the first checks and in this process."""
     from templates_engine.data.names import dataset_name
     from templates_engine.data.readers.assemble import assemble
 
-    given = filename if filename is not None else os.fspath(path)
-    shown = re.split(r"[/\\]", given)[-1] or "the file"
-    extension = Path(shown).suffix.lower()
-    if extension not in EXTENSIONS:
-        accepted = ", ".join(EXTENSIONS)
-        what = f"a file of kind {extension}" if extension else "a file without an extension"
-        raise refused("unknown-format", f"{shown}: {what} cannot be read. Accepted are {accepted}.")
-    module = EXTENSIONS[extension]
-    _check_beginning(Path(path), shown, module)
+    shown, module = _format(filename)
     reader: Any = importlib.import_module(f"{__name__}.{module}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the file's finer points, for programmers
-            raw: Raw = reader.read_raw(Path(path), shown)
+            raw: Raw = reader.read_raw(path, shown)
     except Refused:
         raise
     except MemoryError:
@@ -70,7 +75,18 @@ def read(path: str | os.PathLike[str], filename: str | None = None) -> Dataset:
     except Exception as error:  # damaged files raise anything
         text = f"{shown} cannot be read as {_KINDS[module]}: it is damaged or incomplete ({_short(error)})."
         raise refused("damaged-file", text) from error
-    return assemble(raw, dataset_name(given), shown)
+    return assemble(raw, dataset_name(filename), shown)
+
+
+def _format(filename: str) -> tuple[str, str]:
+    """(the file's name as messages show it, the module that reads it)."""
+    shown = re.split(r"[/\\]", filename)[-1] or "the file"
+    extension = Path(shown).suffix.lower()
+    if extension not in EXTENSIONS:
+        accepted = ", ".join(EXTENSIONS)
+        what = f"a file of kind {extension}" if extension else "a file without an extension"
+        raise refused("unknown-format", f"{shown}: {what} cannot be read. Accepted are {accepted}.")
+    return shown, EXTENSIONS[extension]
 
 
 def refused(code: str, text: str, column: str = "") -> Refused:

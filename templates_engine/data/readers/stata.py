@@ -1,6 +1,6 @@
 """Stata .dta, all versions that pandas reads. Extended missing values .a to .z are missing.
 
-Values come from pandas; value labels and date formats from pyreadstat's metadata, which names them per column.
+Read by pandas alone: it is Python, which a damaged file cannot crash, and it reads long texts (strL) rightly.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyreadstat
 
 from templates_engine.data.dataset import code_text
 from templates_engine.data.readers import refused
 from templates_engine.data.readers.raw import Raw
 
+STATA_LARGEST_CODE = 2_147_483_620  # beyond are the extended missing values
 _UNITS = {"%tm": "months", "%tq": "quarters", "%tw": "weeks", "%th": "half-years"}
 
 
@@ -27,15 +27,15 @@ def read_raw(path: Path, shown: str) -> Raw:
             reader: Any = pd.read_stata(file, iterator=True, **options)
             with reader:
                 frame = reader.read()
+                raw = Raw([str(c) for c in frame.columns], [frame.iloc[:, i] for i in range(frame.shape[1])])
                 titles = reader.variable_labels()
+                raw.titles = {i: titles.get(name, "") for i, name in enumerate(raw.names)}
+                _metadata(raw, reader)
     except KeyError as error:  # long texts as haven 2.5.1 writes them, which no library reads rightly
         if b"GSO" not in path.read_bytes():
             raise
         text = f"{shown} holds long texts (strL) that cannot be read. Save it without them, or as .csv, and try again."
         raise refused("long-texts", text) from error
-    raw = Raw([str(c) for c in frame.columns], [frame.iloc[:, i] for i in range(frame.shape[1])])
-    raw.titles = {i: titles.get(name, "") for i, name in enumerate(raw.names)}
-    _metadata(path, raw)
     return raw
 
 
@@ -49,23 +49,19 @@ def _check_end(path: Path) -> None:
             raise ValueError("its end is missing")
 
 
-def _metadata(path: Path, raw: Raw) -> None:
-    """Value labels, and date formats with which day and clock columns become text."""
-    meta = None
-    for encoding in (None, "LATIN1"):
-        try:
-            _, meta = pyreadstat.read_dta(str(path), metadataonly=True, encoding=encoding)
-            break
-        except Exception:  # labels are a help, the values are already read
-            continue
-    if meta is None:
+def _metadata(raw: Raw, reader: Any) -> None:
+    """Value labels, and date formats with which day and clock columns become text.
+
+    pandas gives the sets of labels, but which column has which set, and the formats, only as private attributes.
+    """
+    sets, used = reader.value_labels(), getattr(reader, "_lbllist", None)
+    formats = getattr(reader, "_fmtlist", None)
+    if used is None or formats is None:
         raw.notes.append("The value labels in this file could not be read; the values were.")
         return
-    for i, name in enumerate(raw.names):
-        labels = meta.variable_value_labels.get(name, {})
-        raw.labels[i] = {code_text(k): str(v) for k, v in labels.items() if isinstance(k, (int, float))}
-        kind = str(meta.original_variable_types.get(name, ""))
-        if kind.startswith(("%td", "%d")) and not kind.startswith("%dt"):
+    for i, (name, kind) in enumerate(zip(raw.names, formats, strict=True)):
+        raw.labels[i] = {code_text(int(k)): str(v) for k, v in sets.get(used[i], {}).items() if k <= STATA_LARGEST_CODE}
+        if kind.startswith(("%td", "%d")):
             raw.columns[i] = _dates(raw.columns[i], 86_400_000)
         elif kind.startswith(("%tc", "%tC")):
             raw.columns[i] = _dates(raw.columns[i], 1)
