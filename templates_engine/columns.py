@@ -63,6 +63,11 @@ class OneColumn(Question):
             return Reading(name)
         if not name:
             return fault("Choose a column.", code="empty")
+        if "," in name:
+            fits = (part for word in name.split(",") if (part := word.strip()) in self.among.columns)
+            near = next((part for part in fits if part not in self.barred), "")
+            message = f"One column is needed here, and {quoted(name)} names several.{meant(near)}"
+            return fault(message, near or PENDING, code="too-many", word=name, nearest=near)
         problem = _not_a_column(name, self.among, self.barred)
         return Reading(problem.nearest or (name if name in self.among.columns else PENDING), (problem,))
 

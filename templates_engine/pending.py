@@ -23,8 +23,8 @@ class Pending:
         raise Unanswered
 
     def __getattr__(self, name: str) -> NoReturn:
-        # Debuggers, copiers and test collectors look for double-underscore names on anything they meet.
-        if name.startswith("__"):
+        # Debuggers, copiers and test collectors look for private names on anything they meet.
+        if name.startswith("_"):
             raise AttributeError(name)
         raise Unanswered
 
