@@ -275,6 +275,7 @@ def _log() -> None:
     import logging
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("kombu.connection").setLevel(logging.ERROR)  # it misses a host name in the file broker's address
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import api, datasets, db, errors, pages
+from app import api, datasets, db, errors
 from app.guard import Guard
 from app.settings import settings
 
@@ -43,8 +43,13 @@ def create_app() -> FastAPI:
         max_body_size=settings().max_upload + FORM_EXTRA,
     )
     app.include_router(api.router)
-    pages.install(app)
-    app.include_router(pages.router)
+    try:
+        from app import pages
+    except ImportError:  # still being built
+        pass
+    else:
+        pages.install(app)
+        app.include_router(pages.router)
     errors.install(app)
     app.add_middleware(Guard, hosts=settings().hosts)
     return app

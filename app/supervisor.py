@@ -85,7 +85,19 @@ def start_worker(concurrency: int, queues: str = ",".join(queue.QUEUES)) -> subp
     """A Celery worker in a process group of its own. Call from the main thread: it dies with the calling thread."""
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     environment = {**os.environ, **one_thread, "STATGROVE_PARENT": str(os.getpid())}
-    command = [sys.executable, "-P", "-m", "celery", "--quiet", "--app", "workers.celery_app", "worker"]
+    # Celery warns of running as root because of pickled messages; ours are JSON and hold two numbers.
+    command = [
+        sys.executable,
+        "-P",
+        "-W",
+        "ignore:You're running the worker",
+        "-m",
+        "celery",
+        "--quiet",
+        "--app",
+        "workers.celery_app",
+        "worker",
+    ]
     command += ["--pool", "prefork", "--concurrency", str(concurrency), "--queues", queues, "--loglevel", "WARNING"]
     command += ["--hostname", f"statgrove-{os.getpid()}@%h"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]

@@ -36,6 +36,7 @@ def _logging(**_: Any) -> None:
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("statgrove").setLevel(logging.INFO)
+    logging.getLogger("kombu.connection").setLevel(logging.ERROR)  # it misses a host name in the file broker's address
 
 
 @worker_init.connect

@@ -66,16 +66,13 @@ def sweep(session: Session) -> list[str]:
     return did
 
 
-def release(session: Session, worker_is: str | None = None) -> list[int]:
-    """Put running runs back into the queue because their workers are being stopped on purpose. Commits.
-
-    worker_is: only those of this process (as me() writes it). This does not count as a crash.
-    """
+def release(session: Session) -> list[int]:
+    """Put running runs whose workers were ended on purpose back into the queue; this is no crash. Commits."""
     wanted = select(Run).where(Run.state == "running", Run.parent_id.is_(None), Run.queue != "")
-    if worker_is is not None:
-        wanted = wanted.where(Run.worker == worker_is)
     released = []
     for run in session.scalars(wanted, execution_options={"populate_existing": True}).all():
+        if not worker_gone(run.worker):
+            continue
         if run.cancel:
             stop(session, run.id, run.attempt, run.cancel)
         elif _again(session, run, crashes=run.crashes):

@@ -6,57 +6,20 @@ is a failure, at a desk the tests that need them are skipped.
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from run_service import TEMPLATES, absent, forget
 
-TEMPLATES = Path(__file__).parent / "templates"
-os.environ["STATGROVE_TEMPLATES"] = str(TEMPLATES)  # before model_templates is imported, and for child processes
-
-import model_templates  # noqa: E402
-
-if str(TEMPLATES) not in list(model_templates.__path__):  # another test has imported it already
-    model_templates.__path__.append(str(TEMPLATES))
-
-from app import datasets, db, queue, runs  # noqa: E402
-from app.models import Dataset, Run  # noqa: E402
-from app.settings import settings  # noqa: E402
-from templates_engine import registry  # noqa: E402
-
-ROOT = Path(__file__).parents[2]
-CSV = "school,y,x\n" + "".join(f"{i % 5},{i * 0.37 - 3:.3f},{i % 2}\n" for i in range(60))
-
-
-def absent(what: str) -> None:
-    """Fail under CI, skip at a desk."""
-    message = f"{what} is not there"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
-
-
-def forget() -> None:
-    """Read the settings anew, with new connections."""
-    if db._engine.cache_info().currsize:
-        db.engine().dispose()
-    db._engine.cache_clear()
-    queue.forget()
-    settings.cache_clear()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _with_trial() -> None:
-    registry.all.cache_clear()
+import model_templates
+from app import db, queue
+from templates_engine import registry
 
 
 @pytest.fixture(scope="session")
@@ -115,10 +78,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STATGROVE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("STATGROVE_HEARTBEAT", "0.1")
+    monkeypatch.setenv("STATGROVE_TEMPLATES", str(TEMPLATES))  # for child processes; and in this one:
+    monkeypatch.setattr(model_templates, "__path__", [*model_templates.__path__, str(TEMPLATES)])
+    registry.all.cache_clear()
     forget()
     db.upgrade()
     yield tmp_path / "data"
     forget()
+    registry.all.cache_clear()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -143,58 +110,3 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, str]]:
     monkeypatch.setattr(queue, "send", send)
     monkeypatch.setattr(queue, "kill", lambda run_id, attempt: messages.append((run_id, attempt, "kill")))
     return messages
-
-
-def school() -> Dataset:
-    """The trial data as a dataset of this database."""
-    with db.session() as session:
-        return datasets.upload(session, "school.csv", io.BytesIO(CSV.encode()))
-
-
-def ask_for(enqueue: bool = True, **answers: object) -> Run:
-    """A trial run, submitted."""
-    with db.session() as session:
-        given = {"y": "y", **{key: str(value) for key, value in answers.items()}}
-        return runs.submit(session, "Trial", school(), given, origin="test", enqueue=enqueue)
-
-
-def look(run_id: int) -> Run:
-    with db.session() as session:
-        found = runs.get(session, run_id)
-    assert found is not None
-    return found
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:
-    """Wait until the condition is true; its value."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {what or condition}")
-
-
-def until(run_id: int, *states: str, seconds: float = 60.0) -> Run:
-    """Wait until the run is in one of these states."""
-    wait_for(lambda: look(run_id).state in states, seconds, f"run {run_id} is {look(run_id).state}, not {states}")
-    return look(run_id)
-
-
-def start(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-    """The command statgrove as a process of its own, its output in one pipe."""
-    command = [sys.executable, "-W", "error::SyntaxWarning", "-m", "app.cli", *arguments]
-    return subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-
-
-def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> str:
-    """End a process; what it printed."""
-    process.send_signal(how)
-    try:
-        return process.communicate(timeout=20)[0].decode()
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise

@@ -1,0 +1,95 @@
+"""What the tests of the run service share: the trial template, runs, waiting, processes."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import datasets, db, queue, runs
+from app.models import Dataset, Run
+from app.settings import settings
+
+TEMPLATES = Path(__file__).parent / "templates"
+ROOT = Path(__file__).parents[2]
+CSV = "school,y,x\n" + "".join(f"{i % 5},{i * 0.37 - 3:.3f},{i % 2}\n" for i in range(60))
+
+
+def absent(what: str) -> None:
+    """Fail under CI, skip at a desk."""
+    message = f"{what} is not there"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def forget() -> None:
+    """Read the settings anew, with new connections."""
+    if db._engine.cache_info().currsize:
+        db.engine().dispose()
+    db._engine.cache_clear()
+    queue.forget()
+    settings.cache_clear()
+
+
+def school() -> Dataset:
+    """The trial data as a dataset of this database."""
+    with db.session() as session:
+        return datasets.upload(session, "school.csv", io.BytesIO(CSV.encode()))
+
+
+def ask_for(enqueue: bool = True, **answers: object) -> Run:
+    """A trial run, submitted."""
+    with db.session() as session:
+        given = {"y": "y", **{key: str(value) for key, value in answers.items()}}
+        return runs.submit(session, "Trial", school(), given, origin="test", enqueue=enqueue)
+
+
+def look(run_id: int) -> Run:
+    with db.session() as session:
+        found = runs.get(session, run_id)
+    assert found is not None
+    return found
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:
+    """Wait until the condition is true; its value."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s: {what or condition}")
+
+
+def until(run_id: int, *states: str, seconds: float = 60.0) -> Run:
+    """Wait until the run is in one of these states."""
+    wait_for(lambda: look(run_id).state in states, seconds, f"run {run_id} is {look(run_id).state}, not {states}")
+    return look(run_id)
+
+
+def start(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    """The command statgrove as a process of its own, its output in one pipe."""
+    command = [sys.executable, "-W", "error::SyntaxWarning", "-m", "app.cli", *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> str:
+    """End a process; what it printed."""
+    process.send_signal(how)
+    try:
+        return process.communicate(timeout=20)[0].decode()
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
