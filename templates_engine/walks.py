@@ -76,9 +76,9 @@ class Walk:
         return [asked for asked in self.asked.values() if not asked.answered]
 
     def require(self) -> Any:
-        """The spec. Raises Refused with everything that is wrong or missing."""
+        """The spec. Raises Refused with everything that is wrong or missing (notices left out)."""
         if self.spec is None or any(p.level == "error" for p in self.problems):
-            raise Refused(with_missing(self))
+            raise Refused([p for p in with_missing(self) if p.level == "error"])
         return self.spec
 
 

@@ -55,7 +55,7 @@ def submit(
     from templates_engine.runspec import RunSpec
 
     form = registry.get(template)
-    walked = walk(form, answers, dataset.as_schema(), datasets=Schemas(session), strict_keys=True)
+    walked = walk(form, answers, dataset.as_schema(), datasets=Schemas(session), recover=True, strict_keys=True)
     walked.require()
     spec = RunSpec(form.name, form.version, dataset.sha256, walked.answers).hash()
     if reuse and (same := find_same(session, spec)):

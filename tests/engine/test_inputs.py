@@ -53,7 +53,7 @@ COMMANDS = {
     "as printed": "RunStatJR(template=2LevelMod, dataset=tutmiss, invars = {y: 'a'}, estoptions = {'seed': 2})",
     "with its label": "**Command:** RunStatJR(template=2LevelMod, dataset=tutmiss, invars = {y: 'a', seed: 2})",
     "by position": "RunStatJR('2LevelMod', 'tutmiss', {'y': 'a'}, {'seed': '2'})",
-    "in another order": "RunStatJR(estoptions={'seed': '2'}, invars={y: 'a'}, dataset='tutmiss', template='2LevelMod',)",
+    "in another order": "RunStatJR(estoptions={'seed': '2'}, invars={y: a}, dataset='tutmiss', template='2LevelMod',)",
     "broken lines": "RunStatJR(template='2Level\nMod', dataset='tutmiss',\n invars={'y': 'a', 'seed': '2'})",
     "a request's body": '{"template": "2LevelMod", "dataset": "tutmiss", "answers": {"y": "a", "seed": "2"}}',
 }
