@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from templates_engine.data import readers
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.names import column_name, column_names, dataset_name
-from templates_engine.data.readers import excel
+from templates_engine.data.readers import apart, excel
 from templates_engine.problems import Refused
 
 Read = Callable[..., Dataset]
@@ -65,6 +65,7 @@ def test_an_empty_file(read_text: Read, filename: str, content: bytes) -> None:
 
 
 def test_names_without_rows(read_text: Read, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
     for text in ("x,y\n", "x,y", "\ufeffx\n"):
         with pytest.raises(Refused, match=r"file\.csv has column names but no rows\."):
             read_text(text)
@@ -99,6 +100,36 @@ def test_a_file_that_is_not_what_its_name_says(
     with pytest.raises(Refused, match=f"{called[0]}{called[1:]} is not what|is not what") as caught:
         read_text(bytes_of(holds, tmp_path), called)
     assert says in str(caught.value)
+
+
+def test_a_crash_of_the_reading_library_is_the_file_s_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library for .sav ends its process on some damaged files; the application must live on."""
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(apart.sys, "executable", str(script))
+    (tmp_path / "up").write_bytes(bytes_of(".sav", tmp_path))
+    with pytest.raises(Refused, match=r"^grades\.sav cannot be read: it is damaged or incomplete\.$"):
+        readers.read(tmp_path / "up", "../grades.sav")
+
+
+def test_a_quotation_mark_that_is_never_closed(read_text: Read) -> None:
+    with pytest.raises(Refused, match=r"file\.csv: the text that begins in row 2 has no closing quotation mark\."):
+        read_text('a,b\n1,x\n2,"y\n3,z\n')
+
+
+@settings(max_examples=200, deadline=None)
+@given(content=st.binary(min_size=1, max_size=60) | st.text(st.sampled_from(list('ab1,;\t\n\r" .-')), max_size=40))
+def test_any_text_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes | str) -> None:
+    """Whatever is uploaded as .csv: a dataset or a refusal that names no Python exception."""
+    path = tmp_path_factory.getbasetemp() / "any"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    try:
+        data = readers.read(path, "any.csv")
+    except Refused:
+        return
+    assert data.n_rows > 0
+    assert data.schema().names == data.names
 
 
 def test_binary_content_called_text(read_text: Read) -> None:

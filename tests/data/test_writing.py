@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from templates_engine.data.writers import stata_names, write
 from templates_engine.problems import Refused
 
 NAN = float("nan")
-KINDS = [".dta", ".csv", ".parquet"]
+NO_PYARROW = pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is an extra")
+PARQUET = pytest.param(".parquet", marks=NO_PYARROW)
+KINDS = [".dta", ".csv", PARQUET]
 # From the legacy missing value code to what Stata can hold; the rest is refused or read as missing, tested elsewhere.
 DOUBLES = st.floats(-9.9e29, 8.9e307, allow_nan=False) | st.integers(-(2**53), 2**53).map(float) | st.just(NAN)
 WHOLE = st.integers(-130, 130).map(float) | st.just(NAN)
@@ -50,8 +53,6 @@ def reads_as_text(texts: list[str]) -> bool:
 @given(data=datasets())
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, kind: str, data: Dataset) -> None:
     """Bit for bit, minus zero too (the hash is of the bits). A text column without any text is read as numbers."""
-    if kind == ".parquet":
-        pytest.importorskip("pyarrow")
     for name in data.names:
         texts = [t for t in data[name].tolist() if t] if data.is_text(name) else ["x"]
         assume(texts and (kind != ".csv" or reads_as_text(texts)))
@@ -63,7 +64,7 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, kind: str, data: D
     assert again.sha256() == data.sha256()
 
 
-@pytest.mark.parametrize("kind", [".dta", ".parquet"])
+@pytest.mark.parametrize("kind", [".dta", PARQUET])
 def test_labels_and_titles_go_with_the_data(tmp_path: Path, kind: str) -> None:
     columns = {"girl": [0.0, 1.0, NAN], "score": [0.5, 1.5, 2.5]}
     labels, titles = {"girl": {"0": "boy", "1": "girl"}}, {"score": "The score", "girl": "Sex"}

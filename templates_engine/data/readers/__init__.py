@@ -119,7 +119,8 @@ def _check_beginning(path: Path, shown: str, module: str) -> None:
 
 
 def _looks_like(head: bytes) -> str:
-    if head.startswith(b"<stata_dta>") or (head[0] in range(104, 116) and head[1] in (1, 2) and head[2] == 1):
+    old_stata = len(head) > 2 and head[0] in range(104, 116) and head[1] in (1, 2) and head[2] == 1
+    if old_stata or head.startswith(b"<stata_dta>"):
         return "stata"
     if head.startswith((b"$FL2", b"$FL3")):
         return "spss"

@@ -111,6 +111,8 @@ def _layout(data: BinaryIO, encoding: str, shown: str, notes: list[str]) -> Layo
         raise refused("empty-file", f"{shown} is empty.")
     delimiter = told.group(1) if told and told.group(1) in NAMED else _sniff(lines)
     rows = list(itertools.islice(_fields(iter(lines), delimiter), 200))
+    if not rows:
+        raise refused("damaged-file", f"{shown}: its first line cannot be divided into column names.")
     (header, used), body = rows[0], [row for row, _ in rows[1:] if any(row)]
     if len(header) > MAX_COLUMNS:
         check_size(shown, 1, len(header))
@@ -133,17 +135,19 @@ def _sniff(lines: list[str]) -> str:
     counts: dict[str, list[int]] = {}
     for delimiter in ("\t", ";", ",", SPACES):
         counts[delimiter] = [len(row) for row, _ in _fields(iter(first), delimiter)]
-        low, high = min(counts[delimiter]), max(counts[delimiter])
+        low, high = min(counts[delimiter], default=0), max(counts[delimiter], default=0)
         if low > 1 and high - low <= (1 if counts[delimiter][0] == low else 0):
             return delimiter
-    at = max(("\t", ";", ","), key=lambda d: counts[d][0])
-    return at if counts[at][0] > 1 else ","
+    at = max(("\t", ";", ","), key=lambda d: sum(counts[d][:1]))
+    return at if sum(counts[at][:1]) > 1 else ","
 
 
 def _fields(lines: Iterator[str], delimiter: str) -> Iterator[tuple[list[str], int]]:
     """(fields, physical lines used so far) of each record."""
+    lines = (line.rstrip("\r\n").replace("\r", " ") for line in lines)
     if delimiter == SPACES:
         lines = (line.replace("\t", " ").strip() for line in lines)
+    lines = (line + "\n" for line in lines)
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     while True:
         try:
@@ -197,9 +201,16 @@ def _parse(data: BinaryIO, encoding: str, layout: Layout, shown: str) -> pd.Data
     except pd.errors.EmptyDataError:
         raise refused("no-rows", f"{shown} has column names but no rows.") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        said = str(error)
+        if opened := re.search(r"EOF inside string starting at row (\d+)", said):
+            text = f"{shown}: the text that begins in row {int(opened.group(1)) + 1} has no closing quotation mark."
+            raise refused("open-quote", text) from error
         for line, count in _uneven(data, encoding, layout):
             if count > len(layout.header):
                 raise refused("uneven-lines", _uneven_text(shown, line, count, layout)) from error
+        if told := re.search(r"in line (\d+), saw (\d+)", said):  # where quotes are read in two ways
+            line, count = layout.skip + int(told.group(1)), int(told.group(2))
+            raise refused("uneven-lines", _uneven_text(shown, line, count, layout)) from error
         raise
 
 
