@@ -1,0 +1,124 @@
+"""Datasets: the list, upload, summary, paged grid, downloads."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from sqlalchemy.orm import Session
+from starlette.background import BackgroundTask
+from starlette.datastructures import UploadFile
+from starlette.responses import FileResponse, Response
+
+from app import datasets, db
+from app.models import Dataset
+from app.pages.fields import kind_of
+from app.pages.format import decimals_for, short
+from app.pages.render import page, remembered, see_other, with_dataset
+from app.pages.tables import Cell, number_cells
+from templates_engine import registry
+from templates_engine.problems import Problem, Refused
+
+router = APIRouter()
+Db = Annotated[Session, Depends(db.get_session)]
+PAGE = 50  # rows of the grid at a time
+SOURCES = {"supplied": "Supplied", "upload": "Uploaded", "run": "Made by a run"}
+FORMATS = {"dta": "application/x-stata-dta", "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+
+
+@router.get("/datasets")
+def listing(request: Request, session: Db) -> Response:
+    return _listing(request, session)
+
+
+@router.post("/datasets")
+async def upload(request: Request, session: Db) -> Response:
+    from starlette.concurrency import run_in_threadpool
+
+    async with request.form(max_files=2, max_fields=20) as form:
+        sent = form.get("file")
+        if not isinstance(sent, UploadFile) or not sent.filename:
+            problem = Problem("no-file", "Choose a file first.", key="file")
+            return await run_in_threadpool(_listing, request, session, [problem], 422)
+        try:
+            row = await run_in_threadpool(datasets.upload, session, sent.filename, sent.file)
+        except Refused as refused:
+            status = 413 if refused.problems[0].code == "too-large" else 422
+            return await run_in_threadpool(_listing, request, session, refused.problems, status)
+    return see_other(f"/datasets/{row.id}")
+
+
+def _listing(
+    request: Request, session: Session, problems: list[Problem] | None = None, status: int = 200
+) -> Response:
+    rows = datasets.list_all(session)
+    return page(
+        request, session, "datasets/list.html", title="Datasets", status=status, title_error=bool(problems),
+        problems=problems or [], rows=rows, sources=SOURCES, json_url="/api/v1/datasets",
+    )  # fmt: skip
+
+
+def _row(session: Session, number: int) -> Dataset:
+    row = session.get(Dataset, number) if 0 < number < 2**31 else None
+    if row is None:
+        raise HTTPException(404, "There is no such dataset.")
+    return row
+
+
+@router.get("/datasets/{number}")
+def view(request: Request, session: Db, number: int, start: int = 1) -> Response:
+    row = _row(session, number)
+    schema = row.as_schema()
+    first = max(1, min(start, row.n_rows or 1))
+    first = (first - 1) // PAGE * PAGE + 1
+    data = datasets.open(row)
+    suited = [t for t in registry.all().values()]
+    return page(
+        request, session, "datasets/view.html", title=row.name, here=with_dataset(remembered(request, session), row),
+        row=row, schema=schema, source=SOURCES.get(row.source, ""), kinds=kind_of, summary=summary_of(schema.columns),
+        grid=grid_of(data, first), first=first, last=min(first + PAGE - 1, row.n_rows), step=PAGE, templates=suited,
+        json_url=f"/api/v1/datasets/{row.id}", short=short,
+    )  # fmt: skip
+
+
+def summary_of(columns: Any) -> list[list[Cell]]:
+    """Minimum, maximum, mean and SD of each column, decimals by column."""
+    found = []
+    for c in columns:
+        places = decimals_for([v for v in (c.minimum, c.maximum) if v is not None])
+        found.append(number_cells([c.minimum, c.maximum], places) + number_cells([c.mean, c.sd], max(places, 3)))
+    return found
+
+
+def grid_of(data: Any, first: int) -> list[list[str]]:
+    """Rows of a dataset as text, numbers as short as they can be read; "" where a value is missing."""
+    rows = []
+    columns = [data[name][first - 1 : first - 1 + PAGE].tolist() for name in data.names]
+    for values in zip(*columns, strict=True):
+        rows.append([v if isinstance(v, str) else "" if v != v else _value(v) for v in values])
+    return rows
+
+
+def _value(number: float) -> str:
+    """A value as it stands in the data, at most seven digits, true minus; codes have no thousands comma."""
+    return f"{number:.7g}".replace("-", "\N{MINUS SIGN}")
+
+
+@router.get("/datasets/{number}/download.{extension}")
+def download(session: Db, number: int, extension: str) -> Response:
+    row = _row(session, number)
+    if extension not in FORMATS:
+        raise HTTPException(404, "Datasets are downloaded as .dta, .csv or .parquet.")
+    from templates_engine.data.writers import write
+
+    with tempfile.NamedTemporaryFile(suffix=f".{extension}", delete=False) as scratch:
+        path = Path(scratch.name)
+    try:
+        write(datasets.open(row), path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    gone = BackgroundTask(path.unlink, missing_ok=True)
+    return FileResponse(path, media_type=FORMATS[extension], filename=f"{row.name}.{extension}", background=gone)

@@ -1,0 +1,106 @@
+"""The start page: the worked example, templates with their tags, recent runs, datasets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from app import datasets, db, runs
+from app.models import Run
+from app.pages.format import duration
+from app.pages.render import gauge_now, gauge_of, page, render
+from templates_engine import registry
+from templates_engine.template import Example, Template
+
+router = APIRouter()
+Db = Annotated[Session, Depends(db.get_session)]
+
+TAG_ORDER = ("imputation", "joint model", "1 level", "2 levels", "N levels", "MCMC", "time series", "images")
+HEADINGS = ("Missing data", "Models", "Series and images")
+SHOWCASE = "2LevelImpute"
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag with its state and the address of its next state."""
+
+    word: str
+    state: str  # "", required, left-out
+    url: str
+
+    @property
+    def says(self) -> str:
+        return {"": "not used", "required": "required", "left-out": "left out"}[self.state]
+
+
+def tags(templates: list[Template], need: list[str], leave: list[str]) -> list[Tag]:
+    """Every tag; its link turns it from not used to required, to left out, and back."""
+    words = dict.fromkeys(tag for t in templates for tag in t.tags)
+    order = [w for w in TAG_ORDER if w in words] + [w for w in words if w not in TAG_ORDER]
+    found = []
+    for word in order:
+        state = "required" if word in need else "left-out" if word in leave else ""
+        next_need = [w for w in need if w != word] + ([word] if state == "" else [])
+        next_leave = [w for w in leave if w != word] + ([word] if state == "required" else [])
+        query = urlencode([("with", w) for w in next_need] + [("without", w) for w in next_leave])
+        found.append(Tag(word, state, ("/?" + query if query else "/") + "#templates"))
+    return found
+
+
+def grouped(templates: list[Template]) -> list[tuple[str, list[Template]]]:
+    """Templates under their headings, in the order of the headings."""
+    groups: dict[str, list[Template]] = {}
+    for template in templates:
+        groups.setdefault(template.heading or "More", []).append(template)
+    order = [h for h in HEADINGS if h in groups] + [h for h in groups if h not in HEADINGS]
+    return [(h, groups[h]) for h in order]
+
+
+def worked_example(session: Session) -> tuple[Template, Example] | None:
+    """The example that the start page opens: one whose dataset is there."""
+    known = registry.all()
+    for template in sorted(known.values(), key=lambda t: t.name != SHOWCASE):
+        for example in template.examples:
+            if datasets.find(session, example.dataset):
+                return template, example
+    return None
+
+
+def took(run: Run) -> str:
+    """How long a finished run took."""
+    return duration((run.finished - run.started).total_seconds()) if run.started and run.finished else ""
+
+
+@router.get("/")
+def home(request: Request, session: Db) -> Response:
+    need = [w for w in request.query_params.getlist("with") if len(w) < 60][:20]
+    leave = [w for w in request.query_params.getlist("without") if len(w) < 60 and w not in need][:20]
+    known = list(registry.all().values())
+    shown = [t for t in known if all(w in t.tags for w in need) and not any(w in t.tags for w in leave)]
+    example = worked_example(session)
+    row = datasets.find(session, example[1].dataset) if example else None
+    questions = 0
+    if example and row:
+        from templates_engine.asking import walk
+        from templates_engine.inputs import read
+
+        questions = len(walk(example[0], read(example[1].inputs).answers, row.as_schema()).asked)
+    return page(
+        request, session, "home.html", title="Start", example=example, example_row=row, questions=questions,
+        tags=tags(known, need, leave), groups=grouped(shown), hidden=len(known) - len(shown),
+        recent=runs.recent(session, 6), took=took, gauge_of=gauge_of, rows=datasets.list_all(session)[:8],
+        n_datasets=len(datasets.list_all(session)), json_url="/api/v1/templates",
+    )  # fmt: skip
+
+
+@router.get("/gauge")
+def gauge(request: Request, session: Db, run: int = 0) -> Response:
+    """The gauge alone, for its own requests."""
+    pinned = runs.get(session, run) if 0 < run < 2**31 else None
+    shown = gauge_of(pinned, pinned=True) if pinned else gauge_now(session)
+    return Response(render(request, "parts/gauge.html", gauge=shown), media_type="text/html")

@@ -1,0 +1,176 @@
+"""Runs: history, a run that goes on, its results, why it failed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from sqlalchemy.orm import Session
+from starlette.responses import FileResponse, Response
+
+from app import db, folders, runs
+from app.models import Artifact, Dataset, Run
+from app.pages import conversation as talks
+from app.pages.ask import Form, word
+from app.pages.home import took
+from app.pages.listing import Entry, first_of, first_picture, groups
+from app.pages.objects import show
+from app.pages.render import Here, gauge_of, page, remember, see_other
+from app.pages.trace import trace_of
+from app.pages.verdicts import verdicts_of
+from templates_engine import registry
+
+router = APIRouter()
+Db = Annotated[Session, Depends(db.get_session)]
+PER_PAGE = 30
+PICTURES = "Pictures"
+
+
+def run_of(session: Session, number: int) -> Run:
+    run = runs.get(session, number) if 0 < number < 2**31 else None
+    if run is None:
+        raise HTTPException(404, f"There is no run {number}." if number < 10**9 else "There is no such run.")
+    return run
+
+
+def here_of_run(run: Run) -> Here:
+    return Here(run.dataset_name, run.dataset_id, run.template, None)
+
+
+def output_url(run: Run, name: str) -> str:
+    return f"/runs/{run.id}/output/{quote(name, safe='')}"
+
+
+@router.get("/runs")
+def history(request: Request, session: Db) -> Response:
+    number = int(request.query_params.get("page", "1")) if request.query_params.get("page", "1").isdecimal() else 1
+    number = min(max(1, number), 100_000)
+    found = runs.recent(session, PER_PAGE + 1, (number - 1) * PER_PAGE)
+    return page(
+        request, session, "runs/history.html", title="History", runs=found[:PER_PAGE], number=number,
+        more=len(found) > PER_PAGE, took=took, gauge_of=gauge_of, json_url="/api/v1/runs",
+    )  # fmt: skip
+
+
+@router.get("/runs/{number}")
+def one(request: Request, session: Db, number: int, output: str = "") -> Response:
+    run = run_of(session, number)
+    every = runs.artifacts(session, run)
+    step = (run.progress or {}).get("step", "")
+    if run.state in ("queued", "running") and not output and step != PICTURES:
+        return _running(request, session, run, every)
+    if run.state == "failed":
+        return _failed(request, session, run, every)
+    return _results(request, session, run, every, output)
+
+
+def _running(request: Request, session: Session, run: Run, every: list[Artifact]) -> Response:
+    progress: dict[str, Any] = run.progress or {}
+    percent = float(progress.get("percent") or 0.0)
+    steps = progress.get("steps") or []
+    seconds = next((s["seconds"] for s in steps if s.get("state") == "now"), 0) or 0
+    chains = [
+        {"n": k, "done": done, "total": total, "percent": 100 * done / total if total else 0,
+         "speed": f"{done / seconds:,.0f}/s" if seconds > 0.5 and done else ""}
+        for k, (done, total) in enumerate(progress.get("chains") or [], start=1)
+    ]  # fmt: skip
+    ready = [a for a in every if a.kind == "table" and a.state == "ready" and not a.name.endswith(".json")]
+    return page(
+        request, session, "runs/running.html", title=f"{percent:.0f}%, {run.title}", here=here_of_run(run), run=run,
+        this=run, progress=progress, percent=percent, steps=steps, chains=chains, ready=ready[:6],
+        trace=trace_of(progress.get("trace")), output_url=output_url, json_url=f"/api/v1/runs/{run.id}",
+        say=_say(run, percent),
+    )  # fmt: skip
+
+
+def _say(run: Run, percent: float) -> str:
+    """What is read out: changes of state, and every tenth per cent."""
+    if run.cancel:
+        return "Stopping."
+    return "Queued." if run.state == "queued" else f"{int(percent // 10) * 10}% done."
+
+
+def _results(request: Request, session: Session, run: Run, every: list[Artifact], output: str) -> Response:
+    children = runs.children(session, run)
+    listed = groups(every, children, run.prefix if run.parent_id else "")
+    chosen, extra = _chosen(listed, every, output)
+    if chosen is not None and chosen.state == "pending":
+        runs.want(session, chosen.run_id, chosen.name)
+        run = run_of(session, run.id)
+    shown = [show(session, run, a, every) for a in (chosen, extra) if a is not None]
+    pending = sum(a.state == "pending" for a in every)
+    return page(
+        request, session, "runs/results.html", title=run.title, here=here_of_run(run), run=run, this=run, groups=listed,
+        shown=shown, chosen=chosen.name if chosen else "", explicit=bool(output), pending=pending,
+        verdicts=verdicts_of(run, every, run.prefix if run.parent_id else ""), children=children, took=took(run),
+        notices=[p for p in run.problems or [] if p.get("level") == "notice"], output_url=output_url,
+        going=run.state in ("queued", "running"), percent=float((run.progress or {}).get("percent") or 0),
+        parent=run_of(session, run.parent_id) if run.parent_id else None, json_url=f"/api/v1/runs/{run.id}",
+    )  # fmt: skip
+
+
+def _chosen(listed: list[Any], every: list[Artifact], output: str) -> tuple[Artifact | None, Artifact | None]:
+    """The output to show, and on the first page the diagnostics under it."""
+    if output:
+        found = next((a for a in every if a.name == output), None)
+        if found is None:
+            raise HTTPException(404, "This run has no output of that name.")
+        return found, None
+    first: Entry | None = first_of(listed)
+    picture = first_picture(listed)
+    lead = first.artifact if first else None
+    return lead, picture.artifact if picture and lead and lead.kind == "table" else None
+
+
+def _failed(request: Request, session: Session, run: Run, every: list[Artifact]) -> Response:
+    ready = [a for a in every if a.state == "ready" and not a.name.endswith((".json", ".npz"))]
+    errors = [p for p in run.problems or [] if p.get("level", "error") == "error"]
+    return page(
+        request, session, "runs/failed.html", title=f"Failed: {run.title}", here=here_of_run(run), run=run, this=run,
+        ready=ready[:20], errors=errors, took=took(run), output_url=output_url, json_url=f"/api/v1/runs/{run.id}",
+    )  # fmt: skip
+
+
+@router.post("/runs/{number}/stop")
+def stop(session: Db, number: int, form: Form) -> Response:
+    """Stop and keep the draws; or, after its own page, stop and discard."""
+    run = run_of(session, number)
+    runs.cancel(session, run.parent_id or run.id, discard=word(form, "do") == "discard")
+    return see_other(f"/runs/{run.parent_id or run.id}")
+
+
+@router.get("/runs/{number}/stop")
+def confirm(request: Request, session: Db, number: int) -> Response:
+    run = run_of(session, number)
+    if run.ended:
+        return see_other(f"/runs/{run.id}")
+    return page(request, session, "runs/stop.html", title="Stop and discard?", here=here_of_run(run), run=run, this=run)
+
+
+@router.post("/runs/{number}/again")
+def again(session: Db, number: int, form: Form) -> Response:
+    """A new conversation that begins with this run's answers; `key` and `value` change one of them."""
+    run = run_of(session, number)
+    row = session.get(Dataset, run.dataset_id) if run.dataset_id else None
+    if row is None:
+        raise HTTPException(404, "The dataset of this run is not in the list any more, so its answers cannot be used.")
+    answers = dict(run.answers)
+    key, value = word(form, "key"), word(form, "value")
+    if key in answers and value:
+        answers[key] = value
+    talk = talks.start(session, registry.get(run.template).name, row, answers)
+    changed = key and talk.walk.complete
+    answer = see_other(f"/ask/{talk.conversation.id}/model" if changed else f"/ask/{talk.conversation.id}")
+    remember(answer, talk.conversation.id)
+    return answer
+
+
+@router.get("/runs/{number}/bundle.zip")
+def bundle(session: Db, number: int) -> Response:
+    run = run_of(session, number)
+    return FileResponse(
+        runs.bundle(session, run), media_type="application/zip", filename=f"{folders.bundle_name(run)}.zip"
+    )
+
+

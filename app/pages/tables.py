@@ -1,0 +1,242 @@
+"""Tables as a journal sets them: equal decimals in a column, intervals as one column, the plain name first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.pages.format import decimals_for, fixed, short
+from templates_engine.data.schema import Column, Schema
+
+Row = Mapping[str, Any]
+NOTHING = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    number: bool = True
+
+
+@dataclass(frozen=True)
+class Head:
+    text: str
+    number: bool = True
+    about: str = ""  # what an abbreviation stands for
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row: its name, the name of the parameter under it, its cells; `block` begins a new group of rows."""
+
+    name: str
+    under: str
+    cells: tuple[Cell, ...]
+    block: bool = False
+    mono: bool = False
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A table ready to be drawn."""
+
+    title: str
+    first: str
+    heads: tuple[Head, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+    cut: int = 0  # rows that are there and not drawn
+    records: tuple[Row, ...] = field(default=(), repr=False)
+
+
+HEADS = {
+    "estimate": Head("Estimate"),
+    "mean": Head("Mean", about="Posterior mean"),
+    "se": Head("SE", about="Standard error"),
+    "sd": Head("SD", about="Posterior standard deviation"),
+    "df": Head("df", about="Degrees of freedom"),
+    "median": Head("Median"),
+    "fmi": Head("FMI", about="Fraction of missing information"),
+    "riv": Head("RIV", about="Relative increase in variance due to missing values"),
+    "mcse": Head("MCSE", about="Monte Carlo standard error"),
+    "ess_bulk": Head("ESS", about="Effective sample size of the centre"),
+    "ess_tail": Head("Tail ESS", about="Effective sample size of the tails"),
+    "rhat": Head("R-hat", about="Potential scale reduction, aim 1.00"),
+    "n": Head("N", about="Observed values"),
+    "parameter": Head("Parameter", number=False),
+    "variable": Head("Variable", number=False),
+}
+PLACES = {"fmi": 2, "riv": 2, "rhat": 2, "ess_bulk": 0, "ess_tail": 0, "df": 0}
+INTERVALS = {("lower", "upper"): "95% interval", ("q025", "q975"): "95% interval"}
+MOST_ROWS = 200
+
+
+def number(value: Any) -> float | None:
+    """A cell as a finite number, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def number_cells(values: Sequence[Any], places: int) -> list[Cell]:
+    return [Cell(fixed(number(v), places)) for v in values]
+
+
+def interval(low: Any, high: Any, places: int = 2) -> str:
+    """"−0.41 to −0.05"."""
+    a, b = number(low), number(high)
+    return f"{fixed(a, places)} to {fixed(b, places)}" if a is not None and b is not None else NOTHING
+
+
+def is_parameters(table: Mapping[str, Any]) -> bool:
+    return "parameter" in table["columns"] and "variable" in table["columns"]
+
+
+def records(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [dict(zip(table["columns"], row, strict=False)) for row in table["rows"]]
+
+
+def places_for(name: str, values: Sequence[Any]) -> int:
+    """Decimals of a column; Monte Carlo errors that three decimals would show as zero get a fourth."""
+    if name in PLACES:
+        return PLACES[name]
+    numbers = [abs(v) for v in map(number, values) if v is not None]
+    if name == "mcse" and numbers and max(numbers) < 0.005:
+        return 4
+    return decimals_for(values)
+
+
+def journal(table: Mapping[str, Any], schema: Schema | None, rows: int = MOST_ROWS) -> Journal:
+    """Any table; one of parameters gets their plain names and intervals."""
+    found = records(table)
+    shown = found[:rows]
+    heads: list[Head] = []
+    columns: list[list[Cell]] = []
+    names = [c for c in table["columns"] if not (is_parameters(table) and c in ("parameter", "variable"))]
+    skip: set[str] = set()
+    for (low, high), words in INTERVALS.items():
+        if low in names and high in names:
+            skip.add(high)
+    first = "" if is_parameters(table) or not names else names.pop(0)
+    for name in names:
+        values = [r[name] for r in found]
+        if name in skip or (name in HEADS and all(v is None for v in values)):
+            continue
+        pair = next((p for p in INTERVALS if p[0] == name and p[1] in skip), None)
+        if pair:
+            if all(v is None for v in values):
+                continue
+            both = values + [r[pair[1]] for r in found]
+            places = min(2, decimals_for(both)) if decimals_for(both) else 0
+            heads.append(Head(INTERVALS[pair]))
+            columns.append([Cell(interval(r[pair[0]], r[pair[1]], places)) for r in shown])
+            continue
+        text = any(isinstance(v, str) for v in values)
+        heads.append(HEADS.get(name) or Head(_plain(name), number=not text))
+        if text:
+            columns.append([Cell(v if isinstance(v, str) else short(v), number=False) for v in (r[name] for r in shown)])
+        else:
+            columns.append(number_cells([r[name] for r in shown], places_for(name, values)))
+    lines = []
+    before: bool | None = None
+    for i, record in enumerate(shown):
+        cells = tuple(column[i] for column in columns)
+        if first:
+            value = record[first]
+            lines.append(Line(short(value) if not isinstance(value, str) else value, "", cells))
+            continue
+        name, under = plain_name(record["parameter"], record["variable"] or "", schema)
+        fixed_part = bool(record["variable"])
+        lines.append(Line(name, under, cells, block=before is not None and before != fixed_part, mono=name == under))
+        before = fixed_part
+    head = "Parameter" if not first else (HEADS[first].text if first in HEADS else _plain(first))
+    return Journal(table.get("title") or "", head, tuple(heads), tuple(lines), tuple(table.get("notes") or ()),
+                   len(found) - len(shown), tuple(shown))  # fmt: skip
+
+
+def _plain(name: str) -> str:
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:] if words else name
+
+
+KNOWN = {
+    "sigma2": "Within groups, variance",
+    "sigma2_e": "Within groups, variance",
+    "sigma2_u": "Between groups, variance",
+    "sigma_u": "Between groups, SD",
+    "sigma": "Residual SD",
+    "deviance": "Deviance",
+    "DIC": "DIC",
+}
+
+
+def plain_name(parameter: str, variable: str, schema: Schema | None) -> tuple[str, str]:
+    """What a reader calls a parameter, and what stands under it in mono."""
+    if not variable:
+        return (KNOWN[parameter], parameter) if parameter in KNOWN else (parameter, parameter)
+    if variable == "cons":
+        return "Intercept", "cons"
+    if schema is None:
+        return parameter, variable
+    if variable in schema:
+        column = schema[variable]
+        if column.kind == "constant":
+            return "Intercept", variable
+        return (_upper(column.title), variable) if column.title else (variable, parameter)
+    column_, level = dummy_of(variable, schema)
+    if column_ is not None:
+        label = column_.labels.get(level, "")
+        if label:
+            return f"{_upper(label)}", variable
+        return f"{_upper(column_.title or column_.name)}, category {level}", variable
+    return variable, parameter
+
+
+def dummy_of(variable: str, schema: Schema) -> tuple[Column | None, str]:
+    """The column and category behind an indicator such as schgendmiss_0."""
+    stem, _, level = variable.rpartition("_")
+    return (schema[stem], level) if stem in schema else (None, "")
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# --- other ways of writing a table
+
+
+def as_grid(table: Journal) -> list[list[str]]:
+    """Head and rows as texts, for copying."""
+    grid = [[table.first, *(h.text for h in table.heads)]]
+    for line in table.lines:
+        name = line.name if not line.under or line.under == line.name else f"{line.name} ({line.under})"
+        grid.append([name, *(c.text for c in line.cells)])
+    return grid
+
+
+def as_markdown(table: Journal) -> str:
+    grid = [[cell.replace("|", "\\|") for cell in row] for row in as_grid(table)]
+    align = ["---"] + ["---:" if h.number else "---" for h in table.heads]
+    lines = [f"| {' | '.join(row)} |" for row in (grid[0], align, *grid[1:])]
+    title = [f"**{table.title}**", ""] if table.title else []
+    return "\n".join(title + lines + ([""] + list(table.notes) if table.notes else [])) + "\n"
+
+
+def as_latex(table: Journal) -> str:
+    """With booktabs rules, as journals set tables."""
+
+    def tex(text: str) -> str:
+        found = "".join({"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
+                         "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}.get(c, c)
+                        for c in text)  # fmt: skip
+        return found.replace("\N{MINUS SIGN}", "$-$")
+
+    grid = [[tex(cell) for cell in row] for row in as_grid(table)]
+    align = "l" + "".join("r" if h.number else "l" for h in table.heads)
+    body = [" & ".join(row) + r" \\" for row in grid]
+    lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule",
+             r"\end{tabular}"]  # fmt: skip
+    notes = [f"% {note}" for note in table.notes]
+    return "\n".join([f"% {table.title}"] * bool(table.title) + lines + notes) + "\n"

@@ -1,0 +1,79 @@
+"""Verdicts over the results: the run's own, with the button that mends what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.models import Artifact, Run
+from app.pages.listing import VERDICTS
+from app.pages.objects import read_table
+from app.pages.tables import number, records
+
+LOOKS = {"Fine": ("tick", "ok"), "Model in doubt": ("wrong", "bad")}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line: a word, the reason with numbers, and the answers that would mend it."""
+
+    word: str
+    sentence: str
+    icon: str
+    look: str
+    key: str = ""
+    value: str = ""
+    button: str = ""
+
+
+def verdicts_of(run: Run, every: Sequence[Artifact], prefix: str = "") -> list[Verdict]:
+    """The run's verdicts; where it stored none, one from its parameter table."""
+    stored = next((a for a in every if a.name == prefix + VERDICTS and a.state == "ready"), None)
+    said: list[tuple[str, str]] = []
+    if stored is not None and (content := read_table(run, stored, every)):
+        said = [(str(r.get("word")), str(r.get("sentence"))) for r in records(content)]
+    elif run.state == "done":
+        said = _from_parameters(run, every, prefix)
+    return [_verdict(run, word, sentence) for word, sentence in said]
+
+
+def _from_parameters(run: Run, every: Sequence[Artifact], prefix: str) -> list[tuple[str, str]]:
+    own = [a for a in every if a.kind == "table" and a.name in (f"{prefix}ModelResults", f"{prefix}ModelParameters")]
+    for artifact in own:
+        content = read_table(run, artifact, every)
+        if not content or "rhat" not in content["columns"]:
+            continue
+        rows = [r for r in records(content) if number(r["rhat"]) is not None and number(r["ess_bulk"]) is not None]
+        if rows:
+            worst = max(rows, key=lambda r: float(r["rhat"]))
+            fewest = min(rows, key=lambda r: float(r["ess_bulk"]))
+            rhat, ess = float(worst["rhat"]), float(fewest["ess_bulk"])
+            if rhat <= 1.01 and ess >= 400:
+                text = f"The chains agree: largest R-hat {rhat:.2f}, smallest effective sample size {ess:,.0f}"
+                return [("Fine", f"{text} ({fewest['parameter']}).")]
+            if rhat > 1.01:
+                return [("Too short", f"R-hat of {worst['parameter']} is {rhat:.2f}; it should be at most 1.01.")]
+            return [("Too short", f"The effective sample size of {fewest['parameter']} is {ess:,.0f}; 400 are enough.")]
+    return []
+
+
+def _verdict(run: Run, word: str, sentence: str) -> Verdict:
+    icon, look = LOOKS.get(word, ("care", "warn"))
+    key, value, button = _mends(run.answers, word, sentence)
+    return Verdict(word, sentence, icon, look, key, value, button)
+
+
+def _mends(answers: Mapping[str, Any], word: str, sentence: str) -> tuple[str, str, str]:
+    """The question to answer otherwise, its new answer, and the button's words; "" where there is no such thing."""
+    if word == "Too few imputations" and "numimpute" in answers:
+        if found := re.search(r"About ([\d,]+) imputations", sentence):
+            wanted = found[1].replace(",", "")
+            return "numimpute", wanted, f"Ask for {found[1]} imputations"
+    if word == "Too short" and (found := re.search(r"([\d,]+) more iterations", sentence)):
+        key = "imputefirst" if "imputefirst" in answers and not sentence.startswith("Fit ") else "iterations"
+        if str(answers.get(key, "")).isdigit():
+            wanted = int(answers[key]) + int(found[1].replace(",", ""))
+            return key, str(wanted), f"Ask for {wanted:,} iterations"
+    return "", "", ""
