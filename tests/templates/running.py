@@ -1,0 +1,62 @@
+"""Run a template on data in this process, as the worker does, and keep what it wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from templates_engine import inputs, registry
+from templates_engine.asking import Walk, walk
+from templates_engine.bundle import Store
+from templates_engine.data import readers
+from templates_engine.data.dataset import Dataset
+from templates_engine.job import Job
+from templates_engine.outputs import Result
+from templates_engine.problems import Problem
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+
+
+@dataclass(frozen=True)
+class Ran:
+    result: Result
+    folder: Path
+    notes: list[Problem]
+    walked: Walk
+
+    def table(self, file: str) -> pd.DataFrame:
+        return pd.read_csv(self.folder / f"{file}.csv")
+
+
+def shared_data(name: str) -> Dataset:
+    """A dataset of ../shared/data, read as an upload would be."""
+    return readers.read(SHARED / "data" / name, name)
+
+
+def published(template: str) -> dict[str, str]:
+    """The published input string's answers."""
+    parsed = inputs.read((SHARED / "data/strings" / f"{template}.txt").read_text())
+    assert not parsed.problems
+    return parsed.answers
+
+
+def run(name: str, data: Dataset, answers: dict[str, str], folder: Path, pictures: bool = False) -> Ran:
+    """Walk, check and run; errors of the data raise Refused as they would in a real run."""
+    from templates_engine.problems import Refused
+
+    template = registry.get(name)
+    walked = walk(template, answers, data.schema(), strict_keys=True)
+    walked.require()
+    with Job(Store(folder)) as job:
+        found = template.check(walked.spec, data)
+        if errors := [p for p in found if p.level == "error"]:
+            raise Refused(errors)
+        for notice in found:
+            job.note(notice)
+        result = template.run(walked.spec, data, job)
+        if pictures:
+            job.draw_pictures()
+        notes = job.notes
+    return Ran(result, folder, notes, walked)

@@ -1,0 +1,194 @@
+"""2LevelImpute: questions as published, outputs under their names, observed cells untouched, clear refusals."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from running import Ran, published, run, shared_data
+
+from templates_engine import registry
+from templates_engine.asking import walk
+from templates_engine.data.dataset import Dataset
+from templates_engine.problems import Refused
+
+SHORT = {"numimpute": "5", "imputefirst": "20", "imputeevery": "5", "iterations": "40", "burnin": "10", "nchains": "4"}
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return shared_data("tutmiss.csv")
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, str]:
+    return published("2LevelImpute")
+
+
+@pytest.fixture(scope="module")
+def short(data: Dataset, answers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A short run: 5 datasets from 4 chains, as in the guide's own example of the order."""
+    return run("2LevelImpute", data, {**answers, **SHORT}, tmp_path_factory.mktemp("short"))
+
+
+# Questions
+
+
+def test_questions_come_in_the_published_groups(data: Dataset, answers: dict[str, str]) -> None:
+    """The page shows together what cannot change one another, in the guide's order."""
+    template = registry.get("2LevelImpute")
+    given = {**answers, "MOIdist": answers["MOOldist"]}
+    told: dict[str, str] = {}
+    pages = []
+    for _ in range(20):
+        waiting = [asked.key for asked in walk(template, told, data.schema(), defaults=False).open]
+        if not waiting:
+            break
+        pages.append(waiting)
+        told |= {key: given.get(key, {"nchains": "3", "seed": "1"}.get(key, "")) for key in waiting}
+    assert pages[:3] == [["numlevs"], ["L2ID", "MOIlevel", "MOIdist"], ["MOIslope", "y", "x"]]
+    order = list(itertools.chain(*pages))
+    assert order == list(walk(template, answers, data.schema()).asked)
+    assert order.index("ncatsschgendmiss") < order.index("ximp2_0_0") < order.index("ximp2_0_1") < order.index("condmarg")
+
+
+def test_predictors_must_be_complete(data: Dataset, answers: dict[str, str]) -> None:
+    problems = walk(registry.get("2LevelImpute"), {**answers, "ximp1_0": "cons,standlrtmiss"}, data.schema()).problems
+    assert [p.key for p in problems if p.level == "error"] == ["ximp1_0"]
+    assert "standlrtmiss" in problems[0].message
+
+
+def test_one_level(data: Dataset, tmp_path: Path) -> None:
+    """Without levels the group questions vanish and 1LevelMod fits the model."""
+    answers = {
+        "numlevs": "No", "MOIdist": "Normal", "y": "normexam", "x": "cons,standlrtmiss,girlmiss",
+        "yimp1": "normexam,standlrtmiss,girlmiss", "bin1_1": "Normal", "bin1_2": "Normal", "bin1_3": "Binary",
+        "ximp1_0": "cons", "ximp1_1": "cons,vrband:cat", "ximp1_2": "cons", "condmarg": "Yes",
+        **SHORT, "numimpute": "2",
+    }  # fmt: skip
+    ran = run("2LevelImpute", data, answers, tmp_path)
+    pooled = ran.table("ResultsTable_Imputation")
+    assert list(pooled.parameter) == ["beta_0", "beta_1", "beta_2", "sigma2"]
+    assert "template='1LevelMod'" in (tmp_path / "Model1_script.py").read_text()
+
+
+# Outputs
+
+
+def test_outputs_have_their_published_names(short: Ran) -> None:
+    there = {path.name for path in short.folder.iterdir()}
+    sets = [f"impute_{kind}_chain{c}_iter{i}.dta" for kind in ("datafile", "L2Data") for c in range(4) for i in (20, 25)]
+    wanted = {
+        "ResultsTable_Imputation.csv", "ResultsTable_Imputation.json", "ResultsTable_CompleteCases.csv",
+        "CompleteCasesModel_ModelParameters.csv", "CompleteCasesModel_ModelFit.csv",
+        "CompleteCasesModel_ModelResults.csv", "Imputation_Model_ModelParameters.csv",
+        "Imputation_Model_ModelResults.csv", "Imputation_Model_out.dta", "CombinedResults.csv",
+        "Imputation_Model_equation.tex", "Imputation_Model_algorithm.tex",
+        *(f"Model{k}_ModelResults.csv" for k in range(1, 6)), *sets, *(f"Imputation_Model_{name}" for name in sets),
+    }  # fmt: skip
+    assert wanted <= there
+    assert "Model6_ModelResults.csv" not in there
+
+
+def test_datasets_are_used_in_the_order_iteration_then_chain(short: Ran) -> None:
+    """The guide's case: 5 wanted from 4 chains uses all four at the first time and chain 0 at the second."""
+    assert short.walked.spec.used == ((0, 20), (1, 20), (2, 20), (3, 20), (0, 25))
+
+
+def test_pooled_and_complete_cases_read_side_by_side(short: Ran) -> None:
+    pooled, complete = short.table("ResultsTable_Imputation"), short.table("ResultsTable_CompleteCases")
+    columns = "parameter variable estimate se df lower upper fmi riv mcse".split()
+    assert list(pooled.columns) == list(complete.columns) == columns
+    names = ["cons", "standlrtmiss", "girlmiss", "schgendmiss_0", "schgendmiss_1"]
+    assert list(pooled.variable[:5]) == list(complete.variable[:5]) == names
+    assert complete[["df", "fmi", "riv"]].isna().all().all()
+    assert pooled.notna().drop(columns="variable").all().all()
+
+
+def test_observed_cells_are_untouched_and_gaps_filled_with_legal_values(short: Ran, data: Dataset) -> None:
+    for file in sorted(short.folder.glob("impute_datafile_*.dta")):
+        filled = pd.read_stata(file)
+        for name in data.names:
+            seen = ~data.missing(name)
+            assert np.array_equal(filled[name].to_numpy(float)[seen], data[name][seen]), (file.name, name)
+        for name in ("standlrtmiss", "girlmiss", "schgendmiss"):
+            assert filled[name].notna().all()
+        assert set(filled.girlmiss) <= {0, 1}
+        assert set(filled.schgendmiss) <= {0, 1, 2}
+        assert (filled.groupby("school").schgendmiss.nunique() == 1).all()
+        assert filled.avslrtmiss.isna().sum() == 431  # not asked for, so left as it was
+
+
+def test_same_seed_same_bytes_another_seed_another_answer(
+    short: Ran, data: Dataset, answers: dict[str, str], tmp_path: Path
+) -> None:
+    again = run("2LevelImpute", data, {**answers, **SHORT}, tmp_path / "again")
+    for name in ("ResultsTable_Imputation.csv", "Imputation_Model_ModelResults.csv", "CombinedResults.json"):
+        assert (again.folder / name).read_bytes() == (short.folder / name).read_bytes(), name
+    other = run("2LevelImpute", data, {**answers, **SHORT, "seed": "2"}, tmp_path / "other")
+    assert not np.allclose(other.table("ResultsTable_Imputation").estimate, short.table("ResultsTable_Imputation").estimate)
+
+
+# What can be wrong with the data
+
+
+def _refused(data: Dataset, answers: dict[str, str], tmp_path: Path) -> list[str]:
+    with pytest.raises(Refused) as caught:
+        run("2LevelImpute", data, {**answers, **SHORT}, tmp_path)
+    assert not list(tmp_path.iterdir()), "nothing half written"
+    return [p.line() for p in caught.value.problems]
+
+
+def test_categories_not_coded_from_zero(data: Dataset, answers: dict[str, str], tmp_path: Path) -> None:
+    shifted = data.with_columns(schgendmiss=data["schgendmiss"] + 1)
+    [line] = _refused(shifted, answers, tmp_path)
+    assert line.startswith("bin2_1: schgendmiss")
+    assert "0, 1, 2" in line
+    assert "Recode" in line
+
+
+def test_binary_not_zero_one(data: Dataset, answers: dict[str, str], tmp_path: Path) -> None:
+    [line] = _refused(data.with_columns(girlmiss=data["girlmiss"] + 1), answers, tmp_path)
+    assert line.startswith("bin1_3: girlmiss")
+
+
+def test_constant_and_wholly_missing_variables(data: Dataset, answers: dict[str, str], tmp_path: Path) -> None:
+    """Refused at the question already, by name."""
+    for values in (np.ones(data.n_rows), np.full(data.n_rows, np.nan)):
+        lines = _refused(data.with_columns(standlrtmiss=values), answers, tmp_path)
+        assert any(line.startswith("yimp1: ") and "standlrtmiss" in line for line in lines), lines
+
+
+def test_fewer_than_two_groups(data: Dataset, answers: dict[str, str], tmp_path: Path) -> None:
+    lines = _refused(data.with_columns(school=np.ones(data.n_rows)), answers, tmp_path)
+    assert any(line.startswith("L2ID: school has 1 group") for line in lines), lines
+
+
+def test_too_few_groups_for_a_flat_prior(data: Dataset, answers: dict[str, str], tmp_path: Path) -> None:
+    """Improper posteriors are refused before sampling, in words."""
+    few = data.take(data["school"] <= 6)
+    upper = ("yimp2", "bin2_1", "ncatsschgendmiss", "ximp2_0_0", "ximp2_0_1")
+    only_level_1 = {k: v for k, v in answers.items() if k not in upper}
+    lines = _refused(few, {**only_level_1, "want2": "No", "x": "cons,standlrtmiss,girlmiss"}, tmp_path)
+    assert any(line.startswith("L2ID: ") and "group" in line for line in lines), lines
+
+
+def test_level_2_variable_that_varies_is_a_notice(data: Dataset, answers: dict[str, str], tmp_path: Path) -> None:
+    values = data["schgendmiss"].copy()
+    values[1] = 2  # pupil 2 of school 1, whose first value is 0
+    ran = run("2LevelImpute", data.with_columns(schgendmiss=values), {**answers, **SHORT}, tmp_path)
+    assert any("schgendmiss is not constant" in p.message and "first value" in p.message for p in ran.notes)
+
+
+def test_level_2_predictor_that_varies_is_refused(data: Dataset, answers: dict[str, str], tmp_path: Path) -> None:
+    [line] = _refused(data, {**answers, "ximp2_0_1": "cons,standlrt"}, tmp_path)
+    assert line.startswith("ximp2_0_1: standlrt varies")
+
+
+def test_collinear_predictors_are_named(data: Dataset, answers: dict[str, str], tmp_path: Path) -> None:
+    twin = data.with_columns(twin=2 * data["standlrt"])
+    lines = _refused(twin, {**answers, "ximp1_2": "cons,standlrt,twin"}, tmp_path)
+    assert any(line.startswith("ximp1_2: twin") for line in lines), lines
