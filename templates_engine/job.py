@@ -265,6 +265,11 @@ class Job:
         """Parameter chains, as a dataset and as .npz."""
         self._tell(self.store.draws(self._prefix + name, draws, title, order=self._order))
 
+    def figure(self, name: str, svg: bytes, title: str = "") -> None:
+        """A picture that is drawn already, as .svg."""
+        artifact = self.store.add(self._prefix + name, svg, kind="figure", title=title, extension=".svg")
+        self._tell([artifact])
+
     def diagnostics(self, prefix: str, draws: Draws, title: str = "") -> None:
         """A six-part picture of each parameter, named `<prefix><parameter>.svg`; drawn when the tables are there.
 
