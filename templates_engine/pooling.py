@@ -65,9 +65,7 @@ def rubin(
         raise ValueError(f"estimates {q.shape} and standard errors {s.shape} differ in shape")
     m, k = q.shape
     if m < 2:
-        raise ValueError(
-            "Rubin's rules need at least two imputed datasets: one cannot show the spread between them"
-        )
+        raise ValueError("Rubin's rules need at least two imputed datasets: one cannot show the spread between them")
     if not (np.isfinite(q).all() and np.isfinite(s).all()):
         raise ValueError("an estimate or a standard error is not a finite number")
     if (s <= 0).any():
@@ -113,7 +111,7 @@ def degrees_of_freedom(m: int, riv: float, complete_df: float | None) -> float:
     With no between-variance only the complete-data part is left: (v + 1) / (v + 3) * v, or infinity.
     """
     share = riv / (1 + riv)  # lambda
-    old = (m - 1) / share**2 if share > 0 else np.inf
+    old = (m - 1) / share**2 if share > 1e-150 else np.inf  # its square would be zero
     if complete_df is None or not np.isfinite(complete_df):
         return float(old)
     observed = (complete_df + 1) / (complete_df + 3) * complete_df * (1 - share)

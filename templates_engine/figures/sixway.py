@@ -36,7 +36,7 @@ def sixway(values: Array, title: str, first: int = 1, thin: int = 1) -> bytes:
     first: iteration of the first draw; thin: iterations between draws. Any draws give a picture: what cannot be
     drawn is replaced by a line that says why. A draw that is not finite leaves a gap.
     """
-    values = np.asarray(values, dtype=np.float64)
+    values = _drawable(np.asarray(values, dtype=np.float64))
     numbers = measures(values[None])
     words = describe(values, numbers)
     more = details(values, numbers)
@@ -56,6 +56,13 @@ def sixway(values: Array, title: str, first: int = 1, thin: int = 1) -> bytes:
         out = io.StringIO()
         canvas.print_svg(out, metadata={"Date": None})
     return style.finish(out.getvalue(), title, f"{words} {more}".strip(), WIDTH, HEIGHT)
+
+
+def _drawable(values: Array) -> Array:
+    """Without sizes whose squares no double can hold: they are drawn as missing, or as zero."""
+    size = np.abs(values)
+    values = np.where(size > 1e100, np.nan, values)
+    return np.where(size < 1e-100, 0.0, values)
 
 
 # The plots

@@ -47,6 +47,11 @@ def summary(draws: Draws, title: str = "", notes: tuple[str, ...] = ()) -> Table
 
 def measures(values: Array) -> dict[str, Array]:
     """The columns of `summary` as arrays, NaN where there is no number. values: (parameter, chain, draw)."""
+    with np.errstate(all="ignore"):  # what overflows becomes infinite, and is then no number of the table
+        return _measures(values)
+
+
+def _measures(values: Array) -> dict[str, Array]:
     parameters, chains, kept = values.shape
     out = {name: np.full(parameters, np.nan) for name in COLUMNS[2:]}
     pooled = values.reshape(parameters, -1)
@@ -72,7 +77,7 @@ def measures(values: Array) -> dict[str, Array]:
     size = np.ptp(at.reshape(len(at), -1), axis=1)
     at = (at - centre) / size[:, None, None]
     stats = _stats()
-    with _one_at_a_time, np.errstate(all="ignore"):
+    with _one_at_a_time:
         out["ess_bulk"][moving] = stats.ess(at, method="bulk")
         out["ess_tail"][moving] = stats.ess(at, method="tail", prob=(0.05, 0.95))
         out["mcse"][moving] = stats.mcse(at, method="mean") * size
@@ -87,7 +92,18 @@ def _rhat_of_one(stats: Any, values: Array) -> Array:
     if half < 4:
         return np.full(len(values), np.nan)
     folded = np.abs(halves - np.median(halves, axis=(1, 2), keepdims=True))
-    return np.maximum(stats.rhat(halves, method="z_scale"), stats.rhat(folded, method="z_scale"))
+    # arviz-stats' own rank method would halve the halves once more.
+    bulk, tail = (stats.rhat(_rank_normalised(x), method="identity") for x in (halves, folded))
+    return np.maximum(bulk, tail)
+
+
+def _rank_normalised(values: Array) -> Array:
+    """Normal scores of the ranks over all chains; equation 14 of the paper. values: (parameter, chain, draw)."""
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    ranks = rankdata(values.reshape(len(values), -1), axis=1).reshape(values.shape)
+    return np.asarray(ndtri((ranks - 3 / 8) / (values[0].size + 1 / 4)))
 
 
 def _stats() -> Any:
@@ -106,8 +122,10 @@ def verdicts(draws: Draws, table: Table | None = None, subject: str = "The chain
     `table` is their summary, if it is there already. The iterations still needed are a forecast: for a chain that
     mixes, R-hat - 1 falls, and the ESS rises, in proportion to the length.
     """
-    rows = (table or summary(draws)).records()
     chains, kept = draws.values.shape[:2]
+    if chains * kept == 0:
+        return [("Too short", "There are no draws.")]
+    rows = (table or summary(draws)).records()
     iterations = kept * draws.thin
     said: list[tuple[str, str]] = []
 

@@ -1,0 +1,364 @@
+"""The Job: chains, progress, stopping, children, and pictures, with the same class that the worker uses."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from templates_engine import registry
+from templates_engine.bundle import Artifact, Store
+from templates_engine.data.dataset import Dataset
+from templates_engine.data.schema import Schema
+from templates_engine.job import Call, Job, Progress
+from templates_engine.outputs import Draws, Result, Table
+from templates_engine.problems import Problem, Refused
+from templates_engine.template import Template
+
+DATA = Dataset("pupils", {"y": np.arange(5.0), "x": np.ones(5)})
+
+
+class Listener:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.states: list[tuple[float, dict[str, Any]]] = []
+        self.told: list[Artifact] = []
+        self.children: list[tuple[str, dict[str, str], str, str]] = []
+        self.cancel = False
+        self.want: list[str] = []
+        self.inside = threading.Lock()
+
+    def progress(self, state: dict[str, Any]) -> None:
+        assert self.inside.acquire(blocking=False), "two calls at once"
+        self.states.append((time.monotonic(), state))
+        self.inside.release()
+
+    def artifact(self, artifact: Artifact) -> None:
+        assert self.inside.acquire(blocking=False), "two calls at once"
+        self.told.append(artifact)
+        self.inside.release()
+
+    def cancelled(self) -> bool:
+        return self.cancel
+
+    def wanted(self) -> str | None:
+        return self.want.pop(0) if self.want else None
+
+    def child(self, template: str, answers: Mapping[str, str], dataset_name: str, prefix: str, schema: Schema) -> None:
+        self.children.append((template, dict(answers), dataset_name, prefix))
+
+
+def kernel(iterations: int, pause: float = 0.005) -> Any:
+    """Stands for a compiled kernel: counts, and looks at the stop flag in every iteration."""
+
+    def task(progress: Progress) -> list[int]:
+        drawn = []
+        for i in range(iterations):
+            if progress.cells[1]:
+                break
+            time.sleep(pause)
+            drawn.append(i)
+            progress.cells[0] = i + 1
+        return drawn
+
+    return task
+
+
+# Chains
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_results_keep_the_order_of_the_chains(tmp_path: Path, threads: int) -> None:
+    """The number of threads changes nothing in what comes back."""
+    with Job(Store(tmp_path), threads=threads) as job:
+        tasks = [lambda p, k=k: (time.sleep(0.02 * (5 - k)), k)[1] for k in range(5)]
+        assert job.chains(tasks, 1) == [0, 1, 2, 3, 4]
+        assert job.chains([], 1) == []
+
+
+def test_an_error_in_one_chain_stops_the_others_and_comes_out(tmp_path: Path) -> None:
+    def broken(progress: Progress) -> list[int]:
+        raise ArithmeticError("not positive definite")
+
+    with Job(Store(tmp_path), threads=3) as job:
+        began = time.monotonic()
+        with pytest.raises(ArithmeticError, match="not positive definite"):
+            job.chains([kernel(2000), broken, kernel(2000)], 2000)
+        assert time.monotonic() - began < 5
+
+
+def test_a_user_who_stops_keeps_what_is_drawn(tmp_path: Path) -> None:
+    """The wish to stop reaches running chains within a second; draws made before it are returned."""
+    listener = Listener()
+    with Job(Store(tmp_path), listener, threads=2) as job:
+        threading.Timer(0.2, lambda: setattr(listener, "cancel", True)).start()
+        began = time.monotonic()
+        chains = job.chains([kernel(4000), kernel(4000), kernel(4000)], 4000)
+        assert time.monotonic() - began < 2
+        assert job.stopped
+        assert len(chains[0]) > 10
+        assert len(chains[2]) < 4000
+        assert job.chains([kernel(10)], 10) == [[]]  # later chains end at once
+        job.table("Kept", Table(("a",), ((1,),)))  # and outputs are still written
+    assert [a.name for a in listener.told] == ["Kept", "Kept.json"]
+
+
+# Progress
+
+
+def test_progress_is_weighted_never_falls_and_is_told_at_most_four_times_a_second(tmp_path: Path) -> None:
+    listener = Listener()
+    with Job(Store(tmp_path), listener, threads=2) as job:
+        job.steps(("Impute", 3.0), ("Fit", 1.0))
+        job.step("Impute")
+        job.chains([kernel(120, 0.01), kernel(120, 0.01)], 120)
+        job.step("Fit")
+        assert job.state()["percent"] == 75.0
+        job.advance(1, 2)
+        state = job.state()
+        assert state["percent"] == 87.5
+        assert [(s["title"], s["state"]) for s in state["steps"]] == [("Impute", "done"), ("Fit", "now")]
+    times = [t for t, _ in listener.states]
+    percents = [s["percent"] for _, s in listener.states]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100.0
+    assert any(0 < p < 75 for p in percents)  # seen while the chains ran
+    assert any(s["chains"] and s["chains"][0][1] == 120 for _, s in listener.states)
+    assert all(b - a > 0.2 for a, b in zip(times[:-2], times[1:-1], strict=True))  # the last comes with close()
+
+
+def test_a_long_silent_step_still_has_a_heartbeat(tmp_path: Path) -> None:
+    """Nothing moves for two seconds: reports go on once a second, so that nobody takes the run for dead."""
+    listener = Listener()
+    with Job(Store(tmp_path), listener) as job:
+        job.step("Think")
+        time.sleep(2.4)
+        assert len(listener.states) >= 2
+
+
+def test_what_a_reporter_raises_ends_the_run(tmp_path: Path) -> None:
+    """A worker that has lost its run says so by an exception: chains stop, and the exception comes out once."""
+
+    class Lost(Exception):
+        pass
+
+    class Fenced(Listener):
+        def progress(self, state: dict[str, Any]) -> None:
+            raise Lost
+
+    began = time.monotonic()
+    with pytest.raises(Lost), Job(Store(tmp_path), Fenced(), threads=2) as job:
+        job.chains([kernel(4000), kernel(4000)], 4000)
+    assert time.monotonic() - began < 3
+
+
+def test_a_live_trace_is_short_and_ends_where_the_draws_end(tmp_path: Path) -> None:
+    job = Job(Store(tmp_path))
+    chain = np.full(1000, np.nan)
+    chain[:700] = np.arange(700)
+    job.watch("beta_0", [chain])
+    trace = job.state()["trace"]
+    assert trace["parameter"] == "beta_0"
+    assert 100 < len(trace["chains"][0]) <= 200
+    assert trace["chains"][0][-1] < 700
+    job.close()
+
+
+def test_closing_leaves_no_thread_behind(tmp_path: Path) -> None:
+    before = threading.active_count()
+    with Job(Store(tmp_path)) as job:
+        job.step("a")
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
+
+
+# Children
+
+
+@dataclass(frozen=True)
+class Spec:
+    y: str
+    n: int
+
+
+class Child(Template):
+    name = "Child"
+    title = "Counts."
+
+    def questions(self, ask: Any) -> Spec:
+        return Spec(ask.column("y", "Response"), ask.integer("n", "How many", min=1, default=3))
+
+    def check(self, spec: Spec, data: Dataset) -> list[Problem]:
+        level = "error" if spec.n == 13 else "notice"
+        return [Problem("n", "n is unlucky.", key="n", level=level)] if spec.n in (13, 4) else []
+
+    def run(self, spec: Spec, data: Dataset, job: Job) -> Result:
+        job.steps("Count")
+        job.step("Count")
+        time.sleep(0.3 / spec.n)  # the later calls end first
+        draws = Draws(("beta_0",), ("",), np.full((1, 3, 1), float(spec.n)))
+        table = Table(("n",), ((spec.n,),))
+        job.table("ModelResults", table)
+        job.diagnostics("", draws)
+        return Result(draws, {"ModelResults": table})
+
+
+@pytest.fixture
+def child(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "get", lambda name: Child())
+
+
+def test_a_child_runs_in_the_same_store_under_its_prefix(tmp_path: Path, child: None) -> None:
+    """The public interface of super-templates: the child's answers are walked, its outputs carry the prefix."""
+    listener = Listener()
+    with Job(Store(tmp_path), listener) as job:
+        result = job.call("Child", {"y": "y", "n": "4"}, DATA, prefix="Model1_", silent_figures=True)
+        assert result.tables["ModelResults"].rows == ((4,),)
+    assert [a.name for a in listener.told] == ["Model1_ModelResults", "Model1_ModelResults.json"]
+    assert listener.children == [("Child", {"y": "y", "n": "4"}, "pupils", "Model1_")]
+    assert [p.message for p in job.notes] == ["Child: n is unlucky."]
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ({"y": "nothere"}, ["nothere"]),
+        ({}, ["y"]),
+        ({"y": "y", "n": "none"}, ["n"]),
+        ({"y": "y", "n": "13"}, ["unlucky"]),
+        ({"y": "y", "extra": "1"}, ["extra"]),
+    ],
+)
+def test_a_child_with_bad_answers_is_refused_by_name(
+    tmp_path: Path, child: None, answers: dict[str, str], words: list[str]
+) -> None:
+    """Every fault of a child says which template it belongs to, and nothing of it is written."""
+    listener = Listener()
+    with pytest.raises(Refused) as refused, Job(Store(tmp_path), listener) as job:
+        job.call("Child", answers, DATA, prefix="")
+    assert all(p.message.startswith("Child: ") for p in refused.value.problems)
+    said = " ".join(p.line() for p in refused.value.problems)
+    assert all(word in said for word in words)
+    assert listener.told == []
+    assert listener.children == []
+
+
+def test_children_side_by_side_give_the_outputs_of_children_in_turn(tmp_path: Path, child: None) -> None:
+    """Which of them ends first changes neither results nor the manifest."""
+    requests = [Call("Child", {"y": "y", "n": str(n)}, DATA, f"Model{n}_", True) for n in (1, 2, 3)]
+    with Job(Store(tmp_path / "a"), threads=3) as together:
+        results = together.calls(requests)
+    with Job(Store(tmp_path / "b"), threads=1) as inturn:
+        for r in requests:
+            inturn.call(r.template, r.answers, r.data, prefix=r.prefix, silent_figures=True)
+    assert [r.tables["ModelResults"].rows for r in results] == [((1,),), ((2,),), ((3,),)]
+    assert together.store.manifest() == inturn.store.manifest()
+
+
+def test_a_child_moves_its_parents_progress(tmp_path: Path, child: None) -> None:
+    listener = Listener()
+    with Job(Store(tmp_path), listener, threads=1) as job:
+        job.steps("Fits", "Pool")
+        job.step("Fits")
+        job.calls([Call("Child", {"y": "y", "n": "1"}, DATA, f"Model{k}_", True) for k in range(4)])
+        assert job.state()["percent"] == 50.0
+    seen = {s["percent"] for _, s in listener.states}
+    assert seen & {12.5, 25.0, 37.5}
+
+
+def test_nothing_more_is_called_once_the_user_has_stopped(tmp_path: Path, child: None) -> None:
+    with Job(Store(tmp_path)) as job:
+        job.stop()
+        assert job.call("Child", {"y": "y"}, DATA, prefix="") == Result()
+
+
+# Pictures
+
+
+def _draws(k: int) -> Draws:
+    values = np.random.default_rng(3).normal(size=(2, 60, k))
+    return Draws(tuple(f"beta_{i}" for i in range(k)), ("cons",) * k, values)
+
+
+def test_tables_come_first_and_the_opened_picture_before_the_others(tmp_path: Path) -> None:
+    """Pictures are announced at once and drawn later; one that somebody opens jumps the queue."""
+    listener = Listener()
+    listener.want = ["no such picture", "beta_5.svg"]
+    with Job(Store(tmp_path), listener) as job:
+        job.diagnostics("", _draws(6), "Model")
+        job.table("T", Table(("a",), ((1,),)))
+        assert [(a.name, a.state) for a in listener.told[:2]] == [("beta_0.svg", "pending"), ("beta_1.svg", "pending")]
+        job.draw_pictures()
+    ready = [a.name for a in listener.told if a.state == "ready"]
+    assert ready[:2] == ["T", "T.json"]
+    assert set(ready[2:5]) >= {"beta_5.svg"}
+    assert sorted(ready[2:]) == [f"beta_{i}.svg" for i in range(6)]
+    assert job.state()["steps"] == [] or job.state()["steps"][-1]["state"] == "done"
+    assert {a.title for a in job.store.artifacts if a.kind == "figure"} == {f"Model: beta_{i} cons" for i in range(6)}
+
+
+def test_pictures_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    """Whichever process draws them."""
+    manifests = []
+    for name in ("a", "b"):
+        with Job(Store(tmp_path / name)) as job:
+            job.diagnostics("", _draws(3))
+            job.draw_pictures()
+            manifests.append(job.store.manifest())
+    assert manifests[0] == manifests[1]
+
+
+def test_a_run_whose_drawers_are_killed_draws_on(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """Out of memory, or a system without subprocesses: the pictures are drawn in the run's own process."""
+
+    class Killer(Listener):
+        def wanted(self) -> str | None:
+            for process in list(job._run.drawers._processes if job._run.drawers else []):
+                process.kill()
+            return None
+
+    listener = Killer()
+    with Job(Store(tmp_path), listener) as job:
+        job.diagnostics("", _draws(3))
+        job.draw_pictures()
+    assert sum(a.state == "ready" for a in listener.told) == 3
+    assert job.notes == []
+
+
+def test_a_picture_that_cannot_be_drawn_costs_a_note_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from templates_engine.figures import drawers, sixway
+
+    def broken(*args: object) -> bytes:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(drawers, "_start", lambda: None)  # drawn here, where it can be broken
+    monkeypatch.setattr(sixway, "sixway", broken)
+    with Job(Store(tmp_path)) as job:
+        job.diagnostics("", _draws(1))
+        job.draw_pictures()
+    assert "no ink" in job.notes[0].message
+    assert job.notes[0].level == "notice"
+    assert b"no ink" in job.store.path("beta_0.svg").read_bytes()
+
+
+def test_a_stopped_run_does_not_draw_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from templates_engine import job as module
+
+    monkeypatch.setattr(module, "_GRACE", 0.0)
+    with Job(Store(tmp_path)) as job:
+        job.diagnostics("", _draws(20))
+        job.stop()
+        time.sleep(0.01)
+        job.draw_pictures()
+    assert all(a.state == "ready" for a in job.store.artifacts)  # nothing stays announced for ever
+    assert b"the run was stopped" in job.store.path("beta_7.svg").read_bytes()
+    assert job.notes == []
