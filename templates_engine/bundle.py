@@ -216,9 +216,11 @@ class Store:
         listing = self.dataset(name, draws_dataset(stem, draws), title, kind="draws", order=order)
         return [*listing, self._bytes(f"{stem}.npz", ".npz", packed.getvalue(), kind="draws", title=title, order=order)]
 
-    def add(self, name: str, content: bytes, *, kind: str, title: str = "", extension: str = "") -> Artifact:
+    def add(
+        self, name: str, content: bytes, *, kind: str, title: str = "", extension: str = "", order: int | None = None
+    ) -> Artifact:
         """Any other content, ready made."""
-        return self._bytes(name, extension, content, kind=kind, title=title)
+        return self._bytes(name, extension, content, kind=kind, title=title, order=order)
 
     def expect(self, name: str, *, kind: str, extension: str, title: str = "", order: int | None = None) -> Artifact:
         """Announce an artifact that will be made later: its name and file are fixed now."""

@@ -267,8 +267,8 @@ class Job:
 
     def figure(self, name: str, svg: bytes, title: str = "") -> None:
         """A picture that is drawn already, as .svg."""
-        artifact = self.store.add(self._prefix + name, svg, kind="figure", title=title, extension=".svg")
-        self._tell([artifact])
+        named = self._prefix + name
+        self._tell([self.store.add(named, svg, kind="figure", title=title, extension=".svg", order=self._order)])
 
     def diagnostics(self, prefix: str, draws: Draws, title: str = "") -> None:
         """A six-part picture of each parameter, named `<prefix><parameter>.svg`; drawn when the tables are there.

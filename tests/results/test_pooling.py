@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fractions import Fraction as F
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -25,31 +25,31 @@ from templates_engine.pooling import (
 )
 
 # Five fits of one parameter, pooled in fractions from the printed formulas, not from the code.
-Q = [F(10), F(12), F(11), F(9), F(13)]
-SE = [F(2), F(3), F(2), F(2), F(3)]
+Q = [Fraction(10), Fraction(12), Fraction(11), Fraction(9), Fraction(13)]
+SE = [Fraction(2), Fraction(3), Fraction(2), Fraction(2), Fraction(3)]
 
 
-def by_hand(complete_df: int | None) -> dict[str, F]:
+def by_hand(complete_df: int | None) -> dict[str, Fraction]:
     m = len(Q)
     mean = sum(Q) / m
     within = sum(s * s for s in SE) / m
     between = sum((q - mean) ** 2 for q in Q) / (m - 1)
-    total = within + (1 + F(1, m)) * between
-    riv = (1 + F(1, m)) * between / within
-    lam = (1 + F(1, m)) * between / total
+    total = within + (1 + Fraction(1, m)) * between
+    riv = (1 + Fraction(1, m)) * between / within
+    lam = (1 + Fraction(1, m)) * between / total
     df = (m - 1) / lam**2
     if complete_df is not None:
-        observed = F(complete_df + 1, complete_df + 3) * complete_df * (1 - lam)
+        observed = Fraction(complete_df + 1, complete_df + 3) * complete_df * (1 - lam)
         df = df * observed / (df + observed)
     fmi = (riv + 2 / (df + 3)) / (1 + riv)
-    return {"mean": mean, "total": total, "between": between, "riv": riv, "df": df, "fmi": fmi, "m": F(m)}
+    return {"mean": mean, "total": total, "between": between, "riv": riv, "df": df, "fmi": fmi, "m": Fraction(m)}
 
 
 @pytest.mark.parametrize("complete_df", [None, 20, 4053])
 def test_every_number_is_that_of_exact_arithmetic(complete_df: int | None) -> None:
     """Rubin (1987) and Barnard and Rubin (1999), computed in fractions: Q = 11, U = 6, B = 5/2, T = 9."""
     exact = by_hand(complete_df)
-    assert (exact["mean"], exact["between"], exact["total"], exact["riv"]) == (11, F(5, 2), 9, F(1, 2))
+    assert (exact["mean"], exact["between"], exact["total"], exact["riv"]) == (11, Fraction(5, 2), 9, Fraction(1, 2))
     (p,) = rubin([[float(q)] for q in Q], [[float(s)] for s in SE], [complete_df])
     assert p.estimate == pytest.approx(11, rel=1e-14)
     assert p.se == pytest.approx(3, rel=1e-14)
@@ -64,7 +64,7 @@ def test_every_number_is_that_of_exact_arithmetic(complete_df: int | None) -> No
 def test_the_degrees_of_freedom_in_whole_numbers() -> None:
     """lambda = 1/3 and m = 5: Rubin's df are 4 / (1/9) = 36; with 20 for complete data 1/(1/36 + 69/840)."""
     assert degrees_of_freedom(5, 0.5, None) == pytest.approx(36, rel=1e-12)
-    observed = F(21, 23) * 20 * F(2, 3)
+    observed = Fraction(21, 23) * 20 * Fraction(2, 3)
     assert degrees_of_freedom(5, 0.5, 20) == pytest.approx(float(36 * observed / (36 + observed)), rel=1e-12)
 
 
