@@ -67,14 +67,18 @@ class Ask:
         text_ok: bool = False,
         default: Any = None,
         exclude: Sequence[str] = (),
+        optional: bool = False,
         of: Schema | None = None,
         **fields: object,
     ) -> str:
-        """One column. `where` marks which may be chosen, `why` says in a line why the others may not."""
+        """One column. `where` marks which may be chosen, `why` says in a line why the others may not.
+
+        With `optional` the answer may be none: the value is "", and so is the text or `none`.
+        """
         looked_at(exclude)
         among = self._among(of)
         barred = among.barred(text_ok, where, why, exclude)
-        return self._put(OneColumn, key, label, help, default, fields, among=among, barred=barred)
+        return self._put(OneColumn, key, label, help, default, fields, among=among, barred=barred, optional=optional)
 
     def columns(
         self,
@@ -166,11 +170,16 @@ class Ask:
         default: Any = None,
         pattern: str = "",
         form: str = "",
+        sample: str = "",
         optional: bool = False,
         **fields: object,
     ) -> str:
-        """Free text; `pattern` is a regular expression the whole text must match, `form` the same in words."""
-        return self._put(Text, key, label, help, default, fields, pattern=pattern, form=form, optional=optional)
+        """Free text; `pattern` is a regular expression the whole text must match, `form` the same in words.
+
+        `sample` is a text of that form, where there is no default: what the questions that follow are explored with.
+        """
+        more = {"pattern": pattern, "form": form, "sample": sample, "optional": optional}
+        return self._put(Text, key, label, help, default, fields, **more)
 
     def dataset(self, key: str, label: str, *, help: str = "", default: Any = None, **fields: object) -> Schema:
         """Another dataset; its schema goes into `of=` of the questions about its columns."""

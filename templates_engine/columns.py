@@ -10,11 +10,12 @@ from templates_engine.data.schema import Column, Schema
 from templates_engine.pending import PENDING
 from templates_engine.problems import Invalid
 from templates_engine.questions import Option, Question, Reading, Term, fault
-from templates_engine.words import MOST, meant, nearest, quoted
+from templates_engine.words import MOST, fold, meant, nearest, quoted
 
 TEXT = "it holds text, and numbers are needed"
 EMPTY = "all its values are missing"
 OTHER = "it does not suit this question"
+NONE = "none"  # the answer to a question whose column may be left out
 
 
 class Names:
@@ -45,22 +46,26 @@ class Names:
 
 @dataclass(frozen=True, kw_only=True)
 class OneColumn(Question):
-    """One variable."""
+    """One variable, or with `optional` none: the value is then ""."""
 
     among: Names
     barred: Mapping[str, str]
+    optional: bool = False
 
     kind: ClassVar[str] = "column"
-    description: ClassVar[str] = "The name of one column of the dataset."
+    description: ClassVar[str] = "The name of one column of the dataset; none where the column may be left out."
     example: ClassVar[str] = "normexam"
 
     def options(self) -> tuple[Option, ...]:
-        return column_options(self.among, self.barred)
+        none = (Option(self.write(""), "none"),) if self.optional else ()
+        return none + column_options(self.among, self.barred)
 
     def judge(self, text: str) -> Reading:
         name = _known(text.strip(), self.among.columns)
         if name in self.among.columns and name not in self.barred:
             return Reading(name)
+        if self.optional and (not name or (fold(name) == NONE and name not in self.among.columns)):
+            return Reading("")
         if not name:
             return fault("Choose a column.", code="empty")
         if "," in name:
@@ -70,6 +75,10 @@ class OneColumn(Question):
             return fault(message, near or PENDING, code="too-many", word=name, nearest=near)
         problem = _not_a_column(name, self.among, self.barred)
         return Reading(problem.nearest or (name if name in self.among.columns else PENDING), (problem,))
+
+    def write(self, value: Any) -> str:
+        # A dataset may have a column called none; its name then means the column.
+        return str(value) or ("" if NONE in self.among.columns else NONE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from templates_engine.asking import once
 from templates_engine.columns import Columns
 from templates_engine.data.schema import Schema
 from templates_engine.problems import Problem
-from templates_engine.questions import Choice, Dataset, Integer, Number, YesNo
+from templates_engine.questions import Choice, Dataset, Integer, Number, Text, YesNo
 from templates_engine.template import Template
 from templates_engine.walks import Asked, Walk
 from templates_engine.words import MOST, meant, nearest, one_of, quoted
@@ -77,8 +77,8 @@ def simplest(asked: Asked) -> str | None:
     if isinstance(question, Integer | Number):
         low = 1.0 if question.min is None else max(1.0, question.min)
         return question.write(low if question.max is None else min(low, question.max)).removesuffix(".0")
-    if asked.question.kind == "text":
-        return "out"
+    if isinstance(question, Text):
+        return question.sample or question.example
     return allowed[0] if allowed else None
 
 

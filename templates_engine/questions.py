@@ -278,6 +278,7 @@ class Text(Question):
 
     pattern: str = ""  # a regular expression the whole text must match
     form: str = ""  # the same in words: "letters, digits and _, starting with a letter"
+    sample: str = ""  # a text of that form
     longest: int = 1000
     optional: bool = False  # may be left empty
 

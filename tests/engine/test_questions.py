@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.fixtures import schemas, tutmiss
 from templates_engine.columns import Columns, Names, OneColumn
+from templates_engine.data.schema import Column, Schema
 from templates_engine.problems import Invalid
 from templates_engine.questions import (
     Choice,
@@ -37,9 +38,9 @@ def choice(**extra: Any) -> Choice:
     return Choice(**KEY, choices=options, **extra)
 
 
-def column(**rules: Any) -> OneColumn:
+def column(optional: bool = False, **rules: Any) -> OneColumn:
     rules = {"text_ok": False, "where": None, "why": "", "exclude": (), **rules}
-    return OneColumn(**KEY, among=NAMES, barred=NAMES.barred(**rules))
+    return OneColumn(**KEY, among=NAMES, barred=NAMES.barred(**rules), optional=optional)
 
 
 def columns(among: Names = NAMES, where: Any = None, **extra: Any) -> Columns:
@@ -72,6 +73,9 @@ ACCEPTED: list[tuple[Question, str, Any, str]] = [  # question, text, value, can
     (column(), "normexam", "normexam", "normexam"),
     (column(), " school ", "school", "school"),
     (column(), "norm exam", "normexam", "normexam"),
+    (column(optional=True), "girl", "girl", "girl"),
+    (column(optional=True), "", "", "none"),
+    (column(optional=True), " None ", "", "none"),
     (columns(), "cons,girl", (Term("cons"), Term("girl")), "cons,girl"),
     (columns(), " girl , cons ,", (Term("girl"), Term("cons")), "girl,cons"),
     (columns(), "cons,standlrt\n miss", (Term("cons"), Term("standlrtmiss")), "cons,standlrtmiss"),
@@ -124,6 +128,7 @@ REFUSED: list[tuple[Question, str, str, str]] = [  # question, text, code, the n
     (column(), "NORMEXAM", "not-a-column", "normexam"),
     (column(), "zzzz", "not-a-column", ""),
     (column(), "", "empty", ""),
+    (column(optional=True), "normexm", "not-a-column", "normexam"),
     (column(), "what,girl", "too-many", "girl"),
     (column(where=lambda c: c.complete), "girlmiss", "not-allowed", ""),
     (column(exclude=("girl",)), "girl", "not-allowed", ""),
@@ -180,6 +185,16 @@ def test_ten_thousand_wrong_names_cost_little() -> None:
 def test_a_barred_column_says_why() -> None:
     option = next(o for o in columns(where=lambda c: c.complete).options() if o.value == "girlmiss")
     assert (option.allowed, option.reason) == (False, "it has missing values")
+
+
+def test_a_column_called_none_is_that_column() -> None:
+    """Where a column may be left out, a column of that name can still be chosen, and leaving it out has a text."""
+    names = Names(Schema("odd", 2, (Column("none", "number", 2, 0, n_levels=2), Column("y", "number", 2, 0))))
+    question = OneColumn(**KEY, among=names, barred={}, optional=True)
+    assert question.read("none") == "none"
+    assert question.read(question.write("")) == ""
+    assert [o.value for o in question.options()] == ["", "none", "y"]
+    assert [o.value for o in column(optional=True).options()][:2] == ["none", "school"]
 
 
 def test_a_choice_refuses_comparison_with_a_non_option() -> None:
