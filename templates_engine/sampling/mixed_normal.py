@@ -70,11 +70,13 @@ def run_chain(
     gamma_mean, gamma_precision = stats.coordinates.prior(mean, precision)
     out = np.full((kept, p + q * (q + 1) // 2 + 2), np.nan)
     effects = np.zeros((2, groups, q))
-    start = np.eye(q) if omega is None else np.array(omega, dtype=float)
+    start = np.eye(q)
+    if omega is not None:
+        start[:] = omega
     done = _gibbs(
         rng, cells, stats.n, stats.t, stats.c, stats.triangles, stats.within_matrix, stats.within_centre,
         stats.within_rss, gamma_mean, gamma_precision, priors.sigma2.shape, priors.sigma2.scale, priors.omega.df,
-        np.ascontiguousarray(priors.omega.scale, dtype=float), burnin, iterations, thin, float(sigma2), start, out,
+        priors.scale(q), burnin, iterations, thin, float(sigma2), start, out,
         effects,
     )  # fmt: skip
     if done < 0:

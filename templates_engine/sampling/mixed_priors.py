@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from templates_engine.sampling.mixed_names import GAMMA, UNIFORM, WISHART
 
-GAMMA = "Gamma(0.001, 0.001)"
-WISHART = "Inverse Wishart"
-UNIFORM = "Uniform"
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,18 @@ class Priors:
     beta_mean: Floats | None = None
     beta_precision: Floats | None = None
 
+    def scale(self, q: int) -> Floats:
+        """The inverse Wishart's scale with the shape that the kernels rely on; they do not check bounds."""
+        scale = np.ascontiguousarray(self.omega.scale, dtype=float)
+        if scale.shape != (q, q):
+            raise ValueError(f"a prior for {scale.shape[0]} random coefficients, and the model has {q}")
+        return scale
+
     def beta(self, p: int) -> tuple[Floats, Floats]:
         mean = np.zeros(p) if self.beta_mean is None else np.asarray(self.beta_mean, dtype=float)
         precision = np.zeros((p, p)) if self.beta_precision is None else np.asarray(self.beta_precision, dtype=float)
+        if mean.shape != (p,) or precision.shape != (p, p):
+            raise ValueError(f"a prior for {mean.shape[0]} coefficients, and the model has {p}")
         return mean, precision
 
 

@@ -1,0 +1,62 @@
+"""2LevelMod: units nested in groups, a random intercept for each group; Normal, binomial or Poisson response.
+
+Browne and Draper (2006), Bayesian Analysis 1, 473-514, compare the priors offered here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from templates_engine.asking import Ask
+from templates_engine.data.schema import Schema
+from templates_engine.options import ACCEPTED, RENAMED, mcmc_options
+from templates_engine.problems import Problem
+from templates_engine.sampling import mixed_questions as q
+from templates_engine.template import Template
+
+if TYPE_CHECKING:
+    from templates_engine.data.dataset import Dataset
+    from templates_engine.job import Job
+    from templates_engine.outputs import Result
+
+
+class TwoLevelMod(Template):
+    name = "2LevelMod"
+    title = "Two-level regression with random intercepts"
+    heading = "Models"
+    tags = ("model", "2 levels", "Normal", "binomial", "Poisson", "MCMC")
+    renamed = RENAMED
+    accepted = ACCEPTED
+    equation = "<<model>>"
+    outputs = q.OUTPUTS_OF_GROUPS
+
+    def questions(self, ask: Ask) -> q.Model:
+        y = q.ask_response(ask)
+        group = q.ask_group(ask)
+        family, link, trials, offset = q.ask_family(ask)
+        x = q.ask_fixed(ask)
+        prior = q.ask_variance_prior(ask)
+        mcmc = mcmc_options(ask)
+        return q.finish(
+            ask, q.Model(y, x, mcmc, group, family=family, link=link, trials=trials, offset=offset, prior=prior)
+        )
+
+    def equation_values(self, spec: q.Model, schema: Schema) -> dict[str, Any]:
+        from templates_engine.sampling.mixed_equation import model_latex
+
+        return {"model": model_latex(spec, schema)}
+
+    def check(self, spec: q.Model, data: Dataset) -> list[Problem]:
+        from templates_engine.sampling.mixed_checks import check
+
+        return check(spec, data)
+
+    def run(self, spec: q.Model, data: Dataset, job: Job) -> Result:
+        from templates_engine.sampling.mixed_run import run
+
+        return run(self, spec, data, job)
+
+    def warm(self) -> None:
+        from templates_engine.sampling.mixed_run import warm
+
+        warm()

@@ -1,0 +1,56 @@
+"""2LevelRS: units nested in groups, random coefficients with a full covariance matrix; Normal response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from templates_engine.asking import Ask
+from templates_engine.data.schema import Schema
+from templates_engine.options import RENAMED, mcmc_options
+from templates_engine.problems import Problem
+from templates_engine.sampling import mixed_questions as q
+from templates_engine.template import Template
+
+if TYPE_CHECKING:
+    from templates_engine.data.dataset import Dataset
+    from templates_engine.job import Job
+    from templates_engine.outputs import Result
+
+
+class TwoLevelRS(Template):
+    name = "2LevelRS"
+    title = "Two-level regression with random slopes"
+    heading = "Models"
+    tags = ("model", "2 levels", "random slopes", "Normal", "MCMC")
+    renamed = RENAMED
+    accepted = q.ACCEPTED_NORMAL
+    equation = "<<model>>"
+    outputs = q.OUTPUTS_OF_GROUPS
+
+    def questions(self, ask: Ask) -> q.Model:
+        y = q.ask_response(ask)
+        group = q.ask_group(ask)
+        x = q.ask_fixed(ask)
+        x2 = q.ask_random(ask)
+        prior = q.ask_covariance_prior(ask)
+        return q.finish(ask, q.Model(y, x, mcmc_options(ask), group, x2, prior=prior))
+
+    def equation_values(self, spec: q.Model, schema: Schema) -> dict[str, Any]:
+        from templates_engine.sampling.mixed_equation import model_latex
+
+        return {"model": model_latex(spec, schema)}
+
+    def check(self, spec: q.Model, data: Dataset) -> list[Problem]:
+        from templates_engine.sampling.mixed_checks import check
+
+        return check(spec, data)
+
+    def run(self, spec: q.Model, data: Dataset, job: Job) -> Result:
+        from templates_engine.sampling.mixed_run import run
+
+        return run(self, spec, data, job)
+
+    def warm(self) -> None:
+        from templates_engine.sampling.mixed_run import warm
+
+        warm(slopes=True)

@@ -1,0 +1,239 @@
+"""What can be wrong with the data of a regression, seen in its rows. All faults are told at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from templates_engine.data.dataset import Dataset
+from templates_engine.data.design import Design, collinear
+from templates_engine.problems import Problem, Refused
+from templates_engine.sampling.mixed_data import Rows, prepare
+from templates_engine.sampling.mixed_names import UNIFORM
+from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL, POISSON, Model
+
+
+def check(model: Model, data: Dataset) -> list[Problem]:
+    """Errors that stop the run, and notices that stand with its results."""
+    try:
+        complete = data.complete_cases(model.columns)
+        if complete.n_rows == 0:
+            return [_no_rows(model, data)]
+        rows = prepare(model, data)
+    except Refused as refused:
+        return list(refused.problems)
+    found = _response(model, rows)
+    if model.group is not None:
+        found += _groups(model, rows)
+    found += _columns(model, data, rows)
+    if not found and model.family == NORMAL:
+        found += _fit(model, rows)
+    if not found and model.family != NORMAL:
+        found += _separation(model, rows)
+    if not found:
+        found += _priors(model, rows)
+    if not any(p.level == "error" for p in found):
+        found += _notices(model, data, rows)
+    return found
+
+
+def _no_rows(model: Model, data: Dataset) -> Problem:
+    worst = max(model.columns, key=lambda name: int(data.missing(name).sum()))
+    text = f"No row is complete in all of {', '.join(model.columns)}, so there is nothing to fit"
+    gaps = int(data.missing(worst).sum())
+    return Problem("no-complete-rows", f"{text} ({worst} is missing in {gaps:,} of {data.n_rows:,}).", column=worst)
+
+
+def _where(rows: int, bad: np.ndarray) -> str:
+    return f"{int(bad.sum()):,} of {rows:,} rows"
+
+
+def _response(model: Model, rows: Rows) -> list[Problem]:
+    y, n, name = rows.y, rows.n, model.y
+
+    def wrong(code: str, text: str, key: str = "y", column: str = name) -> Problem:
+        return Problem(code, text, key=key, column=column)
+
+    if model.family == NORMAL:
+        if float(np.ptp(y)) == 0.0:
+            return [wrong("constant-response", f"{name} is {y[0]:g} in every row used: there is nothing to explain.")]
+        return []
+    found: list[Problem] = []
+    whole, negative = y == np.rint(y), y < 0
+    if model.family == POISSON:
+        if negative.any():
+            found.append(wrong("negative-count", f"{name} is negative in {_where(n, negative)}; counts start at 0."))
+        if not whole.all():
+            text = f"{name} is not a whole number in {_where(n, ~whole)}; a Poisson response is a count."
+            found.append(wrong("not-a-count", text))
+        if not found and not y.any():
+            found.append(wrong("constant-response", f"{name} is 0 in every row used: the log of its mean is infinite."))
+        return found
+    trials, column = rows.trials, model.trials or ""
+    bad = (trials < 0) | (trials != np.rint(trials))
+    if bad.any():
+        text = f"{column} must hold whole numbers of trials from 0; it does not in {_where(n, bad)}."
+        found.append(wrong("not-a-count", text, "n", column))
+    elif not trials.any():
+        found.append(wrong("no-trials", f"{column} is 0 in every row, so there are no trials.", "n", column))
+    if np.all(trials == 1) and not np.all((y == 0) | (y == 1)):
+        values = np.unique(y)
+        shown = ", ".join(f"{v:g}" for v in values[:5]) + (", …" if len(values) > 5 else "")
+        text = f"With one trial a row {name} must be 0 or 1; it holds {shown}."
+        if len(values) == 2:
+            text += f" Recode {values[0]:g} to 0 and {values[1]:g} to 1."
+        return [*found, wrong("not-binary", text)]
+    if negative.any() or not whole.all():
+        text = f"{name} must hold whole numbers of successes from 0; it does not in {_where(n, negative | ~whole)}."
+        found.append(wrong("not-a-count", text))
+    above = y > trials
+    if above.any() and not found:
+        at = int(np.argmax(above))
+        text = f"{name} is above {column} in {_where(n, above)} (for example {y[at]:g} of {trials[at]:g})."
+        found.append(wrong("more-successes-than-trials", text))
+    if not found and (not y.any() or np.all(y == trials)):
+        word = "0" if not y.any() else "all trials"
+        text = f"{name} is {word} in every row used: its {model.link} has no finite value."
+        found.append(wrong("constant-response", text))
+    return found
+
+
+def _groups(model: Model, rows: Rows) -> list[Problem]:
+    name = model.group or ""
+    if rows.J < 2:
+        text = f"{name} has {rows.J} group in the rows used; two levels need at least two, and about ten to be useful."
+        return [Problem("too-few-groups", text, key="L2ID", column=name)]
+    if model.family == NORMAL and rows.J * model.q >= rows.n:
+        text = (
+            f"{name} has {rows.J:,} groups and {model.q} random coefficient{'s' if model.q > 1 else ''} each, but only "
+            f"{rows.n:,} rows: they cannot be told from the residual."
+        )
+        return [Problem("more-effects-than-rows", text, key="x2" if model.x2 else "L2ID", column=name)]
+    return []
+
+
+def _columns(model: Model, data: Dataset, rows: Rows) -> list[Problem]:
+    found: list[Problem] = []
+    p, n = rows.x.shape[1], rows.n
+    infinite = [name for k, name in enumerate(rows.names) if not np.isfinite(rows.x[:, k]).all()]
+    if infinite:
+        return [Problem("not-finite", f"{', '.join(infinite)} holds values that are not finite.", key="x")]
+    if p == 0:
+        return [Problem("no-predictors", "Choose at least one explanatory variable, such as cons.", key="x")]
+    if p >= n:
+        text = f"{p} coefficients cannot be estimated from {n:,} rows; use fewer explanatory variables."
+        return [Problem("more-parameters-than-rows", text, key="x")]
+    for key, matrix, names in (("x", rows.x, rows.names), ("x2", rows.z, rows.z_names)):
+        if matrix is None or (key == "x2" and not model.x2):
+            continue
+        repeated = collinear(Design(matrix, names, names))
+        if not repeated:
+            continue
+        before = names[: names.index(repeated[0])]
+        zero = not np.any(matrix[:, names.index(repeated[0])])
+        constant = all(np.ptp(matrix[:, names.index(r)]) == 0 for r in repeated)
+        if zero:
+            text = f"{repeated[0]} is 0 in every row used, so it has no coefficient: leave it out."
+        elif constant and before:
+            text = f"{', '.join(repeated)} is constant in the rows used, like the intercept: leave it out."
+        else:
+            text = (
+                f"{', '.join(repeated)} can be written as a sum of {', '.join(before) or 'the others'}: leave it out"
+                f"{', or leave out cons' if 'cons' in before else ''}."
+            )
+        found.append(Problem("collinear", text, key=key, column=repeated[0].partition(":")[0]))
+    return found
+
+
+def _fit(model: Model, rows: Rows) -> list[Problem]:
+    """A residual variance must be there to be estimated."""
+    x = rows.x
+    scale = np.linalg.norm(x, axis=0)
+    fitted = (x / scale) @ np.linalg.lstsq(x / scale, rows.y, rcond=None)[0]
+    if np.linalg.norm(rows.y - fitted) <= 1e-10 * np.linalg.norm(rows.y):
+        text = f"{model.y} is an exact sum of the explanatory variables, so there is no residual variance to estimate."
+        return [Problem("perfect-fit", text, key="x", column=model.y)]
+    if rows.codes is not None:
+        from templates_engine.sampling.mixed_stats import statistics
+
+        stats = statistics(rows.y, x, rows.codes, rows.z)
+        if stats.within_rss <= 1e-20 * float(rows.y @ rows.y):
+            text = (
+                f"{model.y} does not vary within the groups of {model.group}: there is no level 1 variance to estimate."
+            )
+            return [Problem("no-level-1-variance", text, key="y", column=model.y)]
+    return []
+
+
+def _separation(model: Model, rows: Rows) -> list[Problem]:
+    """With flat priors, coefficients that run off to infinity have no posterior (Albert and Anderson 1984)."""
+    from templates_engine.sampling import glm_data, glm_fit
+
+    data = glm_data.grouped(model.link, rows.y, rows.x, trials=rows.trials, offset=rows.offset)
+    fit = glm_fit.fixed_only(data)
+    if fit.finite:
+        return []
+    reach = np.abs(fit.beta) * rows.x.std(axis=0)
+    guilty = [name for k, name in enumerate(rows.names) if reach[k] > max(2.0, 0.2 * reach.max(initial=0.0))]
+    text = (
+        f"The explanatory variables predict {model.y} perfectly in part of the rows (separation): the coefficient of "
+        f"{', '.join(guilty) or 'one of them'} has no finite estimate. Leave it out or merge categories."
+    )
+    return [Problem("separation", text, key="x")]
+
+
+def _priors(model: Model, rows: Rows) -> list[Problem]:
+    """A Uniform prior needs enough rows and groups for a proper posterior.
+
+    For large variances the likelihood falls as σ_u^-(J - b), b being the between-group predictors with flat priors;
+    over σ²_u it has a finite integral when J - b > 2, for q random coefficients when J - b_k > 2 q
+    (Gelman 2006, Bayesian Analysis 1, 515-534, gives J > 3 for an intercept alone).
+    """
+    if model.prior != UNIFORM:
+        return []
+    if model.group is not None and rows.z is not None:
+        from templates_engine.sampling.mixed_stats import statistics
+
+        between = int(statistics(rows.y, rows.x, rows.codes, rows.z).in_span.sum())
+        needed = 2 * model.q + max(0, between - (model.q - 1)) + 1
+        if needed > rows.J:
+            text = (
+                f"With {rows.J} groups the Uniform prior gives no proper posterior for the variance between the groups "
+                f"(this model needs at least {needed}). Choose the other prior."
+            )
+            return [Problem("improper-posterior", text, key="priors", column=model.group)]
+    if model.family == NORMAL and rows.n - rows.x.shape[1] <= 4:
+        text = (
+            f"With {rows.n} rows the Uniform prior gives no proper posterior for the variance. Choose the other prior."
+        )
+        return [Problem("improper-posterior", text, key="priors")]
+    return []
+
+
+def _notices(model: Model, data: Dataset, rows: Rows) -> list[Problem]:
+    found = []
+    if rows.dropped:
+        gaps = {name: int(data.missing(name).sum()) for name in model.columns}
+        most = [f"{name} {count:,}" for name, count in sorted(gaps.items(), key=lambda g: -g[1]) if count][:4]
+        text = (
+            f"{rows.dropped:,} of {data.n_rows:,} rows have a missing value and are left out; {rows.n:,} are used "
+            f"(missing: {', '.join(most)})."
+        )
+        found.append(Problem("rows-dropped", text, level="notice"))
+    if model.family == BINOMIAL and (rows.trials == 0).any():
+        text = f"{_where(rows.n, rows.trials == 0)} have no trials and say nothing."
+        found.append(Problem("no-trials", text, key="n", column=model.trials or "", level="notice"))
+    if model.family == NORMAL and rows.n > 20 and bool(np.isin(rows.y, (0.0, 1.0)).all()):
+        text = f"{model.y} holds 0 and 1 only; D = Binomial would respect that."
+        found.append(Problem("binary-as-normal", text, key="D", column=model.y, level="notice"))
+    if not any(np.ptp(rows.x[:, k]) == 0 for k in range(rows.x.shape[1])) and not _sums_to_one(rows):
+        text = "There is no intercept: the line or plane is forced through the origin. Add cons if that is not meant."
+        found.append(Problem("no-intercept", text, key="x", level="notice"))
+    return found
+
+
+def _sums_to_one(rows: Rows) -> bool:
+    """The intercept lies in the span of the predictors, as with a full set of indicators."""
+    scale = np.linalg.norm(rows.x, axis=0)
+    ones = np.ones(rows.n)
+    fitted = (rows.x / scale) @ np.linalg.lstsq(rows.x / scale, ones, rcond=None)[0]
+    return bool(np.abs(fitted - 1.0).max() < 1e-8)

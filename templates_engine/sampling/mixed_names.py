@@ -1,0 +1,5 @@
+"""Words that questions, equation and sampler share."""
+
+GAMMA = "Gamma(0.001, 0.001)"
+WISHART = "Inverse Wishart"
+UNIFORM = "Uniform"

@@ -1,0 +1,218 @@
+"""The questions of the regression templates, asked in one place, and the frozen answers they end in.
+
+Imports no numerics: asking stays light.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from templates_engine.asking import Ask, Walk, walk
+from templates_engine.data.schema import Column, Schema
+from templates_engine.options import ACCEPTED, McmcOptions
+from templates_engine.questions import Chosen, Term
+from templates_engine.sampling.mixed_names import GAMMA, UNIFORM, WISHART
+from templates_engine.template import Template
+
+NORMAL, BINOMIAL, POISSON = "Normal", "Binomial", "Poisson"
+FAMILIES = (NORMAL, BINOMIAL, POISSON)
+LINKS = ("logit", "probit", "cloglog")
+
+OUTPUTS = {
+    "ModelResults": "Parameters: posterior mean, sd, quantiles, effective sample sizes, Monte Carlo error, R-hat.",
+    "ModelParameters": "The same, with the deviance and what is made of the parameters.",
+    "ModelFit": "DIC, pD, deviance, N, number of groups, rows left out.",
+    "MLE": "Estimates and standard errors by maximum likelihood or REML, as a check.",
+    "Verdicts": "Whether the chains have settled.",
+    "out": "The parameter chains, under the name that you give.",
+    "equation.tex": "The model with its priors.",
+    "algorithm.tex": "One iteration of the sampler.",
+    "Inputs": "The input string.",
+    "script.py": "The call that repeats the run from Python.",
+    "*.svg": "Six-part diagnostics of each parameter.",
+}
+OUTPUTS_OF_GROUPS = {**OUTPUTS, "residuals": "Group effects: posterior mean and sd of each, as a dataset."}
+ACCEPTED_NORMAL = {**ACCEPTED, "D": NORMAL}  # templates without a question for the distribution
+
+
+@dataclass(frozen=True)
+class Model:
+    """One regression: the answers of any of these templates, complete."""
+
+    y: str  # response
+    x: tuple[Term, ...]  # fixed part, in the order of beta
+    mcmc: McmcOptions
+    group: str | None = None  # level 2 identifier; None: one level
+    x2: tuple[Term, ...] = ()  # random coefficients; () with a group: a random intercept
+    family: str = NORMAL
+    link: str = "identity"
+    trials: str | None = None  # Binomial only: trials a row
+    offset: str | None = None  # Poisson only: added to the linear predictor
+    prior: str = GAMMA
+
+    def __post_init__(self) -> None:
+        for name in ("family", "link", "prior"):
+            value = getattr(self, name)
+            if isinstance(value, Chosen):  # plain words: these are compared with those of other templates too
+                object.__setattr__(self, name, str(value))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column used, each once: a row with a missing value in one of them is left out."""
+        names = [self.y, *(t.name for t in self.x), *(t.name for t in self.x2)]
+        names += [name for name in (self.trials, self.offset, self.group) if name]
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def q(self) -> int:
+        """Random coefficients a group (0 without groups)."""
+        return 0 if self.group is None else max(1, len(self.x2))
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """The answers as text, as far as a template asks them (see `said`)."""
+        m = self.mcmc
+        given = {
+            "y": self.y,
+            "L2ID": self.group,
+            "D": self.family,
+            "n": self.trials,
+            "link": self.link if self.family == BINOMIAL else None,
+            "offset": self.offset,
+            "x": ",".join(map(str, self.x)),
+            "x2": ",".join(map(str, self.x2)) or None,
+            "priors": self.prior,
+            "nchains": m.nchains,
+            "seed": m.seed,
+            "burnin": m.burnin,
+            "iterations": m.iterations,
+            "thinning": m.thinning,
+            "outdata": m.outdata,
+        }
+        return {key: str(value) for key, value in given.items() if value is not None}
+
+
+def said(template: Template, model: Model, schema: Schema) -> Walk:
+    """The walk that ended in this model, for the input string and the command."""
+    return walk(template, model.answers, schema)
+
+
+def _response(column: Column) -> bool:
+    return column.kind in ("number", "whole", "binary")
+
+
+def ask_response(ask: Ask) -> str:
+    return ask.column(
+        "y",
+        "Response",
+        where=_response,
+        why="it has one value only",
+        help="The outcome to be explained, one value for each row. Rows where it is missing are left out.",
+    )
+
+
+def ask_group(ask: Ask) -> str:
+    return ask.column(
+        "L2ID",
+        "Level 2 ID",
+        text_ok=True,
+        where=lambda column: column.n_levels > 1,
+        why="it has one value only, and two levels need at least two groups",
+        help="The column that says to which group (school, patient, area) each row belongs; codes or names.",
+    )
+
+
+def ask_family(ask: Ask, families: tuple[str, ...] = FAMILIES) -> tuple[str, str, str | None, str | None]:
+    """(family, link, trials, offset)."""
+    family = ask.choice(
+        "D",
+        "Distribution",
+        families,
+        default=NORMAL,
+        help="Normal for a measurement; Binomial for yes/no, or successes out of a number of trials; "
+        "Poisson for a count.",
+    )
+    if family == "Binomial":
+        trials = ask.column(
+            "n",
+            "Number of trials",
+            where=lambda column: (column.minimum or 0.0) >= 0.0,
+            why="a number of trials cannot be negative",
+            help="Trials behind each row's successes. For a yes/no response coded 0/1 choose a column of ones, "
+            "such as cons.",
+        )
+        link = ask.choice(
+            "link",
+            "Link function",
+            LINKS,
+            default="logit",
+            help="logit: coefficients are log odds ratios. probit: on the scale of a latent Normal with variance 1. "
+            "cloglog: log(-log(1 - p)), for events in continuous time recorded by interval.",
+        )
+        return family, link, trials, None
+    if family == "Poisson":
+        offset = ask.columns(
+            "offset",
+            "Offset",
+            minimum=0,
+            default="",
+            help="A column added to the linear predictor with coefficient 1, usually the LOG of the exposure (person "
+            "years, area, population). Leave it empty when all rows have the same exposure.",
+        )
+        return family, "log", None, (offset[0].name if len(offset) else None)
+    return family, "identity", None, None
+
+
+def ask_fixed(ask: Ask) -> tuple[Term, ...]:
+    return ask.columns(
+        "x",
+        "Explanatory variables",
+        categorical=True,
+        default="cons",
+        help="The fixed part, in the order of the coefficients. Nothing is added for you: choose cons, a column of "
+        "ones, for the intercept. girl:cat enters categories as indicators, the last category being the reference.",
+    )
+
+
+def ask_random(ask: Ask) -> tuple[Term, ...]:
+    return ask.columns(
+        "x2",
+        "Variables with random coefficients",
+        categorical=True,
+        default="cons",
+        help="Each of these has its own coefficient in every group. Choose cons for random intercepts and, beside it, "
+        "the variables whose slopes vary. They normally are among the explanatory variables too.",
+    )
+
+
+def ask_variance_prior(ask: Ask, levels: int = 2) -> str:
+    return ask.choice(
+        "priors",
+        "Prior of the variances",
+        (GAMMA, UNIFORM),
+        default=GAMMA,
+        help="Gamma(0.001, 0.001) on the precision (one over the variance), proper and weak; or Uniform on the "
+        "variance itself" + (", which needs at least four groups." if levels == 2 else "."),
+    )
+
+
+def ask_covariance_prior(ask: Ask) -> str:
+    return ask.choice(
+        "priors",
+        "Prior of the covariance matrix",
+        (WISHART, UNIFORM),
+        default=WISHART,
+        help="Inverse Wishart with as few degrees of freedom as are proper, centred on the REML estimate; or Uniform "
+        "on the variances and covariances, which needs many groups.",
+    )
+
+
+def finish(ask: Ask, model: Model) -> Model:
+    """What can be said of the answers together; asked last, so that it holds nothing up."""
+    if any(term.name == model.y for term in model.x):
+        ask.fault("x", f"{model.y} is the response, so it cannot explain itself.", column=model.y)
+    if model.offset == model.y:
+        ask.fault("offset", f"{model.y} is the response, so it cannot be the offset.", column=model.y)
+    if model.trials == model.y:
+        ask.fault("n", f"{model.y} is the response (successes); choose the column of trials.", column=model.y)
+    return model
