@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from templates_engine.bundle import Artifact, Store
-from templates_engine.figures.drawers import Drawers, Picture
+from templates_engine.figures.drawers import Drawers
+from templates_engine.figures.wire import Picture
 from templates_engine.outputs import Draws, Result, Table
 from templates_engine.problems import Problem, Refused
 from templates_engine.progress import Reporter, Silent, Steps

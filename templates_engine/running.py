@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from templates_engine.bundle import Store
-from templates_engine.figures.drawers import Drawers, Picture
+from templates_engine.figures.drawers import Drawers
+from templates_engine.figures.wire import Picture
 from templates_engine.problems import Problem
 from templates_engine.progress import Reporter, Steps, time_left
 from templates_engine.sampling.chains import Progress

@@ -98,7 +98,7 @@ class Gelman:
     ratio: Array  # between / within; aim 1
 
 
-def brooks_gelman_rubin(values: Array, points: int = 50, coverage: float = 0.8) -> Gelman | None:
+def brooks_gelman_rubin(values: Array, points: int = 40, coverage: float = 0.8) -> Gelman | None:
     """Brooks and Gelman (1998), section 3.2: interval widths of the later half of the first n draws, n growing.
 
     Widths of central 80% intervals of all chains together and of each chain alone (mean), both divided by the

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.figures.curves import autocorrelation, brooks_gelman_rubin, partial_autocorrelation
+from templates_engine.figures.curves import Gelman, autocorrelation, partial_autocorrelation
 from templates_engine.figures.style import number
 from templates_engine.sampling.diagnostics import measures
 
 Array = npt.NDArray[np.float64]
 
 
-def describe(values: Array, numbers: dict[str, Array] | None = None) -> str:
-    """Two sentences on the draws (chain, draw) of one parameter: R-hat, ESS, and what the plots show.
+Numbers = Mapping[str, float]  # mean, sd, mcse, rhat, ...: a row of the summary, NaN where there is no number
 
-    `numbers` are its measures (sampling.diagnostics), when they are there already.
-    """
+
+def numbers_of(values: Array) -> Numbers:
+    """The numbers of one parameter's draws (chain, draw)."""
+    return {name: float(column[0]) for name, column in measures(values[None]).items()}
+
+
+def describe(values: Array, numbers: Numbers | None = None) -> str:
+    """Two sentences on the draws (chain, draw) of one parameter: R-hat, ESS, and what the plots show."""
     chains, kept = values.shape
     if chains * kept == 0:
         return "There are no draws."
@@ -28,8 +34,8 @@ def describe(values: Array, numbers: dict[str, Array] | None = None) -> str:
         return f"{lost:,} of {values.size:,} draws are not numbers; the picture shows the others."
     if np.ptp(values) == 0:
         return f"All {values.size:,} draws are the same, {values.flat[0]:.4g}: nothing can be said of convergence."
-    found = numbers or measures(values[None])
-    rhat, ess = float(found["rhat"][0]), float(found["ess_bulk"][0])
+    found = numbers or numbers_of(values)
+    rhat, ess = found["rhat"], found["ess_bulk"]
     if not np.isfinite(ess):
         return f"{kept} draws a chain are too few for R-hat or an effective sample size."
     first = f"Effective sample size {ess:,.0f}."
@@ -38,10 +44,10 @@ def describe(values: Array, numbers: dict[str, Array] | None = None) -> str:
     return f"{first} {_agreement(chains, rhat)} {_memory(values)}"
 
 
-def details(values: Array, numbers: dict[str, Array]) -> str:
+def details(values: Array, numbers: Numbers, gelman: Gelman | None) -> str:
     """What a reader who cannot see the six plots would want of them in numbers."""
     chains, kept = values.shape
-    mean, sd, low, high = (float(numbers[name][0]) for name in ("mean", "sd", "q025", "q975"))
+    mean, sd, low, high = (numbers[name] for name in ("mean", "sd", "q025", "q975"))
     if not np.isfinite(sd):
         return ""
     many = f"{chains} chains" if chains > 1 else "1 chain"
@@ -49,12 +55,11 @@ def details(values: Array, numbers: dict[str, Array]) -> str:
         f"{many} of {kept:,} draws.",
         f"Mean {number(mean)}, standard deviation {number(sd)}, 95% of the draws from {number(low)} to {number(high)}.",
     ]
-    if np.isfinite(numbers["mcse"][0]):
-        said.append(f"Monte Carlo standard error of the mean {number(float(numbers['mcse'][0]), 2)}.")
+    if np.isfinite(numbers["mcse"]):
+        said.append(f"Monte Carlo standard error of the mean {number(numbers['mcse'], 2)}.")
     partial = partial_autocorrelation(values.reshape(-1), 1)
     if len(partial) and np.isfinite(partial[0]):
         said.append(f"Autocorrelation at lag 1: {number(float(partial[0]), 2)}.")
-    gelman = brooks_gelman_rubin(values)
     if gelman is not None:
         said.append(f"The Brooks–Gelman–Rubin ratio ends at {gelman.ratio[-1]:.2f} (aim 1.0).")
     return " ".join(said)

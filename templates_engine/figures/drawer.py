@@ -19,7 +19,7 @@ def main() -> None:
 
     try:
         while (picture := wire.receive_picture(source)) is not None:
-            wire.send_svg(target, *wire.draw(*picture))
+            wire.send_svg(target, *wire.draw(picture))
     except (BrokenPipeError, EOFError):
         pass
 

@@ -12,26 +12,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from templates_engine.figures import wire
+from templates_engine.figures.describe import numbers_of
+from templates_engine.figures.wire import Picture
 
 Next = Callable[[], "tuple[str, Picture, bool] | None"]
 Done = Callable[[str, bytes, str], None]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What a six-part picture is drawn from."""
-
-    values: npt.NDArray[np.float64]  # (chain, draw)
-    title: str
-    first: int = 1  # iteration of the first draw
-    thin: int = 1  # iterations between draws
 
 
 class Drawers:
@@ -93,17 +82,18 @@ def _drawn(
     process: subprocess.Popen[bytes] | None, picture: Picture
 ) -> tuple[bytes, str, subprocess.Popen[bytes] | None]:
     """The SVG of a picture, what went wrong, and the drawer if it is still alive; without one it is drawn here."""
+    picture = replace(picture, numbers=numbers_of(picture.values))
     if process is not None:
         try:
             assert process.stdin is not None
             assert process.stdout is not None
-            wire.send_picture(process.stdin, picture.values, picture.title, picture.first, picture.thin)
+            wire.send_picture(process.stdin, picture)
             svg, reason = wire.receive_svg(process.stdout)
             return svg, reason, process
         except (OSError, EOFError, ValueError):  # the drawer is gone (killed, out of memory): go on without it
             process.kill()
     with _here:
-        svg, reason = wire.draw(picture.values, picture.title, picture.first, picture.thin)
+        svg, reason = wire.draw(picture)
     return svg, reason, None
 
 

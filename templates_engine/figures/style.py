@@ -29,10 +29,9 @@ RC: Any = {
 }
 
 
-def look(chain: int) -> dict[str, Any]:
+def look(chain: int) -> tuple[str, tuple[float, ...]]:
     """Colour and dash of a chain. From the fifth the colours come again with other dashes: 16 differ."""
-    colour, dash = SERIES[chain % 4], DASHES[(chain + chain // 4) % 4]
-    return {"color": colour, "dashes": dash} if dash else {"color": colour, "linestyle": "-"}
+    return SERIES[chain % 4], DASHES[(chain + chain // 4) % 4]
 
 
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:

@@ -1,28 +1,42 @@
 """What a run and a drawer say to each other: a line of JSON, then bytes whose number the line gives.
 
-to the drawer   {"title", "shape", "first", "thin"} and the draws as little-endian float64
+to the drawer   {"title", "shape", "first", "thin", "numbers"} and the draws as little-endian float64
 from it         {"length", "fault"} and the SVG
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import IO
 from xml.sax.saxutils import escape
 
 import numpy as np
 import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
+from templates_engine.figures.describe import Numbers
 
 
-def send_picture(stream: IO[bytes], values: Values, title: str, first: int, thin: int) -> None:
-    head = {"title": title, "shape": values.shape, "first": first, "thin": thin}
-    stream.write(json.dumps(head).encode() + b"\n" + np.ascontiguousarray(values, dtype="<f8").tobytes())
+@dataclass(frozen=True)
+class Picture:
+    """What a six-part picture is drawn from."""
+
+    values: npt.NDArray[np.float64]  # (chain, draw)
+    title: str
+    first: int = 1  # iteration of the first draw
+    thin: int = 1  # iterations between draws
+    numbers: Numbers | None = None  # R-hat and so on, so that a drawer need not import what computes them
+
+
+def send_picture(stream: IO[bytes], picture: Picture) -> None:
+    about = {"title": picture.title, "shape": picture.values.shape, "first": picture.first, "thin": picture.thin}
+    numbers = None if picture.numbers is None else dict(picture.numbers)
+    head = json.dumps({**about, "numbers": numbers}).encode()  # with NaN, which Python's own JSON reads
+    stream.write(head + b"\n" + np.ascontiguousarray(picture.values, dtype="<f8").tobytes())
     stream.flush()
 
 
-def receive_picture(stream: IO[bytes]) -> tuple[Values, str, int, int] | None:
+def receive_picture(stream: IO[bytes]) -> Picture | None:
     """The next picture to draw; None when there are no more."""
     line = stream.readline()
     if not line:
@@ -30,7 +44,7 @@ def receive_picture(stream: IO[bytes]) -> tuple[Values, str, int, int] | None:
     head = json.loads(line)
     chains, draws = head["shape"]
     values = np.frombuffer(_exactly(stream, 8 * chains * draws), dtype="<f8").reshape(chains, draws)
-    return values, head["title"], head["first"], head["thin"]
+    return Picture(values, head["title"], head["first"], head["thin"], head["numbers"])
 
 
 def send_svg(stream: IO[bytes], svg: bytes, fault: str) -> None:
@@ -47,15 +61,15 @@ def receive_svg(stream: IO[bytes]) -> tuple[bytes, str]:
     return _exactly(stream, head["length"]), head["fault"]
 
 
-def draw(values: Values, title: str, first: int, thin: int) -> tuple[bytes, str]:
+def draw(picture: Picture) -> tuple[bytes, str]:
     """(SVG, ""), or, when it cannot be drawn, (a picture that says so, why)."""
     from templates_engine.figures.sixway import sixway
 
     try:
-        return sixway(values, title, first, thin), ""
+        return sixway(picture.values, picture.title, picture.first, picture.thin, picture.numbers), ""
     except Exception as fault:
         reason = f"{type(fault).__name__}: {fault}"
-        return apology(title, reason), reason
+        return apology(picture.title, reason), reason
 
 
 def apology(title: str, reason: str) -> bytes:
