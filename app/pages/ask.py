@@ -121,9 +121,9 @@ def live(request: Request, session: Db, token: str, form: Form) -> Response:
     talks.draft(talk, given)
     walked = talks.trial(talk, given)
     here = here_of(session, talk.conversation)
-    context = {"here": here, "oob": True, "model_page": False, **side_of(talk, walked)}
+    context = {"here": here, "model_page": False, **side_of(talk, walked)}
     text = render(request, "ask/side.html", **context)
-    text += render(request, "parts/same.html", same=same_as_text(request, talk, walked), oob=True)
+    text += render(request, "parts/same.html", same=same_as_text(request, talk, walked))
     return Response(text, media_type="text/html")
 
 
@@ -159,7 +159,7 @@ def _page(request: Request, talk: Talk, empty: list[str] | None = None, status: 
     return page(
         request, talk.session, "ask/page.html", title=talk.template.name, here=here, status=status,
         title_error=bool(faults), template=talk.template, talk=talk, fields=listed, faults=faults,
-        answered=answered_of(talk), about=about, certain=certain, model_page=False, oob=False,
+        answered=answered_of(talk), about=about, certain=certain, model_page=False,
         same=same_as_text(request, talk, talk.walk), json_url=f"/api/v1/templates/{talk.template.name}",
         **side_of(talk, talk.walk),
     )  # fmt: skip
@@ -186,7 +186,7 @@ def _model_page(request: Request, talk: Talk, refused: list[Problem] | None = No
         request, talk.session, "ask/model.html", title=f"{talk.template.name}, the model",
         here=here_of(talk.session, talk.conversation), status=status, title_error=bool(faults), template=talk.template,
         talk=talk, faults=faults, model=shown, answered=answered_of(talk), last=_last_run(talk), model_page=True,
-        oob=False, same=same_as_text(request, talk, talk.walk), json_url="", **side_of(talk, talk.walk),
+        same=same_as_text(request, talk, talk.walk), json_url="", **side_of(talk, talk.walk),
     )  # fmt: skip
 
 

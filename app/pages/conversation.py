@@ -202,7 +202,7 @@ def _settle(talk: Talk, answers: dict[str, str], kept: dict[str, dict[str, Any]]
 
 def _renamed(template: Template, answers: Mapping[str, str]) -> dict[str, str]:
     """Published older keys under today's names, so that an answer is never there twice."""
-    return {template.renamed.get(key, key): text for key, text in answers.items() if key not in template.accepted}
+    return {template.renamed.get(key, key): text for key, text in answers.items()}
 
 
 def _remember(talk: Talk) -> None:

@@ -94,16 +94,18 @@ def summary_of(columns: Any) -> list[list[Cell]]:
 
 def grid_of(data: Any, first: int) -> list[list[str]]:
     """Rows of a dataset as text, numbers as short as they can be read; "" where a value is missing."""
-    rows = []
-    columns = [data[name][first - 1 : first - 1 + PAGE].tolist() for name in data.names]
-    for values in zip(*columns, strict=True):
-        rows.append([v if isinstance(v, str) else "" if v != v else _value(v) for v in values])
-    return rows
+    columns = [_column(data[name][first - 1 : first - 1 + PAGE].tolist()) for name in data.names]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _value(number: float) -> str:
-    """A value as it stands in the data, at most seven digits, true minus; codes have no thousands comma."""
-    return f"{number:.7g}".replace("-", "\N{MINUS SIGN}")
+def _column(values: list[float] | list[str]) -> list[str]:
+    """Values as they stand in the data, at most six decimals, equally many in a column; codes have no comma."""
+    if any(isinstance(v, str) for v in values):
+        return [str(v) for v in values]
+    seen = [f"{v:.6f}".rstrip("0").partition(".")[2] for v in values if v == v and abs(float(v)) < 1e9]
+    places = max(map(len, seen), default=0)
+    texts = ["" if v != v else f"{v:.{places}f}" if abs(float(v)) < 1e9 else f"{v:.7g}" for v in values]
+    return [text.replace("-", "\N{MINUS SIGN}") for text in texts]
 
 
 @router.get("/datasets/{number}/download.{extension}")

@@ -12,6 +12,7 @@ from starlette.datastructures import FormData
 from app.pages.conversation import Talk
 from app.pages.format import names, plural
 from templates_engine.asking import Asked
+from templates_engine.columns import OTHER
 from templates_engine.data.schema import Column, Schema
 from templates_engine.words import one_of
 
@@ -174,7 +175,7 @@ def _why(schema: Schema, asked: Asked) -> tuple[Markup, ...]:
     """Why some variables may not be chosen, a line for each reason."""
     reasons: dict[str, list[str]] = {}
     for option in asked.options:
-        if not option.allowed:
+        if not option.allowed and option.reason != OTHER:
             reasons.setdefault(option.reason, []).append(option.value)
     lines = []
     for reason, barred in reasons.items():

@@ -108,6 +108,17 @@ def bytes_(n: int) -> str:
     return f"{n} bytes"
 
 
+def tex_blocks(tex: str) -> list[str]:
+    """An equation of several aligned parts as those parts, to be set with space between; any other as it is."""
+    found = re.findall(r"\\begin\{aligned\}.*?\\end\{aligned\}", tex, re.S)
+    return found if len(found) > 1 and tex.count(r"\begin{") <= len(found) + 1 else [tex] if tex.strip() else []
+
+
+def breakable(name: str) -> Markup:
+    """A long name that may be broken after its underscores and colons."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[_:.])", name))
+
+
 _WORD = re.compile(r"[^\W\d]\w*", re.UNICODE)
 
 

@@ -22,7 +22,7 @@ Db = Annotated[Session, Depends(db.get_session)]
 
 TAG_ORDER = ("imputation", "joint model", "1 level", "2 levels", "N levels", "MCMC", "time series", "images")
 HEADINGS = ("Missing data", "Models", "Series and images")
-SHOWCASE = "2LevelImpute"
+SHOWCASE = ("2LevelImpute", "published")  # template and example
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def grouped(templates: list[Template]) -> list[tuple[str, list[Template]]]:
 def worked_example(session: Session) -> tuple[Template, Example] | None:
     """The example that the start page opens: one whose dataset is there."""
     known = registry.all()
-    for template in sorted(known.values(), key=lambda t: t.name != SHOWCASE):
-        for example in template.examples:
+    for template in sorted(known.values(), key=lambda t: t.name != SHOWCASE[0]):
+        for example in sorted(template.examples, key=lambda e: e.name != SHOWCASE[1]):
             if datasets.find(session, example.dataset):
                 return template, example
     return None
@@ -85,6 +85,7 @@ def home(request: Request, session: Db) -> Response:
     example = worked_example(session)
     row = datasets.find(session, example[1].dataset) if example else None
     questions = 0
+    rows = sorted(datasets.list_all(session), key=lambda d: (d.source != "supplied", d.name if d.source == "supplied" else ""))
     if example and row:
         from templates_engine.asking import walk
         from templates_engine.inputs import read
@@ -93,8 +94,7 @@ def home(request: Request, session: Db) -> Response:
     return page(
         request, session, "home.html", title="Start", example=example, example_row=row, questions=questions,
         tags=tags(known, need, leave), groups=grouped(shown), hidden=len(known) - len(shown),
-        recent=runs.recent(session, 6), took=took, gauge_of=gauge_of, rows=datasets.list_all(session)[:8],
-        n_datasets=len(datasets.list_all(session)), json_url="/api/v1/templates",
+        recent=runs.recent(session, 6), took=took, gauge_of=gauge_of, rows=rows[:8], n_datasets=len(rows), json_url="/api/v1/templates",
     )  # fmt: skip
 
 

@@ -50,8 +50,10 @@ def is_twin(name: str) -> bool:
 def part_of(artifact: Artifact, children: Sequence[Run], prefix: str = "") -> tuple[str, str]:
     """(the part of the run that an output belongs to, its name there); part "" is the run itself."""
     name = artifact.name.removeprefix(prefix)
-    if single := re.match(r"Model(\d+)_", name):
-        return "Single fits", name.removeprefix("Model").replace("_", ": ", 1) if single else name
+    if re.match(r"Model\d+_", name):
+        return "Single fits", name.removeprefix("Model").replace("_", ": ", 1)
+    if artifact.kind == "dataset" and (found := re.match(r"impute_(datafile|L2Data)_+(chain\d+)_(iter\d+)", name)):
+        return ("Completed, level 2" if found[1] == "L2Data" else "Completed datasets"), f"{found[2]} {found[3]}"
     for child in children:
         own = child.prefix.removeprefix(prefix)
         if own and name.startswith(own):
@@ -77,8 +79,8 @@ def groups(artifacts: Sequence[Artifact], children: Sequence[Run], prefix: str =
     made = {title: Group(title) for title in (TABLES, DIAGNOSTICS, DATASETS, CODE)}
     names = {a.name for a in artifacts}
     for artifact in artifacts:
-        if is_twin(artifact.name) or artifact.name.removeprefix(prefix) == VERDICTS:
-            continue
+        if is_twin(artifact.name) or artifact.name.endswith(VERDICTS):
+            continue  # verdicts stand over the results, those of a child over its own
         if artifact.kind == "dataset" and artifact.name.startswith("Imputation_Model_"):
             if artifact.name.removeprefix("Imputation_Model_") in names:
                 continue  # the same rows under their other published name

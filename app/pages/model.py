@@ -11,7 +11,7 @@ from markupsafe import Markup
 from app import datasets
 from app.pages.conversation import Talk, _walk
 from app.pages.fields import becomes
-from app.pages.format import names, quoted_names
+from app.pages.format import names, quoted_names, tex_blocks
 from app.pages.patterns import pattern_of
 from templates_engine import equation, inputs
 from templates_engine.asking import Walk
@@ -45,13 +45,14 @@ def model_of(talk: Talk) -> Model:
 
 
 def equation_of(talk: Talk, walked: Walk) -> str:
-    """The equation once it is known. Before the answers are complete it is known when no open answer changes it."""
+    """The equation once it is known. Before the answers are complete: the parts that no open answer changes."""
     if walked.spec is not None:
         return equation.render(talk.template, walked.spec, talk.schema)
     if len(walked.answers) < 4:
         return ""
-    first = _provisional(talk, walked, 0)
-    return first if first and first == _provisional(talk, walked, -1) else ""
+    first, last = tex_blocks(_provisional(talk, walked, 0)), tex_blocks(_provisional(talk, walked, -1))
+    alike = [a for a, b in zip(first, last, strict=False) if a == b]
+    return "\n".join(alike) if len(first) == len(last) or len(first) > 1 else ""
 
 
 def _provisional(talk: Talk, walked: Walk, which: int) -> str:
@@ -80,7 +81,7 @@ def side_of(talk: Talk, walked: Walk) -> dict[str, Any]:
     tex = equation_of(talk, walked)
     return {
         "equation": tex,
-        "equation_title": "Model",
+        "equation_title": "Model" if walked.complete else "Model so far",
         "subscripts": subscripts_of(talk, walked),
         "pattern": pattern_of(talk, walked),
         "groups": groups,

@@ -22,7 +22,7 @@ from templates_engine.data.schema import Schema
 
 ROWS = 10  # first rows of a dataset
 MOST_TEXT = 400_000  # characters shown; the rest is in the file
-ROW_HEIGHT = 46
+ROW_HEIGHT = 48  # of a table row with a name and a parameter under it
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def popout(request: Request, session: Db, number: int, name: str) -> Response:
         run, artifact, every = _found(session, number, name)
     return page(
         request, session, "runs/popout.html", title=f"{artifact.name}, run {run.id}", here=here_of_run(run), run=run,
-        this=run, shown=[show(session, run, artifact, every)], output_url=output_url, body_class="popout", explicit=True,
+        shown=[show(session, run, artifact, every)], output_url=output_url, body_class="popout", explicit=True,
         going=run.state in ("queued", "running"), chosen=artifact.name,
     )  # fmt: skip
 

@@ -52,7 +52,7 @@ def environment() -> Environment:
     made.globals.update(static=static, version=version())
     made.filters.update(
         fixed=fmt.fixed, short=fmt.short, duration=fmt.duration, when=fmt.when, clock=fmt.clock, plural=fmt.plural,
-        in_words=fmt.in_words, bytes=fmt.bytes_, names=fmt.names, quoted_names=fmt.quoted_names,
+        in_words=fmt.in_words, bytes=fmt.bytes_, names=fmt.names, breakable=fmt.breakable, blocks=fmt.tex_blocks, quoted_names=fmt.quoted_names,
         urlpart=lambda text: quote(str(text), safe=""),
     )  # fmt: skip
     return made
@@ -146,7 +146,7 @@ def page(
     gauge = gauge_of(run, pinned=True) if run is not None else gauge_now(session)
     text = render(
         request, file, title=title, here=here, gauge=gauge, theme=theme_of(request), title_error=title_error,
-        json_url=json_url, body_class=body_class, **context,
+        run=run, json_url=json_url, body_class=body_class, **context,
     )  # fmt: skip
     answer = HTMLResponse(text, status)
     if here.conversation and request.cookies.get(HERE_COOKIE) != here.conversation:

@@ -14,7 +14,7 @@ from app.models import Artifact, Dataset, Run
 from app.pages import conversation as talks
 from app.pages.ask import Form, word
 from app.pages.home import took
-from app.pages.listing import Entry, first_of, first_picture, groups
+from app.pages.listing import TABLES, Entry, first_of, first_picture, groups
 from app.pages.objects import show
 from app.pages.render import Here, gauge_of, page, remember, see_other
 from app.pages.trace import trace_of
@@ -75,10 +75,11 @@ def _running(request: Request, session: Session, run: Run, every: list[Artifact]
          "speed": f"{done / seconds:,.0f}/s" if seconds > 0.5 and done else ""}
         for k, (done, total) in enumerate(progress.get("chains") or [], start=1)
     ]  # fmt: skip
-    ready = [a for a in every if a.kind == "table" and a.state == "ready" and not a.name.endswith(".json")]
+    listed = [g for g in groups(every, runs.children(session, run)) if g.title == TABLES]
+    ready = [e.artifact for g in listed for e in (g.entries or [x for f in g.folds.values() for x in f.entries])]
     return page(
         request, session, "runs/running.html", title=f"{percent:.0f}%, {run.title}", here=here_of_run(run), run=run,
-        this=run, progress=progress, percent=percent, steps=steps, chains=chains, ready=ready[:6],
+        progress=progress, percent=percent, steps=steps, chains=chains, ready=ready[:4],
         trace=trace_of(progress.get("trace")), output_url=output_url, json_url=f"/api/v1/runs/{run.id}",
         say=_say(run, percent),
     )  # fmt: skip
@@ -101,7 +102,7 @@ def _results(request: Request, session: Session, run: Run, every: list[Artifact]
     shown = [show(session, run, a, every) for a in (chosen, extra) if a is not None]
     pending = sum(a.state == "pending" for a in every)
     return page(
-        request, session, "runs/results.html", title=run.title, here=here_of_run(run), run=run, this=run, groups=listed,
+        request, session, "runs/results.html", title=run.title, here=here_of_run(run), run=run, groups=listed,
         shown=shown, chosen=chosen.name if chosen else "", explicit=bool(output), pending=pending,
         verdicts=verdicts_of(run, every, run.prefix if run.parent_id else ""), children=children, took=took(run),
         notices=[p for p in run.problems or [] if p.get("level") == "notice"], output_url=output_url,
@@ -127,7 +128,7 @@ def _failed(request: Request, session: Session, run: Run, every: list[Artifact])
     ready = [a for a in every if a.state == "ready" and not a.name.endswith((".json", ".npz"))]
     errors = [p for p in run.problems or [] if p.get("level", "error") == "error"]
     return page(
-        request, session, "runs/failed.html", title=f"Failed: {run.title}", here=here_of_run(run), run=run, this=run,
+        request, session, "runs/failed.html", title=f"Failed: {run.title}", here=here_of_run(run), run=run,
         ready=ready[:20], errors=errors, took=took(run), output_url=output_url, json_url=f"/api/v1/runs/{run.id}",
     )  # fmt: skip
 
@@ -145,7 +146,7 @@ def confirm(request: Request, session: Db, number: int) -> Response:
     run = run_of(session, number)
     if run.ended:
         return see_other(f"/runs/{run.id}")
-    return page(request, session, "runs/stop.html", title="Stop and discard?", here=here_of_run(run), run=run, this=run)
+    return page(request, session, "runs/stop.html", title="Stop and discard?", here=here_of_run(run), run=run)
 
 
 @router.post("/runs/{number}/again")

@@ -201,6 +201,7 @@ def dummy_of(variable: str, schema: Schema) -> tuple[Column | None, str]:
 
 
 def _upper(text: str) -> str:
+    text = text.removesuffix(" (simulated)")  # said once on the dataset's page, not in every row
     return text[:1].upper() + text[1:]
 
 

@@ -64,15 +64,30 @@ document.addEventListener("change", (event) => {
 });
 
 // The answers so far as text, the equation and the missing values follow the fields while they are filled in.
-let timer;
+let timer, asking;
 function live(event) {
   const form = event.target.closest?.("form[data-questions]");
   if (!form || event.target.matches("[data-find]")) return;
   clearTimeout(timer);
-  timer = setTimeout(() => {
-    if (!form.isConnected) return;
-    htmx.ajax("POST", `${form.getAttribute("action")}/draft`, { source: form, swap: "none", values: {} });
-  }, 250);
+  timer = setTimeout(() => follow(form), 250);
+}
+async function follow(form) {
+  asking?.abort();
+  asking = new AbortController();
+  try {
+    const answer = await fetch(`${form.getAttribute("action")}/draft`, { method: "POST", body: new FormData(form), signal: asking.signal });
+    if (!answer.ok || !form.isConnected) return;
+    const sent = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const id of ["side", "same"]) {
+      const now = document.getElementById(id);
+      const next = sent.getElementById(id);
+      if (!now || !next || now.contains(document.activeElement)) continue; // never take the focus away
+      now.replaceWith(document.adoptNode(next));
+      ready(next);
+    }
+  } catch {
+    // Next sends everything anyway.
+  }
 }
 document.addEventListener("change", live);
 document.addEventListener("input", (event) => event.target.matches?.("input[type=text]") && live(event));
@@ -82,7 +97,7 @@ document.addEventListener("picked", live);
 let asked = null;
 document.addEventListener("htmx:beforeRequest", (event) => {
   const form = event.detail.elt.closest?.("form[data-questions], .answered");
-  asked = form && event.detail.requestConfig.verb === "post" && !event.detail.requestConfig.path.endsWith("/draft") ? form : null;
+  if (event.detail.requestConfig.verb === "post") asked = form;
 });
 document.addEventListener("htmx:afterSettle", (event) => {
   const part = event.detail.elt;
@@ -101,8 +116,6 @@ document.addEventListener("htmx:afterSettle", (event) => {
     document.getElementById("main").focus({ preventScroll: true });
   }
 });
-
-document.addEventListener("htmx:oobAfterSwap", (event) => ready(event.detail.target.parentElement ?? document));
 
 ready(document);
 copying();
