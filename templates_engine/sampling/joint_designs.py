@@ -1,7 +1,7 @@
 """Designs of one level: distinct ones once, orthogonalised, and their distinct rows.
 
-Each distinct design X (columns constant within groups first) is Q R with Q'Q / n = I, so theta = R beta is well scaled and
-the leading elements of theta span exactly what is constant within groups.
+Each distinct design X (columns constant within groups first) is Q R with Q'Q / n = I, so theta = R beta is well scaled
+and the leading elements of theta span exactly what is constant within groups.
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 Given everything else the log likelihood of the thresholds, sum log[Φ((τ_c+1 - μ)/s) - Φ((τ_c - μ)/s)], is concave with
 a tridiagonal Hessian. One Newton step gives a Normal proposal that is corrected by Metropolis and Hastings (Gamerman,
 1997, Statistics and Computing 7, 57-68); the latents are drawn again whenever the thresholds move, so the pair is
-exact (Cowles, 1996, Statistics and Computing 6, 101-111, does the same with a random walk).
+exact (Cowles, 1996, Statistics and Computing 6, 101-111, does the same with a random walk). Where a category is empty
+or nearly so the likelihood has its mode on the boundary and such proposals are refused; a second update, each threshold
+given the latents on both sides of it (Albert and Chib, 1993, JASA 88, 669-679), keeps the chain moving there.
 """
 
 from __future__ import annotations
@@ -158,6 +160,36 @@ def move_thresholds(
 
 
 @njit
+def thresholds_given_latents(
+    generator: np.random.Generator,
+    y: Floats,
+    code: Codes,
+    tau: Floats,
+    categories: int,
+    anchored: int,
+    mean: float,
+    precision: float,
+) -> None:
+    """Each free threshold from its prior between the latents (and thresholds) on its two sides."""
+    top = np.full(categories, -np.inf)
+    bottom = np.full(categories, np.inf)
+    for i in range(y.size):
+        if code[i] >= 0:
+            top[code[i]] = max(top[code[i]], y[i])
+            bottom[code[i]] = min(bottom[code[i]], y[i])
+    for k in range(1 + anchored, categories):
+        low = max(tau[k - 1], top[k - 1])
+        high = min(tau[k + 1], bottom[k])
+        if not low < high:
+            continue
+        if precision > 0.0:
+            root = math.sqrt(precision)
+            tau[k] = mean + normal_between(generator, (low - mean) * root, (high - mean) * root) / root
+        elif high - low < np.inf:
+            tau[k] = low + (high - low) * generator.random()
+
+
+@njit
 def free_thresholds(dims: Dims, d: int) -> int:
     """How many thresholds of dimension d are drawn (Binary: none, its threshold is 0)."""
     return dims.categories[d] - 1 - dims.anchored[d] if dims.kind[d] == INTERVAL else 0
@@ -192,16 +224,22 @@ def thresholds_level1(
                 mu[i] = sums.fitted[x, d] + state.u[j, d] + s / Q[d, d]
                 code[i] = rows.code[i, d]
         tau = state.tau[d]
-        if move_thresholds(
+        moved = move_thresholds(
             generator, mu, code, sd, tau, dims.categories[d], dims.anchored[d],
             priors.threshold_mean, priors.threshold_precision,
-        ):  # fmt: skip
-            for j in range(rows.start.size - 1):
-                for i in range(rows.start[j], rows.start[j + 1]):
-                    if code[i] >= 0:
-                        low = (tau[code[i]] - mu[i]) / sd
-                        high = (tau[code[i] + 1] - mu[i]) / sd
-                        rows.y[i, d] = mu[i] - state.shift[j, d] + sd * normal_between(generator, low, high)
+        )  # fmt: skip
+        y = np.empty(n)
+        for j in range(rows.start.size - 1):
+            for i in range(rows.start[j], rows.start[j + 1]):
+                if moved and code[i] >= 0:
+                    low = (tau[code[i]] - mu[i]) / sd
+                    high = (tau[code[i] + 1] - mu[i]) / sd
+                    rows.y[i, d] = mu[i] - state.shift[j, d] + sd * normal_between(generator, low, high)
+                y[i] = rows.y[i, d] + state.shift[j, d]
+        thresholds_given_latents(
+            generator, y, code, tau, dims.categories[d], dims.anchored[d],
+            priors.threshold_mean, priors.threshold_precision,
+        )  # fmt: skip
     return True
 
 
@@ -235,13 +273,19 @@ def thresholds_level2(generator: np.random.Generator, dims: Dims, groups: Groups
             mu[j] = fixed[d - p1] + s / Q[d, d]
             code[j] = groups.code[j, d - p1]
         tau = state.tau[d]
-        if move_thresholds(
+        moved = move_thresholds(
             generator, mu, code, sd, tau, dims.categories[d], dims.anchored[d],
             priors.threshold_mean, priors.threshold_precision,
-        ):  # fmt: skip
-            for j in range(J):
-                if code[j] >= 0:
-                    low = (tau[code[j]] - mu[j]) / sd
-                    high = (tau[code[j] + 1] - mu[j]) / sd
-                    state.z[j, d - p1] = mu[j] + sd * normal_between(generator, low, high)
+        )  # fmt: skip
+        z = np.empty(J)
+        for j in range(J):
+            if moved and code[j] >= 0:
+                low = (tau[code[j]] - mu[j]) / sd
+                high = (tau[code[j] + 1] - mu[j]) / sd
+                state.z[j, d - p1] = mu[j] + sd * normal_between(generator, low, high)
+            z[j] = state.z[j, d - p1]
+        thresholds_given_latents(
+            generator, z, code, tau, dims.categories[d], dims.anchored[d],
+            priors.threshold_mean, priors.threshold_precision,
+        )  # fmt: skip
     return True
