@@ -59,9 +59,7 @@ def _improper(spec: Spec, data: Dataset) -> list[Problem]:
     return [Problem("improper-posterior", text, key=key) for text in propriety(joint_model(spec, data))]
 
 
-def _varying(
-    spec: Spec, name: str, codes: np.ndarray, data: Dataset, level: str, key: str = "yimp2"
-) -> list[Problem]:
+def _varying(spec: Spec, name: str, codes: np.ndarray, data: Dataset, level: str, key: str = "yimp2") -> list[Problem]:
     """A level 2 variable should have one value in each group."""
     groups = varies_within(codes, data[name])
     if not len(groups):
@@ -113,7 +111,9 @@ def _left_out(spec: Spec, data: Dataset) -> list[Problem]:
     for name in spec.moi.columns:
         gaps = int(data.missing(name).sum())
         if gaps and name not in imputed:
-            text = f"{name} has {gaps:,} missing values and is not imputed: its incomplete rows are left out of every fit."
+            text = (
+                f"{name} has {gaps:,} missing values and is not imputed: its incomplete rows are left out of every fit."
+            )
             found.append(Problem("not-imputed", text, key="yimp1", column=name, level="notice"))
         elif not gaps and name not in imputed | predictors and np.ptp(data[name]) > 0:
             text = (

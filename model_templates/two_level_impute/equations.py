@@ -28,7 +28,10 @@ def _columns(terms: tuple[Term, ...], schema: Schema) -> list[tuple[str, str]]:
         if not term.categorical:
             found.append((term.name, _word(term.name)))
             continue
-        for level in schema[term.name].levels[:-1]:
+        levels = schema[term.name].levels[:-1]
+        if not levels:  # more categories than are listed
+            found.append((term.name, _word(term.name) + r"[\cdot]"))
+        for level in levels:
             code = f"{level:g}" if isinstance(level, float) else str(level)
             found.append((term.name, f"{_word(term.name)}[{code}]"))
     return found
@@ -48,12 +51,14 @@ def _upper(spec: Spec) -> frozenset[str]:
     return frozenset({r.name for r in spec.level2} | predictors)
 
 
-def _wrapped(head: str, parts: list[str]) -> list[str]:
-    """Two terms a line, continued under the relation sign."""
+def _wrapped(head: str, parts: list[str], tail: str = "") -> list[str]:
+    """Two terms a line, continued under the relation sign; the random part closes the last line."""
     lines = []
     for k in range(0, len(parts), 2):
         text = " + ".join(parts[k : k + 2])
         lines.append(f"{head} &= {text}" if k == 0 else f"&\\quad + {text}")
+    if tail:
+        lines[-1] += f" + {tail}"
     return lines
 
 
@@ -63,21 +68,23 @@ def model_of_interest(spec: Spec, schema: Schema) -> str:
     index = "ij" if moi.group else "i"
     y, mean = rf"{_word(moi.y)}_{{{index}}}", rf"\mu_{{{index}}}"
     parts = _sum(moi.x, schema, r"\beta", index, _upper(spec) if moi.group else frozenset())
-    tail = []
+    random, priors = "", []
     if moi.group:
         slopes = [rf"u_{{{k}j}}\,{_word(t.name)}_{{ij}}" for k, t in enumerate(moi.slopes)]
-        parts += slopes or ["u_j"]
-        tail = [r"(u_{0j}, \ldots)' &\sim \mathrm{N}(0, \Omega_u)" if slopes else r"u_j &\sim \mathrm{N}(0, \sigma^2_u)"]
+        random = " + ".join(slopes) or "u_j"
+        priors = [
+            r"(u_{0j}, \ldots)' &\sim \mathrm{N}(0, \Omega_u)" if slopes else r"u_j &\sim \mathrm{N}(0, \sigma^2_u)"
+        ]
     if moi.distribution == "Normal":
-        head = [rf"{y} &\sim \mathrm{{N}}({mean}, \sigma^2)", *_wrapped(mean, parts)]
+        head = [rf"{y} &\sim \mathrm{{N}}({mean}, \sigma^2)", *_wrapped(mean, parts, random)]
     elif moi.distribution == "Binomial":
         head = [
             rf"{y} &\sim \mathrm{{Binomial}}({_word(moi.trials or 'n')}_{{{index}}}, {mean})",
-            *_wrapped(rf"\mathrm{{{moi.link}}}({mean})", parts),
+            *_wrapped(rf"\mathrm{{{moi.link}}}({mean})", parts, random),
         ]
     else:
-        head = [rf"{y} &\sim \mathrm{{Poisson}}({mean})", *_wrapped(rf"\log({mean})", parts)]
-    return _aligned(head + tail)
+        head = [rf"{y} &\sim \mathrm{{Poisson}}({mean})", *_wrapped(rf"\log({mean})", parts, random)]
+    return _aligned(head + priors)
 
 
 def _latents(response: Response) -> list[str]:
@@ -117,14 +124,15 @@ def imputation_model(spec: Spec, schema: Schema) -> str:
             for latent, terms in zip(_latents(response), response.predictors, strict=True):
                 at += 1
                 parts = _sum(terms, schema, symbol + rf"^{{({at})}}", index, _upper(spec))
-                if effect and spec.group:
-                    parts.append(rf"u_{{{at}j}}")
-                parts.append(rf"{error}_{{{at}{index}}}")
-                lines += _wrapped(rf"{latent}_{{{index}}}", parts)
+                random = [rf"u_{{{at}j}}"] if effect and spec.group else []
+                tail = " + ".join([*random, rf"{error}_{{{at}{index}}}"])
+                lines += _wrapped(rf"{latent}_{{{index}}}", parts, tail)
             lines += _rule(response, index)
     lines.append(rf"e_{{{'ij' if spec.group else 'i'}}} &\sim \mathrm{{N}}(0, \Omega_e)")
     if spec.group:
-        lines.append(r"(u_j, v_j) &\sim \mathrm{N}(0, \Omega_u)" if spec.level2 else r"u_j &\sim \mathrm{N}(0, \Omega_u)")
+        lines.append(
+            r"(u_j, v_j) &\sim \mathrm{N}(0, \Omega_u)" if spec.level2 else r"u_j &\sim \mathrm{N}(0, \Omega_u)"
+        )
     return _aligned(lines)
 
 
@@ -136,16 +144,20 @@ def algorithm(spec: Spec) -> str:
         else r"Fixed effects with the group effects integrated out (Normal)"
     )
     steps = [
-        r"Latent Normals of observed categories from their truncated Normal conditionals; missing values from their "
-        r"Normal conditionals given the other responses of the row and the group effects",
+        (
+            r"Latent Normals of observed categories from their truncated Normal conditionals; missing values from their "
+            r"Normal conditionals given the other responses of the row and the group effects"
+        ),
         effects,
     ]
     if spec.group:
-        steps.append(r"Group effects and level 2 latents together, one draw for each group, from $\mathrm{N}$ given all its rows")
+        steps.append(
+            r"Group effects and level 2 latents together, one draw for each group, from $\mathrm{N}$ given all its rows"
+        )
         steps.append(r"$\Omega_u$ given group effects: inverse Wishart, elements fixed by categories kept fixed")
     steps.append(r"$\Omega_e$ given residuals: inverse Wishart, elements fixed by categories kept fixed")
     if any(r.kind == "Ordered" for r in spec.responses):
         steps.append(r"Thresholds of ordered responses with their latents integrated out")
     items = "\n".join(rf"\item {step}." for step in steps)
     note = r"Goldstein, Carpenter, Kenward and Levin (2009), Statistical Modelling 9(3), 173--197."
-    return rf"\begin{{enumerate}}" + "\n" + items + "\n" + r"\end{enumerate}" + "\n" + note + "\n"
+    return r"\begin{enumerate}" + "\n" + items + "\n" + r"\end{enumerate}" + "\n" + note + "\n"

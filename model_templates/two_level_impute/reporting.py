@@ -32,8 +32,20 @@ def pool(fits: Sequence[Result]) -> tuple[tuple[str, ...], tuple[str, ...], list
     flat = [d.values.reshape(-1, len(parameters)) for d in draws]
     estimates = np.stack([values.mean(axis=0) for values in flat])
     ses = np.stack([values.std(axis=0, ddof=1) for values in flat])
-    complete_df = [fits[0].info.get(f"df:{p}") for p in parameters]
+    complete_df = [_complete_df(p, dict(fits[0].info)) for p in parameters]
     return parameters, variables, pooling.rubin(estimates, ses, complete_df, [is_variance(p) for p in parameters])
+
+
+def _complete_df(parameter: str, info: dict[str, float]) -> float | None:
+    """Degrees of freedom with complete data: the fit's own for a coefficient; for a variance those of its units."""
+    if f"df:{parameter}" in info:
+        return info[f"df:{parameter}"]
+    n, groups = info.get("n"), info.get("groups")
+    if n is None:
+        return None
+    if parameter == "sigma2":
+        return n - (groups or 1)
+    return groups - 1 if groups else None
 
 
 def pooled_table(
@@ -42,9 +54,11 @@ def pooled_table(
     """`ResultsTable:Imputation`, with what a reader must know under it."""
     notes = [
         f"{pooled[0].m} completed datasets; {_sizes(info)}.",
-        "Rubin's rules; degrees of freedom of Barnard and Rubin (1999), complete-data degrees of freedom by the "
-        "between-within rule. FMI is the fraction of missing information, RIV the relative increase in variance, "
-        "MCSE the Monte Carlo error of the estimate due to the number of imputations.",
+        (
+            "Rubin's rules; degrees of freedom of Barnard and Rubin (1999), complete-data degrees of freedom by the "
+            "between-within rule. FMI is the fraction of missing information, RIV the relative increase in variance, "
+            "MCSE the Monte Carlo error of the estimate due to the number of imputations."
+        ),
         "Intervals, df, FMI and RIV of variances are made on the log scale.",
         pooling.fmi_sentence(parameters, pooled),
     ]
@@ -63,7 +77,9 @@ def _sizes(info: dict[str, float] | object) -> str:
     return f"N = {n:,.0f}" + (f" in {groups:,.0f} groups" if groups else "")
 
 
-def verdicts(imputation: Draws, fits: Sequence[Result], parameters: Sequence[str], pooled: Sequence[pooling.Pooled]) -> Table:
+def verdicts(
+    imputation: Draws, fits: Sequence[Result], parameters: Sequence[str], pooled: Sequence[pooling.Pooled]
+) -> Table:
     """One line a judgement: the imputation chains, the fits, the number of imputations."""
     said = diagnostics.verdicts(imputation, subject="The imputation chains")
     lines = []
@@ -81,7 +97,9 @@ def verdicts(imputation: Draws, fits: Sequence[Result], parameters: Sequence[str
 
 def methods(spec: Spec, data: Dataset, fits: Sequence[Result], complete: Result) -> str:
     """A paragraph with the numbers, for a paper; the reader edits it."""
-    incomplete = [f"{r.name} ({int(data.missing(r.name).sum()):,})" for r in spec.responses if data.missing(r.name).any()]
+    incomplete = [
+        f"{r.name} ({int(data.missing(r.name).sum()):,})" for r in spec.responses if data.missing(r.name).any()
+    ]
     kinds = ", ".join(f"{r.name} ({r.kind.lower()})" for r in spec.responses)
     levels = f"{data.n_rows:,} units"
     if spec.group is not None:
@@ -94,8 +112,8 @@ def methods(spec: Spec, data: Dataset, fits: Sequence[Result], complete: Result)
         f"(Goldstein, Carpenter, Kenward and Levin, 2009), with flat priors for fixed effects and covariance matrices. "
         f"{spec.chains_run} Markov chains gave datasets at iteration {spec.first:,}"
         + (f" and every {spec.every:,} iterations after it" if len(spec.imputed_at) > 1 else "")
-        + f" (random seed {spec.seed}). The model of interest, a {spec.moi.distribution} model of {spec.moi.y} fitted by "
-        f"{spec.moi.template} ({spec.iterations:,} iterations after a burn-in of {spec.burnin:,}), was fitted to each "
-        "completed dataset, and posterior means and standard deviations were combined by Rubin's rules with the degrees "
+        + f" (random seed {spec.seed}). The model of interest, a {spec.moi.distribution} model of {spec.moi.y} by "
+        f"{spec.moi.template} ({spec.iterations:,} iterations after a burn-in of {spec.burnin:,}), was fitted to "
+        "each completed dataset, and posterior means and standard deviations were combined by Rubin's rules with the degrees "
         f"of freedom of Barnard and Rubin (1999).{of_complete} Computed with StatGrove.\n"
     )

@@ -35,7 +35,15 @@ class TwoLevelImpute(Template):
     tags = ("imputation", "1 level", "2 levels", "MCMC")
     renamed = {"MOOldist": "MOIdist"}
     accepted = {"MOIslope": "No"}
-    equation = r"<<moi>>\\[8pt] <<imputation>>"
+    equation = (
+        r"\begin{array}{l}\textbf{Model of interest}\\[6pt]"
+        "\n<<moi>>"
+        r"\\[18pt]"
+        "\n"
+        r"\textbf{Imputation model}\\[6pt]"
+        "\n<<imputation>>\n"
+        r"\end{array}"
+    )
 
     def questions(self, ask: Ask) -> Spec:
         group = None

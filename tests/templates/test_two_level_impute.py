@@ -52,7 +52,9 @@ def test_questions_come_in_the_published_groups(data: Dataset, answers: dict[str
     assert pages[:3] == [["numlevs"], ["L2ID", "MOIlevel", "MOIdist"], ["MOIslope", "y", "x"]]
     order = list(itertools.chain(*pages))
     assert order == list(walk(template, answers, data.schema()).asked)
-    assert order.index("ncatsschgendmiss") < order.index("ximp2_0_0") < order.index("ximp2_0_1") < order.index("condmarg")
+    assert (
+        order.index("ncatsschgendmiss") < order.index("ximp2_0_0") < order.index("ximp2_0_1") < order.index("condmarg")
+    )
 
 
 def test_predictors_must_be_complete(data: Dataset, answers: dict[str, str]) -> None:
@@ -80,7 +82,9 @@ def test_one_level(data: Dataset, tmp_path: Path) -> None:
 
 def test_outputs_have_their_published_names(short: Ran) -> None:
     there = {path.name for path in short.folder.iterdir()}
-    sets = [f"impute_{kind}_chain{c}_iter{i}.dta" for kind in ("datafile", "L2Data") for c in range(4) for i in (20, 25)]
+    sets = [
+        f"impute_{kind}_chain{c}_iter{i}.dta" for kind in ("datafile", "L2Data") for c in range(4) for i in (20, 25)
+    ]
     wanted = {
         "ResultsTable_Imputation.csv", "ResultsTable_Imputation.json", "ResultsTable_CompleteCases.csv",
         "CompleteCasesModel_ModelParameters.csv", "CompleteCasesModel_ModelFit.csv",
@@ -100,7 +104,7 @@ def test_datasets_are_used_in_the_order_iteration_then_chain(short: Ran) -> None
 
 def test_pooled_and_complete_cases_read_side_by_side(short: Ran) -> None:
     pooled, complete = short.table("ResultsTable_Imputation"), short.table("ResultsTable_CompleteCases")
-    columns = "parameter variable estimate se df lower upper fmi riv mcse".split()
+    columns = ["parameter", "variable", "estimate", "se", "df", "lower", "upper", "fmi", "riv", "mcse"]
     assert list(pooled.columns) == list(complete.columns) == columns
     names = ["cons", "standlrtmiss", "girlmiss", "schgendmiss_0", "schgendmiss_1"]
     assert list(pooled.variable[:5]) == list(complete.variable[:5]) == names
@@ -129,7 +133,9 @@ def test_same_seed_same_bytes_another_seed_another_answer(
     for name in ("ResultsTable_Imputation.csv", "Imputation_Model_ModelResults.csv", "CombinedResults.json"):
         assert (again.folder / name).read_bytes() == (short.folder / name).read_bytes(), name
     other = run("2LevelImpute", data, {**answers, **SHORT, "seed": "2"}, tmp_path / "other")
-    assert not np.allclose(other.table("ResultsTable_Imputation").estimate, short.table("ResultsTable_Imputation").estimate)
+    assert not np.allclose(
+        other.table("ResultsTable_Imputation").estimate, short.table("ResultsTable_Imputation").estimate
+    )
 
 
 # What can be wrong with the data
