@@ -87,6 +87,7 @@ class Ask:
         *,
         help: str = "",
         categorical: bool = False,
+        text_ok: bool = False,
         where: Callable[[Column], bool] | None = None,
         why: str = "",
         default: Any = None,
@@ -99,7 +100,7 @@ class Ask:
         """Columns in order; with `categorical`, `girl:cat` stands for categories. `extra` offers built terms."""
         looked_at(exclude, extra, minimum)
         among = self._among(of)
-        barred = among.barred(categorical, where, why, exclude)
+        barred = among.barred(categorical or text_ok, where, why, exclude)
         return self._put(
             Columns,
             key,

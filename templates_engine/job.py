@@ -51,8 +51,16 @@ class Call:
 class Job:
     """One running template. Close it (or use it in a `with`) so that its helpers end with it."""
 
-    def __init__(self, store: Store, reporter: Reporter | None = None, threads: int | None = None):
+    def __init__(
+        self,
+        store: Store,
+        reporter: Reporter | None = None,
+        threads: int | None = None,
+        others: Mapping[str, Dataset] | None = None,
+    ):
+        """others: the datasets beside the main one that the answers name, by their names."""
         self._run = Run(store, reporter or Silent())
+        self._run.others = dict(others or {})
         self._workers = max(1, threads or cores())
         self._prefix = ""
         self._silent_figures = False
@@ -106,6 +114,12 @@ class Job:
         if not self._run.broken:
             with self._run.lock:
                 self._run.reporter.progress(self.state())
+
+    def other(self, name: str) -> Dataset:
+        """A dataset that an answer names beside the one the run is on. Refused when it is not there."""
+        if name not in self._run.others:
+            raise Refused(Problem("no-dataset", f"The dataset {name} is not there any more."))
+        return self._run.others[name]
 
     # Progress
 
@@ -216,7 +230,8 @@ class Job:
         self._run.check()
         template = registry.get(call.template)
         schema = call.data.schema()
-        walked = walk(template, call.answers, schema, strict_keys=True)
+        others = {name: data.schema() for name, data in self._run.others.items()}
+        walked = walk(template, call.answers, schema, datasets=others, strict_keys=True)
         try:
             spec = walked.require()
             checked = template.check(spec, call.data)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from templates_engine.figures.wire import Picture
 from templates_engine.problems import Problem
 from templates_engine.progress import Reporter, Steps, time_left
 from templates_engine.sampling.chains import Progress
+
+if TYPE_CHECKING:
+    from templates_engine.data.dataset import Dataset
 
 BEAT = 0.25  # seconds between looks at the chains: at most four reports a second
 AT_LEAST = 1.0  # and one a second even when nothing has changed: the run's heartbeat
@@ -29,6 +32,7 @@ class Run:
 
     def __init__(self, store: Store, reporter: Reporter):
         self.store, self.reporter = store, reporter
+        self.others: dict[str, Dataset] = {}  # the datasets named in the answers
         self.lock = threading.RLock()  # around every call of the reporter
         self.began = time.monotonic()
         self.stopped_at: float | None = None

@@ -66,6 +66,11 @@ class Walk:
         """The right answers in canonical writing, in the order of asking."""
         return {key: asked.canonical for key, asked in self.asked.items() if asked.answered}
 
+    @cached_property
+    def datasets(self) -> dict[str, str]:
+        """The other datasets that the answers name: question's key -> dataset's name."""
+        return {k: str(a.value.name) for k, a in self.asked.items() if a.answered and a.question.kind == "dataset"}
+
     @property
     def complete(self) -> bool:
         return self.spec is not None

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -22,6 +24,7 @@ from templates_engine.bundle import Store
 from templates_engine.data.dataset import Dataset
 from templates_engine.job import Job
 from templates_engine.problems import Problem, Refused
+from templates_engine.runspec import RunSpec
 from templates_engine.template import Template
 from workers.faults import sentence
 from workers.reporter import Beat, Superseded
@@ -53,9 +56,9 @@ def carry_out(run_id: int, attempt: int, *, own_process: bool) -> None:
 
 def _work(run: Run, beat: Beat) -> str:
     """Everything between claim and end; returns how it ended."""
-    data, template, walked = _prepare(run)
+    data, template, walked, others = _prepare(run)
     store = Store(folders.folder(run))
-    with Job(store, beat) as job:
+    with Job(store, beat, others=others) as job:
         for problem in walked.problems:
             job.note(problem)
         found = template.check(walked.spec, data)
@@ -72,7 +75,7 @@ def _work(run: Run, beat: Beat) -> str:
             fault = error  # a run that is stopped early may lack what its last steps need; what it has is kept
             log.info("run %s: after it was asked to stop: %r", run.id, error)
         if beat.flag != "discard":
-            _papers(run, template, walked, data, job)
+            _papers(run, template, walked, data, others, job)
             _join_list(run, store)
             if fault is None:
                 job.draw_pictures()
@@ -91,8 +94,8 @@ def _work(run: Run, beat: Beat) -> str:
     return "stopped on request" if job.stopped else "done"
 
 
-def _prepare(run: Run) -> tuple[Dataset, Template, Walk]:
-    """The data, the template and its spec, made again from what the run's row says."""
+def _prepare(run: Run) -> tuple[Dataset, Template, Walk, dict[str, Dataset]]:
+    """The data, the template, its spec and the other datasets named in it, made again from what the run's row says."""
     with db.session() as session:
         row = session.get(Row, run.dataset_id) if run.dataset_id else None
         if row is None:
@@ -110,19 +113,32 @@ def _prepare(run: Run) -> tuple[Dataset, Template, Walk]:
             )
         walked = walk(template, run.answers, row.as_schema(), datasets=_schemas(session), strict_keys=True)
         walked.require()
+        rows = {name: datasets.get(session, name) for name in walked.datasets.values()}
     data = datasets.open(row)
     if data.sha256() != run.dataset_sha256:
-        raise Refused(
-            Problem("other-data", f"The dataset {run.dataset_name} is not what it was when this run was asked for.")
-        )
-    return data, template, walked
+        raise _changed(run.dataset_name)
+    others = {name: datasets.open(other) for name, other in rows.items()}
+    if others and _spec(run, walked, others).hash() != run.spec_hash:
+        raise _changed(" or ".join(others))
+    return data, template, walked, others
+
+
+def _changed(name: str) -> Refused:
+    return Refused(Problem("other-data", f"The dataset {name} is not what it was when this run was asked for."))
+
+
+def _spec(run: Run, walked: Walk, others: Mapping[str, Dataset]) -> RunSpec:
+    hashes = {key: others[name].sha256() for key, name in walked.datasets.items()}
+    return RunSpec(run.template, run.version, run.dataset_sha256, walked.answers, hashes)
 
 
 def _schemas(session: Session) -> runs.Schemas:
     return runs.Schemas(session)
 
 
-def _papers(run: Run, template: Template, walked: Walk, data: Dataset, job: Job) -> None:
+def _papers(
+    run: Run, template: Template, walked: Walk, data: Dataset, others: Mapping[str, Dataset], job: Job
+) -> None:
     """What says how to do the run again: its inputs, the script, the equation, the specification."""
     papers = {
         "Inputs": (inputs.write(walked.answers) + "\n", "Input string"),
@@ -130,17 +146,17 @@ def _papers(run: Run, template: Template, walked: Walk, data: Dataset, job: Job)
             "from statgrove import RunStatJR\n\n" + inputs.command(template.name, run.dataset_name, walked) + "\n",
             "The same run in Python",
         ),
-        "runspec.json": (_specification(run), "What identifies the run"),
+        "runspec.json": (_specification(run, walked, others), "What identifies the run"),
     }
-    if template.equation:
-        papers["equation.tex"] = (equation.render(template, walked.spec, data.schema()) + "\n", "Equation of the model")
+    if tex := equation.render(template, walked.spec, data.schema()):
+        papers["equation.tex"] = (tex + "\n", "Equation of the model")
     for name, (text, title) in papers.items():
         if name not in job.store:
             job.text(name, text, title)
 
 
-def _specification(run: Run) -> str:
-    content = {
+def _specification(run: Run, walked: Walk, others: Mapping[str, Dataset]) -> str:
+    content: dict[str, Any] = {
         "template": run.template,
         "version": run.version,
         "dataset": run.dataset_name,
@@ -148,6 +164,8 @@ def _specification(run: Run) -> str:
         "answers": run.answers,
         "hash": run.spec_hash,
     }
+    if others:
+        content["datasets_sha256"] = dict(_spec(run, walked, others).others)
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 

@@ -26,6 +26,10 @@ class Schemas(Mapping[str, Schema]):
             raise KeyError(name)
         return row.as_schema()
 
+    def sha256(self, name: str) -> str:
+        """The hash of a dataset's content, "" where there is no such dataset."""
+        return self._session.scalar(select(Dataset.sha256).where(Dataset.name == name)) or ""
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._session.scalars(select(Dataset.name).order_by(Dataset.name)).all())
 
@@ -55,9 +59,11 @@ def submit(
     from templates_engine.runspec import RunSpec
 
     form = registry.get(template)
-    walked = walk(form, answers, dataset.as_schema(), datasets=Schemas(session), recover=True, strict_keys=True)
+    there = Schemas(session)
+    walked = walk(form, answers, dataset.as_schema(), datasets=there, recover=True, strict_keys=True)
     walked.require()
-    spec = RunSpec(form.name, form.version, dataset.sha256, walked.answers).hash()
+    others = {key: there.sha256(name) for key, name in walked.datasets.items()}
+    spec = RunSpec(form.name, form.version, dataset.sha256, walked.answers, others).hash()
     if reuse and (same := find_same(session, spec)):
         return same
     run = Run(
