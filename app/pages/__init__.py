@@ -5,12 +5,29 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
 
-from app.pages import about, ask, datasets, errors, help, home, inputs, outputs, runs
+from app.pages import errors
+from app.pages.about import router as about_pages
+from app.pages.ask import router as ask_pages
+from app.pages.datasets import router as datasets_pages
+from app.pages.help import router as help_pages
+from app.pages.home import router as home_pages
+from app.pages.inputs import router as inputs_pages
+from app.pages.outputs import router as outputs_pages
 from app.pages.render import STATIC
+from app.pages.runs import router as runs_pages
 
 router = APIRouter(include_in_schema=False)
-for part in (home, datasets, help, ask, inputs, runs, outputs, about):
-    router.include_router(part.router)
+for part in (
+    home_pages,
+    datasets_pages,
+    help_pages,
+    ask_pages,
+    inputs_pages,
+    runs_pages,
+    outputs_pages,
+    about_pages,
+):
+    router.include_router(part)
 
 
 class _Static(StaticFiles):

@@ -28,7 +28,9 @@ def settings_page(request: Request, session: Db) -> Response:
         ("Data and results are kept in", str(now.data.expanduser()), "STATGROVE_DATA"),
     ]
     saved = "saved" in request.query_params
-    return page(request, session, "settings.html", title="Settings", chosen=theme_of(request), limits=limits, saved=saved)
+    return page(
+        request, session, "settings.html", title="Settings", chosen=theme_of(request), limits=limits, saved=saved
+    )
 
 
 @router.post("/settings")

@@ -157,12 +157,25 @@ def _page(request: Request, talk: Talk, empty: list[str] | None = None, status: 
     about, certain = talks.about(talk)
     here = here_of(talk.session, talk.conversation)
     return page(
-        request, talk.session, "ask/page.html", title=talk.template.name, here=here, status=status,
-        title_error=bool(faults), template=talk.template, talk=talk, fields=listed, faults=faults,
-        answered=answered_of(talk), about=about, certain=certain, model_page=False,
-        same=same_as_text(request, talk, talk.walk), json_url=f"/api/v1/templates/{talk.template.name}",
+        request,
+        talk.session,
+        "ask/page.html",
+        title=talk.template.name,
+        here=here,
+        status=status,
+        title_error=bool(faults),
+        template=talk.template,
+        talk=talk,
+        fields=listed,
+        faults=faults,
+        answered=answered_of(talk),
+        about=about,
+        certain=certain,
+        model_page=False,
+        same=same_as_text(request, talk, talk.walk),
+        json_url=f"/api/v1/templates/{talk.template.name}",
         **side_of(talk, talk.walk),
-    )  # fmt: skip
+    )
 
 
 def answered_of(talk: Talk) -> list[dict[str, Any]]:
@@ -172,8 +185,15 @@ def answered_of(talk: Talk) -> list[dict[str, Any]]:
         if asked.answered:
             kind = asked.question.kind
             reply = asked.canonical.replace(",", ", ")
-            found.append({"key": asked.key, "label": forms.label_of(asked, talk.schema), "plain": asked.question.label,
-                          "reply": reply, "mono": kind in ("column", "columns", "dataset", "text")})  # fmt: skip
+            found.append(
+                {
+                    "key": asked.key,
+                    "label": forms.label_of(asked, talk.schema),
+                    "plain": asked.question.label,
+                    "reply": reply,
+                    "mono": kind in ("column", "columns", "dataset", "text"),
+                }
+            )
     return found
 
 
@@ -183,11 +203,24 @@ def _model_page(request: Request, talk: Talk, refused: list[Problem] | None = No
     known = {*talk.schema.names, *talk.walk.asked}
     faults = [{"to": "answered", "words": quoted_names(p.message, known), "about": "", "nearest": ""} for p in errors]
     return page(
-        request, talk.session, "ask/model.html", title=f"{talk.template.name}, the model",
-        here=here_of(talk.session, talk.conversation), status=status, title_error=bool(faults), template=talk.template,
-        talk=talk, faults=faults, model=shown, answered=answered_of(talk), last=_last_run(talk), model_page=True,
-        same=same_as_text(request, talk, talk.walk), json_url="", **side_of(talk, talk.walk),
-    )  # fmt: skip
+        request,
+        talk.session,
+        "ask/model.html",
+        title=f"{talk.template.name}, the model",
+        here=here_of(talk.session, talk.conversation),
+        status=status,
+        title_error=bool(faults),
+        template=talk.template,
+        talk=talk,
+        faults=faults,
+        model=shown,
+        answered=answered_of(talk),
+        last=_last_run(talk),
+        model_page=True,
+        same=same_as_text(request, talk, talk.walk),
+        json_url="",
+        **side_of(talk, talk.walk),
+    )
 
 
 def _last_run(talk: Talk) -> str:
@@ -223,5 +256,3 @@ def title_of(talk: Talk) -> str:
             if all(talk.walk.answers.get(k) == v for k, v in given.items() if k not in talk.template.accepted):
                 return example.title or "Worked example"
     return f"{talk.template.name} on {talk.row.name}"
-
-

@@ -194,8 +194,11 @@ def _settle(talk: Talk, answers: dict[str, str], kept: dict[str, dict[str, Any]]
         if not back:
             break
         answers.update(back)
-    written = {key: asked.canonical if asked.answered else str(asked.text)
-               for key, asked in walked.asked.items() if asked.text is not None}  # fmt: skip
+    written = {
+        key: asked.canonical if asked.answered else str(asked.text)
+        for key, asked in walked.asked.items()
+        if asked.text is not None
+    }
     talk.walk = walked
     _save(talk, written, kept)
 

@@ -16,6 +16,7 @@ from app import datasets, db
 from app.models import Dataset
 from app.pages.fields import kind_of
 from app.pages.format import decimals_for, short
+from app.pages.home import in_order
 from app.pages.render import page, remembered, see_other, with_dataset
 from app.pages.tables import Cell, number_cells
 from templates_engine import registry
@@ -25,7 +26,11 @@ router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
 PAGE = 50  # rows of the grid at a time
 SOURCES = {"supplied": "Supplied", "upload": "Uploaded", "run": "Made by a run"}
-FORMATS = {"dta": "application/x-stata-dta", "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+FORMATS = {
+    "dta": "application/x-stata-dta",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+}
 
 
 @router.get("/datasets")
@@ -50,14 +55,20 @@ async def upload(request: Request, session: Db) -> Response:
     return see_other(f"/datasets/{row.id}")
 
 
-def _listing(
-    request: Request, session: Session, problems: list[Problem] | None = None, status: int = 200
-) -> Response:
-    rows = datasets.list_all(session)
+def _listing(request: Request, session: Session, problems: list[Problem] | None = None, status: int = 200) -> Response:
+    rows = in_order(session)
     return page(
-        request, session, "datasets/list.html", title="Datasets", status=status, title_error=bool(problems),
-        problems=problems or [], rows=rows, sources=SOURCES, json_url="/api/v1/datasets",
-    )  # fmt: skip
+        request,
+        session,
+        "datasets/list.html",
+        title="Datasets",
+        status=status,
+        title_error=bool(problems),
+        problems=problems or [],
+        rows=rows,
+        sources=SOURCES,
+        json_url="/api/v1/datasets",
+    )
 
 
 def _row(session: Session, number: int) -> Dataset:
@@ -74,13 +85,26 @@ def view(request: Request, session: Db, number: int, start: int = 1) -> Response
     first = max(1, min(start, row.n_rows or 1))
     first = (first - 1) // PAGE * PAGE + 1
     data = datasets.open(row)
-    suited = [t for t in registry.all().values()]
+    suited = list(registry.all().values())
     return page(
-        request, session, "datasets/view.html", title=row.name, here=with_dataset(remembered(request, session), row),
-        row=row, schema=schema, source=SOURCES.get(row.source, ""), kinds=kind_of, summary=summary_of(schema.columns),
-        grid=grid_of(data, first), first=first, last=min(first + PAGE - 1, row.n_rows), step=PAGE, templates=suited,
-        json_url=f"/api/v1/datasets/{row.id}", short=short,
-    )  # fmt: skip
+        request,
+        session,
+        "datasets/view.html",
+        title=row.name,
+        here=with_dataset(remembered(request, session), row),
+        row=row,
+        schema=schema,
+        source=SOURCES.get(row.source, ""),
+        kinds=kind_of,
+        summary=summary_of(schema.columns),
+        grid=grid_of(data, first),
+        first=first,
+        last=min(first + PAGE - 1, row.n_rows),
+        step=PAGE,
+        templates=suited,
+        json_url=f"/api/v1/datasets/{row.id}",
+        short=short,
+    )
 
 
 def summary_of(columns: Any) -> list[list[Cell]]:

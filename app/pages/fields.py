@@ -128,8 +128,19 @@ def _field(talk: Talk, asked: Asked, empty: bool) -> Field:
     elif question.kind == "column":
         more = {"names": _names(talk.schema, asked, False), "why": _why(talk.schema, asked)}
     help_ = names(question.help, talk.schema.names if "{" in asked.pattern else ("cons",))
-    return Field(asked.key, asked, label_of(asked, talk.schema), help_, question.kind, text, asked.section, widget,
-                 faults, long_help=len(question.help) > 200, **more)  # fmt: skip
+    return Field(
+        asked.key,
+        asked,
+        label_of(asked, talk.schema),
+        help_,
+        question.kind,
+        text,
+        asked.section,
+        widget,
+        faults,
+        long_help=len(question.help) > 200,
+        **more,
+    )
 
 
 def _widget(asked: Asked) -> str:
@@ -144,14 +155,25 @@ def _widget(asked: Asked) -> str:
 def _names(schema: Schema, asked: Asked, categorical: bool) -> tuple[Name, ...]:
     found = []
     for option in asked.options:
-        column = schema[option.value] if option.value in schema else None
-        if column is None:
+        if option.value not in schema:
             found.append(Name(option.value, "", "", "built term", None, option.allowed, option.reason, False, ""))
             continue
+        column = schema[option.value]
         icon, kind = kind_of(column, schema.n_rows)
         cat = categorical and column.kind != "constant" and 2 <= column.n_levels <= MOST_CATEGORIES
-        found.append(Name(column.name, column.title, icon, kind, column.n_missing, option.allowed, option.reason, cat,
-                          becomes(column) if cat else ""))  # fmt: skip
+        found.append(
+            Name(
+                column.name,
+                column.title,
+                icon,
+                kind,
+                column.n_missing,
+                option.allowed,
+                option.reason,
+                cat,
+                becomes(column) if cat else "",
+            )
+        )
     return tuple(found)
 
 
@@ -166,8 +188,15 @@ def _picker(schema: Schema, asked: Asked, text: str) -> dict[str, Any]:
             continue
         value, _, suffix = word.partition(":")
         name = by_name.get(value)
-        picked.append(Picked(value, suffix.casefold() == "cat", bool(name and name.can_be_categories),
-                             name.becomes if name else "", bool(name and name.allowed)))  # fmt: skip
+        picked.append(
+            Picked(
+                value,
+                suffix.casefold() == "cat",
+                bool(name and name.can_be_categories),
+                name.becomes if name else "",
+                bool(name and name.allowed),
+            )
+        )
     return {"names": listed, "picked": tuple(picked), "categorical": categorical, "why": _why(schema, asked)}
 
 
@@ -221,7 +250,7 @@ def given(form: FormData, open_questions: list[Asked]) -> dict[str, str]:
 
 
 def picked_by_button(given_: dict[str, str], do: str) -> dict[str, str]:
-    """Without JavaScript each button of a picker sends the form: "add x girl", "out x girl", "up x girl", "down x girl"."""
+    """Without JavaScript each button of a picker sends the form: do is "add x girl", "out x girl", "up x girl", ..."""
     verb, _, rest = do.partition(" ")
     key, _, name = rest.partition(" ")
     if key not in given_ or not name:

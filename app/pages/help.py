@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app import datasets, db
-from app.pages.home import grouped
+from app import db
+from app.pages.home import grouped, in_order
 from app.pages.render import page, remembered
 from templates_engine import registry
 
@@ -23,12 +23,21 @@ def template_page(request: Request, session: Db, name: str) -> Response:
 
     template = registry.get(name)
     here = remembered(request, session)
-    rows = datasets.list_all(session)
+    rows = in_order(session)
     examples = [e for e in template.examples if any(r.name == e.dataset for r in rows)]
+    suited = next((r.id for r in rows if examples and r.name == examples[0].dataset), 0)
     return page(
-        request, session, "template.html", title=template.name, template=template, manual=manual.manual(template),
-        rows=rows, chosen=here.dataset_id, examples=examples, json_url=f"/api/v1/templates/{template.name}",
-    )  # fmt: skip
+        request,
+        session,
+        "template.html",
+        title=template.name,
+        template=template,
+        manual=manual.manual(template),
+        rows=rows,
+        chosen=here.dataset_id or suited,
+        examples=examples,
+        json_url=f"/api/v1/templates/{template.name}",
+    )
 
 
 @router.get("/manual")

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app import datasets, db, runs
-from app.models import Run
+from app.models import Dataset, Run
 from app.pages.format import duration
 from app.pages.render import gauge_now, gauge_of, page, render
 from templates_engine import registry
@@ -71,6 +71,16 @@ def worked_example(session: Session) -> tuple[Template, Example] | None:
     return None
 
 
+def in_order(session: Session) -> list[Dataset]:
+    """Every dataset: uploaded ones first, the newest first, then the supplied ones by name, then what runs made."""
+    order = {"upload": 0, "supplied": 1, "run": 2}
+
+    def place(row: Dataset) -> tuple[int, str]:
+        return order.get(row.source, 3), row.name if row.source == "supplied" else ""
+
+    return sorted(datasets.list_all(session), key=place)
+
+
 def took(run: Run) -> str:
     """How long a finished run took."""
     return duration((run.finished - run.started).total_seconds()) if run.started and run.finished else ""
@@ -85,17 +95,31 @@ def home(request: Request, session: Db) -> Response:
     example = worked_example(session)
     row = datasets.find(session, example[1].dataset) if example else None
     questions = 0
-    rows = sorted(datasets.list_all(session), key=lambda d: (d.source != "supplied", d.name if d.source == "supplied" else ""))
+    rows = in_order(session)
+    own = [d for d in rows if d.source != "run"]
     if example and row:
         from templates_engine.asking import walk
         from templates_engine.inputs import read
 
         questions = len(walk(example[0], read(example[1].inputs).answers, row.as_schema()).asked)
     return page(
-        request, session, "home.html", title="Start", example=example, example_row=row, questions=questions,
-        tags=tags(known, need, leave), groups=grouped(shown), hidden=len(known) - len(shown),
-        recent=runs.recent(session, 6), took=took, gauge_of=gauge_of, rows=rows[:8], n_datasets=len(rows), json_url="/api/v1/templates",
-    )  # fmt: skip
+        request,
+        session,
+        "home.html",
+        title="Start",
+        example=example,
+        example_row=row,
+        questions=questions,
+        tags=tags(known, need, leave),
+        groups=grouped(shown),
+        hidden=len(known) - len(shown),
+        recent=runs.recent(session, 6),
+        took=took,
+        gauge_of=gauge_of,
+        rows=own[:8],
+        n_datasets=len(rows),
+        json_url="/api/v1/templates",
+    )
 
 
 @router.get("/gauge")

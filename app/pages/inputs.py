@@ -16,6 +16,7 @@ from app.pages import conversation as talks
 from app.pages.ask import Form, word
 from app.pages.fields import label_of
 from app.pages.format import quoted_names
+from app.pages.home import in_order
 from app.pages.render import page, remember, remembered, see_other
 from templates_engine import inputs, registry
 from templates_engine.asking import Walk, walk
@@ -164,8 +165,11 @@ def _template(
             return registry.get(name)
         except Refused as refused:
             at = text.find(name)
-            faults.append(_placed(text, replace(refused.problems[0], key="template"), at, at + len(name)) if at >= 0
-                          else Fault(refused.problems[0]))  # fmt: skip
+            faults.append(
+                _placed(text, replace(refused.problems[0], key="template"), at, at + len(name))
+                if at >= 0
+                else Fault(refused.problems[0])
+            )
             return None
     scores = {t.name: len(answers.keys() & _keys(t)) for t in known.values()}
     best = max(scores, key=lambda n: scores[n], default="")
@@ -182,7 +186,9 @@ def _keys(template: Template) -> set[str]:
 def _dataset(session: Session, name: str, faults: list[Fault], text: str) -> Dataset | None:
     if not name:
         return None
-    row = datasets.find(session, name) or (datasets.find(session, int(name)) if re.fullmatch(r"[0-9]{1,9}", name) else None)
+    row = datasets.find(session, name)
+    if row is None and re.fullmatch(r"[0-9]{1,9}", name):
+        row = datasets.find(session, int(name))
     if row is None:
         from templates_engine.problems import Refused
 
@@ -190,8 +196,11 @@ def _dataset(session: Session, name: str, faults: list[Fault], text: str) -> Dat
             return datasets.get(session, name)
         except Refused as refused:
             at = text.find(name)
-            faults.append(_placed(text, replace(refused.problems[0], key="dataset"), at, at + len(name)) if at >= 0
-                          else Fault(refused.problems[0]))  # fmt: skip
+            faults.append(
+                _placed(text, replace(refused.problems[0], key="dataset"), at, at + len(name))
+                if at >= 0
+                else Fault(refused.problems[0])
+            )
     return row
 
 
@@ -221,39 +230,77 @@ def _fields(checked: Checked) -> list[dict[str, Any]]:
     schema = checked.row.as_schema()
     for fault in checked.faults:
         key = fault.problem.key
-        unknown = key in checked.answers and key not in checked.walk.asked
-        target = fault.problem.nearest if unknown else key
+        target = _asked_as(checked, fault)
         asked = checked.walk.asked.get(target)
         if asked is None or any(f["key"] == target for f in made):
             continue
         text = checked.answers.get(key, "")
         options = [o for o in asked.options if o.allowed] if asked.question.kind in ("choice", "yes_no") else []
         fault.field = True
-        made.append({
-            "key": target, "label": label_of(asked, schema), "fault": fault.problem.message, "text": text,
-            "options": options, "short": asked.question.kind in ("integer", "number"),
-        })  # fmt: skip
+        made.append(
+            {
+                "key": target,
+                "label": label_of(asked, schema),
+                "fault": fault.problem.message,
+                "text": text,
+                "options": options,
+                "short": asked.question.kind in ("integer", "number"),
+            }
+        )
     return made
 
 
+def _asked_as(checked: Checked, fault: Fault) -> str:
+    """The question a fault is about: of a misspelt key, the one it probably meant."""
+    key = fault.problem.key
+    misspelt = key in checked.answers and checked.walk is not None and key not in checked.walk.asked
+    return fault.problem.nearest if misspelt else key
+
+
+def _target(checked: Checked, fault: Fault) -> str:
+    """Where the error summary's link leads."""
+    if fault.field:
+        return f"fix-{_asked_as(checked, fault)}"
+    if fault.problem.key in ("template", "dataset") and not fault.end:
+        return f"pick-{fault.problem.key}"
+    return "pasted"
+
+
 def _page(request: Request, session: Session, checked: Checked, status: int = 200) -> Response:
-    rows = datasets.list_all(session)
+    rows = in_order(session)
     here = remembered(request, session)
     row = checked.row
     known: set[str] = set(checked.answers)
     if row is not None:
         known |= set(row.as_schema().names)
+    named = ("not-a-column", "unknown-key", "not-allowed")
+    known |= {f.problem.word for f in checked.faults if f.problem.code in named}
     fields = _fields(checked)
     faults = [
-        {"words": quoted_names(f.problem.message.split(" Did you mean")[0], known | {f.nearest}), "nearest": f.nearest,
-         "to": f"fix-{f.problem.nearest if f.problem.key in checked.answers and f.problem.key not in (checked.walk.asked if checked.walk else ()) else f.problem.key}"
-         if f.field else "pick-" + f.problem.key if f.problem.key in ("template", "dataset") and f.end == 0 else "pasted"}
+        {
+            "words": quoted_names(f.problem.message.split(" Did you mean")[0], known | {f.nearest}),
+            "nearest": f.nearest,
+            "to": _target(checked, f),
+        }
         for f in checked.faults
-    ]  # fmt: skip
+    ]
     history: list[Run] = runs.recent(session, 12)
     return page(
-        request, session, "inputs.html", title="Set inputs", status=status, title_error=bool(faults), here=here,
-        checked=checked, faults=faults, fields=fields, pieces=pieces(checked), templates=list(registry.all().values()),
-        rows=rows, history=history, chosen_template=checked.template.name if checked.template else "",
-        chosen_dataset=row.id if row else here.dataset_id, mendable=sum(1 for f in checked.faults if f.nearest),
-    )  # fmt: skip
+        request,
+        session,
+        "inputs.html",
+        title="Set inputs",
+        status=status,
+        title_error=bool(faults),
+        here=here,
+        checked=checked,
+        faults=faults,
+        fields=fields,
+        pieces=pieces(checked),
+        templates=list(registry.all().values()),
+        rows=rows,
+        history=history,
+        chosen_template=checked.template.name if checked.template else "",
+        chosen_dataset=row.id if row else here.dataset_id,
+        mendable=sum(1 for f in checked.faults if f.nearest),
+    )

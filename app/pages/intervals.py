@@ -49,7 +49,8 @@ def axis(values: Sequence[float]) -> Axis | None:
     ticks = [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
     places = max(0, -math.floor(math.log10(step) + 1e-9))
     made = Axis(low, high, (), None)
-    return Axis(low, high, tuple((made.x(t), fixed(t, places) if abs(t) > step / 2 else "0") for t in ticks), made.x(0.0))
+    labels = [fixed(t, places) if abs(t) > step / 2 else "0" for t in ticks]
+    return Axis(low, high, tuple(zip(map(made.x, ticks), labels, strict=True)), made.x(0.0))
 
 
 def _step(rough: float) -> float:

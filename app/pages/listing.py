@@ -81,9 +81,9 @@ def groups(artifacts: Sequence[Artifact], children: Sequence[Run], prefix: str =
     for artifact in artifacts:
         if is_twin(artifact.name) or artifact.name.endswith(VERDICTS):
             continue  # verdicts stand over the results, those of a child over its own
-        if artifact.kind == "dataset" and artifact.name.startswith("Imputation_Model_"):
-            if artifact.name.removeprefix("Imputation_Model_") in names:
-                continue  # the same rows under their other published name
+        imputed = artifact.kind == "dataset" and artifact.name.startswith("Imputation_Model_")
+        if imputed and artifact.name.removeprefix("Imputation_Model_") in names:
+            continue  # the same rows under their other published name
         group = made[GROUPS.get(artifact.kind, CODE)]
         part, shown = part_of(artifact, children, prefix)
         shown = shown.removesuffix(".svg")
@@ -108,7 +108,7 @@ def first_of(listed: Sequence[Group]) -> Entry | None:
     for name in FIRST:
         if found := next((e for e in tables if e.shown == name), None):
             return found
-    return (tables or ready or every or [None])[0]
+    return next(iter(tables or ready or every), None)
 
 
 def first_picture(listed: Sequence[Group]) -> Entry | None:
@@ -119,4 +119,4 @@ def first_picture(listed: Sequence[Group]) -> Entry | None:
     every = [*group.entries, *(x for f in group.folds.values() for x in f.entries)]
     combined = [e for e in every if e.name.startswith("CombinedResults_")]
     slopes = [e for e in combined or every if re.search(r"beta_1\.svg$", e.name)]
-    return (slopes or combined or every or [None])[0]
+    return next(iter(slopes or combined or every), None)

@@ -31,7 +31,7 @@ class Model:
 
 def model_of(talk: Talk) -> Model:
     """Checks the rows: what forbids a run, and what is worth knowing."""
-    problems = [p for p in talk.walk.said]
+    problems = list(talk.walk.said)
     try:
         problems += talk.template.check(talk.walk.spec, datasets.open(talk.row))
     except Refused as refused:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app import runs
 from app.models import Artifact, Dataset, Run
 from app.pages import tables
+from app.pages.format import fixed
 from app.pages.intervals import Axis, Mark, axis, marks
 from app.pages.listing import COMPLETE, POOLED
 from templates_engine.data.schema import Schema
@@ -128,9 +129,12 @@ def side_by_side(pooled: dict[str, Any], complete: dict[str, Any], schema: Schem
     def cells(r: dict[str, Any] | None, fmi: bool) -> tuple[str, ...]:
         if r is None:
             return ("",) * (4 if fmi else 3)
-        found = (tables.fixed(tables.number(r["estimate"]), est), tables.fixed(tables.number(r["se"]), se),
-                 tables.interval(r["lower"], r["upper"], width))  # fmt: skip
-        return (*found, tables.fixed(tables.number(r["fmi"]), 2)) if fmi else found
+        found = (
+            fixed(tables.number(r["estimate"]), est),
+            fixed(tables.number(r["se"]), se),
+            tables.interval(r["lower"], r["upper"], width),
+        )
+        return (*found, fixed(tables.number(r["fmi"]), 2)) if fmi else found
 
     def span(r: dict[str, Any] | None) -> tuple[float, float, float] | None:
         found = [tables.number(r[k]) for k in ("lower", "estimate", "upper")] if r else [None]
@@ -148,12 +152,17 @@ def side_by_side(pooled: dict[str, Any], complete: dict[str, Any], schema: Schem
         before = fixed_part
     h = tables.HEADS
     ci = tables.Head("95% interval")
+    notes = tuple(pooled.get("notes") or ())  # the first counts what stands in the table's own rows
     m = next((int(n.replace(",", "")) for n in re.findall(r"([\d,]+) completed datasets", _joined(pooled))), 0)
     return Both(
-        (pooled.get("title") or "").rstrip("."), (f"Imputed, {m} datasets" if m else "Imputed", "Complete cases"),
-        ((h["estimate"], h["se"], ci, h["fmi"]), (h["estimate"], h["se"], ci)), tuple(rows),
-        _sizes(pooled, complete, group), shared, tuple(pooled.get("notes") or ())[1:] or tuple(pooled.get("notes") or ()),
-    )  # fmt: skip
+        (pooled.get("title") or "").rstrip("."),
+        (f"Imputed, {m} datasets" if m else "Imputed", "Complete cases"),
+        ((h["estimate"], h["se"], ci, h["fmi"]), (h["estimate"], h["se"], ci)),
+        tuple(rows),
+        _sizes(pooled, complete, group),
+        shared,
+        notes[1:] or notes,
+    )
 
 
 def _joined(table: dict[str, Any]) -> str:
@@ -163,7 +172,8 @@ def _joined(table: dict[str, Any]) -> str:
 def _sizes(pooled: dict[str, Any], complete: dict[str, Any], group: str) -> tuple[tuple[str, str, str], ...]:
     """N and groups of both, from what the tables' notes say."""
     found = []
-    for words, pattern in (("Rows", r"N = ([\d,]+)"), (f"Groups of {group}" if group else "Groups", r"in ([\d,]+) groups")):
+    groups = f"Groups of {group}" if group else "Groups"
+    for words, pattern in (("Rows", r"N = ([\d,]+)"), (groups, r"in ([\d,]+) groups")):
         pair = [next(iter(re.findall(pattern, _joined(t))), "") for t in (pooled, complete)]
         if any(pair):
             found.append((words, pair[0], pair[1]))
@@ -180,8 +190,7 @@ def _figure(artifact: Artifact, path: Path) -> Shown:
     shown = Shown(artifact, "figure", words=html.unescape(re.sub(r"\s+", " ", words[1])).strip() if words else "")
     if re.search(r'viewBox="0 0 932 748"', head[:2_000]):
         shown.panels = [
-            (name, f"svgView(viewBox({468 * (k % 2)},{64 + 234 * (k // 2)},464,{228 if k < 4 else 216}))")
-            for k, name in enumerate(PANELS)
+            (name, f"svgView(viewBox({468 * (k % 2)},{64 + 234 * (k // 2)},464,228))") for k, name in enumerate(PANELS)
         ]
     return shown
 
@@ -200,5 +209,3 @@ def _dataset(session: Session, run: Run, artifact: Artifact, path: Path) -> Show
     digest = data.sha256()
     shown.dataset_id = next((row.id for row in rows if row.sha256 == digest), None)
     return shown
-
-

@@ -18,10 +18,16 @@ from app.pages.tables import as_latex, as_markdown, journal
 router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
 TYPES = {
-    ".csv": "text/csv; charset=utf-8", ".json": "application/json", ".svg": "image/svg+xml", ".png": "image/png",
-    ".dta": "application/x-stata-dta", ".txt": "text/plain; charset=utf-8", ".tex": "text/plain; charset=utf-8",
-    ".py": "text/plain; charset=utf-8", ".md": "text/plain; charset=utf-8",
-}  # fmt: skip
+    ".csv": "text/csv; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".dta": "application/x-stata-dta",
+    ".txt": "text/plain; charset=utf-8",
+    ".tex": "text/plain; charset=utf-8",
+    ".py": "text/plain; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",
+}
 # A stored picture sets its own styles and nothing else; opened by itself it may load and run nothing.
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
@@ -43,10 +49,19 @@ def popout(request: Request, session: Db, number: int, name: str) -> Response:
         runs.want(session, artifact.run_id, artifact.name)
         run, artifact, every = _found(session, number, name)
     return page(
-        request, session, "runs/popout.html", title=f"{artifact.name}, run {run.id}", here=here_of_run(run), run=run,
-        shown=[show(session, run, artifact, every)], output_url=output_url, body_class="popout", explicit=True,
-        going=run.state in ("queued", "running"), chosen=artifact.name,
-    )  # fmt: skip
+        request,
+        session,
+        "runs/popout.html",
+        title=f"{artifact.name}, run {run.id}",
+        here=here_of_run(run),
+        run=run,
+        shown=[show(session, run, artifact, every)],
+        output_url=output_url,
+        body_class="popout",
+        explicit=True,
+        going=run.state in ("queued", "running"),
+        chosen=artifact.name,
+    )
 
 
 @router.get("/runs/{number}/file/{name:path}")

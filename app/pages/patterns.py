@@ -78,7 +78,8 @@ def pattern_of(talk: Talk, walk: Walk) -> Pattern | None:
     lead = [n for n in wanted if n not in shown][: max(0, 2 if shown else 0)]
     chosen = [n for n in wanted if n in shown or n in lead][:MOST_VARIABLES]
     if not shown:
-        return Pattern(talk.schema.n_rows, talk.schema.n_rows, tuple(wanted), (0,) * len(wanted), (), (), (), (), 0, "", "")
+        n = talk.schema.n_rows
+        return Pattern(n, n, tuple(wanted), (0,) * len(wanted), (), (), (), (), 0, "", "")
     counts = _counts(talk.row.sha256, talk.row.id, tuple(chosen), _Row(talk.row))
     return _drawn(talk.schema.n_rows, chosen, counts)
 
@@ -127,6 +128,18 @@ def _drawn(n_rows: int, names: Sequence[str], counts: Sequence[tuple[tuple[bool,
     said = [f"{plural(m, 'value')} of {name}" for name, m in zip(names, missing, strict=True) if m]
     sentence = "Missing: " + ", ".join(said) + "."
     rest = len(counts) - len(drawn)
-    more = f" {plural(rest, 'rarer pattern')} not drawn, {plural(sum(n for _, n in counts[len(drawn):]), 'row')}." if rest else ""
-    return Pattern(n_rows, complete, tuple(names), tuple(missing), tuple(boxes), names_, totals, tuple(labels),
-                   len(names) * ROW + 22, sentence, more)  # fmt: skip
+    rare = sum(n for _, n in counts[len(drawn) :])
+    more = f" {plural(rest, 'rarer pattern')} not drawn, {plural(rare, 'row')}." if rest else ""
+    return Pattern(
+        n_rows,
+        complete,
+        tuple(names),
+        tuple(missing),
+        tuple(boxes),
+        names_,
+        totals,
+        tuple(labels),
+        len(names) * ROW + 22,
+        sentence,
+        more,
+    )

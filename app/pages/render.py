@@ -16,7 +16,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from app import db
 from app.models import Conversation, Dataset, Run
 from app.pages import format as fmt
 
@@ -51,10 +50,20 @@ def environment() -> Environment:
     )
     made.globals.update(static=static, version=version())
     made.filters.update(
-        fixed=fmt.fixed, short=fmt.short, duration=fmt.duration, when=fmt.when, clock=fmt.clock, plural=fmt.plural,
-        in_words=fmt.in_words, bytes=fmt.bytes_, names=fmt.names, breakable=fmt.breakable, blocks=fmt.tex_blocks, quoted_names=fmt.quoted_names,
+        fixed=fmt.fixed,
+        short=fmt.short,
+        duration=fmt.duration,
+        when=fmt.when,
+        clock=fmt.clock,
+        plural=fmt.plural,
+        in_words=fmt.in_words,
+        bytes=fmt.bytes_,
+        names=fmt.names,
+        breakable=fmt.breakable,
+        blocks=fmt.tex_blocks,
+        quoted_names=fmt.quoted_names,
         urlpart=lambda text: quote(str(text), safe=""),
-    )  # fmt: skip
+    )
     return made
 
 
@@ -145,9 +154,18 @@ def page(
         here = remembered(request, session)
     gauge = gauge_of(run, pinned=True) if run is not None else gauge_now(session)
     text = render(
-        request, file, title=title, here=here, gauge=gauge, theme=theme_of(request), title_error=title_error,
-        run=run, json_url=json_url, body_class=body_class, **context,
-    )  # fmt: skip
+        request,
+        file,
+        title=title,
+        here=here,
+        gauge=gauge,
+        theme=theme_of(request),
+        title_error=title_error,
+        run=run,
+        json_url=json_url,
+        body_class=body_class,
+        **context,
+    )
     answer = HTMLResponse(text, status)
     if here.conversation and request.cookies.get(HERE_COOKIE) != here.conversation:
         remember(answer, here.conversation)
@@ -157,9 +175,17 @@ def page(
 def bare_page(request: Request, file: str, /, *, title: str, status: int, **context: Any) -> HTMLResponse:
     """A page that needs no database: for faults in which the database may have a part."""
     text = render(
-        request, file, title=title, here=Here(), gauge=Gauge(), theme=theme_of(request), title_error=True,
-        json_url="", body_class="", **context,
-    )  # fmt: skip
+        request,
+        file,
+        title=title,
+        here=Here(),
+        gauge=Gauge(),
+        theme=theme_of(request),
+        title_error=True,
+        json_url="",
+        body_class="",
+        **context,
+    )
     return HTMLResponse(text, status)
 
 
@@ -184,8 +210,3 @@ def with_dataset(here: Here, row: Dataset) -> Here:
 def see_other(address: str) -> RedirectResponse:
     """After a form: the page to look at."""
     return RedirectResponse(address, 303)
-
-
-def with_session() -> Any:
-    """A session for one request (dependency of every page)."""
-    yield from db.get_session()

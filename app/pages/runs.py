@@ -48,9 +48,17 @@ def history(request: Request, session: Db) -> Response:
     number = min(max(1, number), 100_000)
     found = runs.recent(session, PER_PAGE + 1, (number - 1) * PER_PAGE)
     return page(
-        request, session, "runs/history.html", title="History", runs=found[:PER_PAGE], number=number,
-        more=len(found) > PER_PAGE, took=took, gauge_of=gauge_of, json_url="/api/v1/runs",
-    )  # fmt: skip
+        request,
+        session,
+        "runs/history.html",
+        title="History",
+        runs=found[:PER_PAGE],
+        number=number,
+        more=len(found) > PER_PAGE,
+        took=took,
+        gauge_of=gauge_of,
+        json_url="/api/v1/runs",
+    )
 
 
 @router.get("/runs/{number}")
@@ -71,18 +79,34 @@ def _running(request: Request, session: Session, run: Run, every: list[Artifact]
     steps = progress.get("steps") or []
     seconds = next((s["seconds"] for s in steps if s.get("state") == "now"), 0) or 0
     chains = [
-        {"n": k, "done": done, "total": total, "percent": 100 * done / total if total else 0,
-         "speed": f"{done / seconds:,.0f}/s" if seconds > 0.5 and done else ""}
+        {
+            "n": k,
+            "done": done,
+            "total": total,
+            "percent": 100 * done / total if total else 0,
+            "speed": f"{done / seconds:,.0f}/s" if seconds > 0.5 and done else "",
+        }
         for k, (done, total) in enumerate(progress.get("chains") or [], start=1)
-    ]  # fmt: skip
+    ]
     listed = [g for g in groups(every, runs.children(session, run)) if g.title == TABLES]
     ready = [e.artifact for g in listed for e in (g.entries or [x for f in g.folds.values() for x in f.entries])]
     return page(
-        request, session, "runs/running.html", title=f"{percent:.0f}%, {run.title}", here=here_of_run(run), run=run,
-        progress=progress, percent=percent, steps=steps, chains=chains, ready=ready[:4],
-        trace=trace_of(progress.get("trace")), output_url=output_url, json_url=f"/api/v1/runs/{run.id}",
+        request,
+        session,
+        "runs/running.html",
+        title=f"{percent:.0f}%, {run.title}",
+        here=here_of_run(run),
+        run=run,
+        progress=progress,
+        percent=percent,
+        steps=steps,
+        chains=chains,
+        ready=ready[:4],
+        trace=trace_of(progress.get("trace")),
+        output_url=output_url,
+        json_url=f"/api/v1/runs/{run.id}",
         say=_say(run, percent),
-    )  # fmt: skip
+    )
 
 
 def _say(run: Run, percent: float) -> str:
@@ -102,13 +126,27 @@ def _results(request: Request, session: Session, run: Run, every: list[Artifact]
     shown = [show(session, run, a, every) for a in (chosen, extra) if a is not None]
     pending = sum(a.state == "pending" for a in every)
     return page(
-        request, session, "runs/results.html", title=run.title, here=here_of_run(run), run=run, groups=listed,
-        shown=shown, chosen=chosen.name if chosen else "", explicit=bool(output), pending=pending,
-        verdicts=verdicts_of(run, every, run.prefix if run.parent_id else ""), children=children, took=took(run),
-        notices=[p for p in run.problems or [] if p.get("level") == "notice"], output_url=output_url,
-        going=run.state in ("queued", "running"), percent=float((run.progress or {}).get("percent") or 0),
-        parent=run_of(session, run.parent_id) if run.parent_id else None, json_url=f"/api/v1/runs/{run.id}",
-    )  # fmt: skip
+        request,
+        session,
+        "runs/results.html",
+        title=run.title,
+        here=here_of_run(run),
+        run=run,
+        groups=listed,
+        shown=shown,
+        chosen=chosen.name if chosen else "",
+        explicit=bool(output),
+        pending=pending,
+        verdicts=verdicts_of(run, every, run.prefix if run.parent_id else ""),
+        children=children,
+        took=took(run),
+        notices=[p for p in run.problems or [] if p.get("level") == "notice"],
+        output_url=output_url,
+        going=run.state in ("queued", "running"),
+        percent=float((run.progress or {}).get("percent") or 0),
+        parent=run_of(session, run.parent_id) if run.parent_id else None,
+        json_url=f"/api/v1/runs/{run.id}",
+    )
 
 
 def _chosen(listed: list[Any], every: list[Artifact], output: str) -> tuple[Artifact | None, Artifact | None]:
@@ -128,9 +166,18 @@ def _failed(request: Request, session: Session, run: Run, every: list[Artifact])
     ready = [a for a in every if a.state == "ready" and not a.name.endswith((".json", ".npz"))]
     errors = [p for p in run.problems or [] if p.get("level", "error") == "error"]
     return page(
-        request, session, "runs/failed.html", title=f"Failed: {run.title}", here=here_of_run(run), run=run,
-        ready=ready[:20], errors=errors, took=took(run), output_url=output_url, json_url=f"/api/v1/runs/{run.id}",
-    )  # fmt: skip
+        request,
+        session,
+        "runs/failed.html",
+        title=f"Failed: {run.title}",
+        here=here_of_run(run),
+        run=run,
+        ready=ready[:20],
+        errors=errors,
+        took=took(run),
+        output_url=output_url,
+        json_url=f"/api/v1/runs/{run.id}",
+    )
 
 
 @router.post("/runs/{number}/stop")
@@ -173,5 +220,3 @@ def bundle(session: Db, number: int) -> Response:
     return FileResponse(
         runs.bundle(session, run), media_type="application/zip", filename=f"{folders.bundle_name(run)}.zip"
     )
-
-

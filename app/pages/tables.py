@@ -85,7 +85,7 @@ def number_cells(values: Sequence[Any], places: int) -> list[Cell]:
 
 
 def interval(low: Any, high: Any, places: int = 2) -> str:
-    """"−0.41 to −0.05"."""
+    """ "−0.41 to −0.05"."""
     a, b = number(low), number(high)
     return f"{fixed(a, places)} to {fixed(b, places)}" if a is not None and b is not None else NOTHING
 
@@ -116,7 +116,7 @@ def journal(table: Mapping[str, Any], schema: Schema | None, rows: int = MOST_RO
     columns: list[list[Cell]] = []
     names = [c for c in table["columns"] if not (is_parameters(table) and c in ("parameter", "variable"))]
     skip: set[str] = set()
-    for (low, high), words in INTERVALS.items():
+    for low, high in INTERVALS:
         if low in names and high in names:
             skip.add(high)
     first = "" if is_parameters(table) or not names else names.pop(0)
@@ -136,7 +136,7 @@ def journal(table: Mapping[str, Any], schema: Schema | None, rows: int = MOST_RO
         text = any(isinstance(v, str) for v in values)
         heads.append(HEADS.get(name) or Head(_plain(name), number=not text))
         if text:
-            columns.append([Cell(v if isinstance(v, str) else short(v), number=False) for v in (r[name] for r in shown)])
+            columns.append([Cell(short(r[name]), number=False) for r in shown])
         else:
             columns.append(number_cells([r[name] for r in shown], places_for(name, values)))
     lines = []
@@ -145,15 +145,22 @@ def journal(table: Mapping[str, Any], schema: Schema | None, rows: int = MOST_RO
         cells = tuple(column[i] for column in columns)
         if first:
             value = record[first]
-            lines.append(Line(short(value) if not isinstance(value, str) else value, "", cells))
+            lines.append(Line(short(value), "", cells))
             continue
         name, under = plain_name(record["parameter"], record["variable"] or "", schema)
         fixed_part = bool(record["variable"])
         lines.append(Line(name, under, cells, block=before is not None and before != fixed_part, mono=name == under))
         before = fixed_part
     head = "Parameter" if not first else (HEADS[first].text if first in HEADS else _plain(first))
-    return Journal(table.get("title") or "", head, tuple(heads), tuple(lines), tuple(table.get("notes") or ()),
-                   len(found) - len(shown), tuple(shown))  # fmt: skip
+    return Journal(
+        table.get("title") or "",
+        head,
+        tuple(heads),
+        tuple(lines),
+        tuple(table.get("notes") or ()),
+        len(found) - len(shown),
+        tuple(shown),
+    )
 
 
 def _plain(name: str) -> str:
@@ -222,22 +229,41 @@ def as_markdown(table: Journal) -> str:
     align = ["---"] + ["---:" if h.number else "---" for h in table.heads]
     lines = [f"| {' | '.join(row)} |" for row in (grid[0], align, *grid[1:])]
     title = [f"**{table.title}**", ""] if table.title else []
-    return "\n".join(title + lines + ([""] + list(table.notes) if table.notes else [])) + "\n"
+    return "\n".join(title + lines + (["", *table.notes] if table.notes else [])) + "\n"
 
 
 def as_latex(table: Journal) -> str:
     """With booktabs rules, as journals set tables."""
 
     def tex(text: str) -> str:
-        found = "".join({"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
-                         "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}.get(c, c)
-                        for c in text)  # fmt: skip
+        found = "".join(
+            {
+                "&": r"\&",
+                "%": r"\%",
+                "_": r"\_",
+                "#": r"\#",
+                "$": r"\$",
+                "{": r"\{",
+                "}": r"\}",
+                "\\": r"\textbackslash{}",
+                "~": r"\textasciitilde{}",
+                "^": r"\textasciicircum{}",
+            }.get(c, c)
+            for c in text
+        )
         return found.replace("\N{MINUS SIGN}", "$-$")
 
     grid = [[tex(cell) for cell in row] for row in as_grid(table)]
     align = "l" + "".join("r" if h.number else "l" for h in table.heads)
     body = [" & ".join(row) + r" \\" for row in grid]
-    lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule",
-             r"\end{tabular}"]  # fmt: skip
+    lines = [
+        rf"\begin{{tabular}}{{{align}}}",
+        r"\toprule",
+        body[0],
+        r"\midrule",
+        *body[1:],
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
     notes = [f"% {note}" for note in table.notes]
     return "\n".join([f"% {table.title}"] * bool(table.title) + lines + notes) + "\n"

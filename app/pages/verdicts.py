@@ -67,10 +67,9 @@ def _verdict(run: Run, word: str, sentence: str) -> Verdict:
 
 def _mends(answers: Mapping[str, Any], word: str, sentence: str) -> tuple[str, str, str]:
     """The question to answer otherwise, its new answer, and the button's words; "" where there is no such thing."""
-    if word == "Too few imputations" and "numimpute" in answers:
-        if found := re.search(r"About ([\d,]+) imputations", sentence):
-            wanted = found[1].replace(",", "")
-            return "numimpute", wanted, f"Ask for {found[1]} imputations"
+    few = re.search(r"About ([\d,]+) imputations", sentence) if word == "Too few imputations" else None
+    if few and "numimpute" in answers:
+        return "numimpute", few[1].replace(",", ""), f"Ask for {few[1]} imputations"
     if word == "Too short" and (found := re.search(r"([\d,]+) more iterations", sentence)):
         key = "imputefirst" if "imputefirst" in answers and not sentence.startswith("Fit ") else "iterations"
         if str(answers.get(key, "")).isdigit():
