@@ -49,7 +49,7 @@ def run_chain(
     kept = iterations // thin
     mean, precision = priors.beta(p)
     gamma_mean, gamma_precision = data.coordinates.prior(mean, precision)
-    out = np.full((kept, p + q * (q + 1) // 2 + 1), np.nan)
+    out = np.empty((kept, p + q * (q + 1) // 2 + 1))  # rows that are not filled are cut off below
     summary = np.zeros((2, groups, q))
     at = np.zeros(p) if gamma is None else np.array(gamma, dtype=float)
     u, start = np.zeros((groups, q)), np.eye(q)

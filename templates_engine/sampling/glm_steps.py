@@ -79,9 +79,15 @@ class Work(NamedTuple):
 def set_metric(data: Data, weight: Array, shape: Shape) -> None:
     """Fill shape.fixed, cross and random from the weights."""
     groups, q, p = shape.cross.shape
-    shape.fixed[:] = 0.0
-    shape.cross[:] = 0.0
-    shape.random[:] = 0.0
+    for a in range(p):
+        for b in range(p):
+            shape.fixed[a, b] = 0.0
+    for j in range(groups):
+        for a in range(q):
+            for b in range(p):
+                shape.cross[j, a, b] = 0.0
+            for b in range(q):
+                shape.random[j, a, b] = 0.0
     for i in range(len(weight)):
         for a in range(p):
             weighted = weight[i] * data.design[i, a]
@@ -191,6 +197,17 @@ def noise_back(factor: Array, move: Array, gradient: Array, size: int) -> float:
 
 
 @njit
+def accept_rows(state: State, work: Work) -> None:
+    """Linear predictor, scores and likelihood parts of the proposal become the state's. (Loops by hand: assigning
+    whole arrays costs seconds of compilation.)"""
+    for i in range(len(state.eta)):
+        state.eta[i] = work.eta[i]
+        state.score[i] = work.score[i]
+    for j in range(len(state.held)):
+        state.held[j] = work.held[j]
+
+
+@njit
 def move_fixed(rng: Any, data: Data, prior: Prior, state: State, shape: Shape, work: Work, walking: bool) -> None:
     """Step 1: γ, every u_j moving along."""
     groups, q, p = shape.cross.shape
@@ -233,11 +250,12 @@ def move_fixed(rng: Any, data: Data, prior: Prior, state: State, shape: Shape, w
     state.counts[0, 1] += 1.0
     if math.log(rng.random()) < gain:
         state.counts[0, 0] += 1.0
-        state.gamma[:] = work.gamma
-        state.u[:] = work.u
-        state.eta[:] = work.eta
-        state.score[:] = work.score
-        state.held[:] = work.held
+        for a in range(p):
+            state.gamma[a] = work.gamma[a]
+        for j in range(groups):
+            for k in range(q):
+                state.u[j, k] = work.u[j, k]
+        accept_rows(state, work)
 
 
 @njit
@@ -323,9 +341,7 @@ def move_scale(rng: Any, data: Data, prior: Prior, state: State, work: Work, k: 
     if not math.log(rng.random()) < gain:
         return 0
     state.counts[2, 0] += 1.0
-    state.eta[:] = work.eta
-    state.score[:] = work.score
-    state.held[:] = work.held
+    accept_rows(state, work)
     for j in range(groups):
         state.u[j, k] *= grow
     for a in range(q):
@@ -399,7 +415,8 @@ def sample(
                 weight_count = 0
                 set_metric(data, weight, shape)
             if sweep == burnin - 1:
-                state.counts[:] = 0.0
+                for k in range(3):
+                    state.counts[k, 0] = state.counts[k, 1] = 0.0
         elif (sweep - burnin + 1) % thin == 0:
             for a in range(p):
                 out[kept, a] = state.gamma[a]
@@ -408,7 +425,9 @@ def sample(
                 for b in range(a + 1):
                     out[kept, at] = state.omega[a, b]
                     at += 1
-            out[kept, at] = np.sum(state.held)
+            out[kept, at] = 0.0
+            for part in state.held:
+                out[kept, at] += part
             kept += 1
             for j in range(groups):
                 for a in range(q):

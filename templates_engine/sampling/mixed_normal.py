@@ -68,7 +68,7 @@ def run_chain(
     kept = iterations // thin
     mean, precision = priors.beta(p)
     gamma_mean, gamma_precision = stats.coordinates.prior(mean, precision)
-    out = np.full((kept, p + q * (q + 1) // 2 + 2), np.nan)
+    out = np.empty((kept, p + q * (q + 1) // 2 + 2))  # rows that are not filled are cut off below
     effects = np.zeros((2, groups, q))
     start = np.eye(q)
     if omega is not None:

@@ -67,10 +67,11 @@ def named(choice: str, q: int, guess: Floats | None = None) -> Priors:
                 the prior weighs as much as q groups (as in MLwiN's manual, Browne 2019); Gamma(0.001, 0.001) for σ²
     UNIFORM     flat on variances and covariances
     """
+    q = max(q, 1)  # without groups the prior of Ω is never used, but it has a shape
     if choice == UNIFORM:
         return Priors(InverseGamma(-1.0, 0.0), InverseWishart(-(q + 1.0), np.zeros((q, q))))
-    if choice == GAMMA and q <= 1:
-        return Priors(InverseGamma(0.001, 0.001), InverseWishart(0.002, np.full((max(q, 1), max(q, 1)), 0.002)))
+    if choice == GAMMA and q == 1:
+        return Priors(InverseGamma(0.001, 0.001), InverseWishart(0.002, np.array([[0.002]])))
     if choice == WISHART and guess is not None:
         return Priors(InverseGamma(0.001, 0.001), InverseWishart(float(q), q * np.asarray(guess, dtype=float)))
     raise ValueError(f"no prior {choice!r} for {q} random coefficients")
