@@ -33,6 +33,7 @@ CODES = {
     500: "internal",
     503: "busy",
 }
+TOO_LARGE = "The request is larger than is accepted here (setting STATGROVE_MAX_UPLOAD for datasets)."
 
 
 class ApiError(Exception):
@@ -83,7 +84,7 @@ def _http(_: Request, error: HTTPException) -> Response:
     if error.status_code == 404 and message == "Not Found":
         message = "There is nothing at this address."
     elif error.status_code == 413:
-        message = "The request is larger than is accepted here (setting STATGROVE_MAX_UPLOAD for datasets)."
+        message = TOO_LARGE
     return JSONResponse(body(code, message), error.status_code, headers=error.headers)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import plain_error
+from app.errors import TOO_LARGE, plain_error
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 HEADERS = {
@@ -58,11 +58,26 @@ class Guard:
             return
         headers = Headers(scope=scope)
 
+        replaced = False
+
         async def with_headers(message: Message) -> None:
+            nonlocal replaced
             if message["type"] == "http.response.start":
+                # The framework's own limit answers before any route, as bare text.
+                if message["status"] == 413 and "text/plain" in Headers(raw=message["headers"]).get("content-type", ""):
+                    if not replaced:
+                        replaced = True
+                        await plain_error(scope, 413, "too-large", TOO_LARGE)(scope, receive, finish)
+                    return
                 answer = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     answer.setdefault(name, value)
+            if not replaced:
+                await send(message)
+
+        async def finish(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
         refusal = None

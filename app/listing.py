@@ -55,4 +55,4 @@ def open_questions(template: Template, dataset: Dataset, answers: Mapping[str, s
                 lines.append(f"{'':<20}    default: {asked.offered}")
     if not walked.finished:
         lines.append(f"{'':<20} … more is asked when these are answered")
-    return "\n".join(lines), [p for p in walked.problems if p.level == "error"]
+    return "\n".join(lines), [p for p in walked.problems if p.level == "error" and p.code != "missing-answer"]

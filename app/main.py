@@ -8,8 +8,9 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp
 
-from app import api, datasets, db, errors
+from app import api, datasets, db, errors, pages
 from app.guard import Guard
 from app.settings import settings
 
@@ -30,9 +31,16 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     yield
 
 
+class _Application(FastAPI):
+    """FastAPI with the guard around everything, also around its own limits and its answer to a fault."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Guard(super().build_middleware_stack(), hosts=settings().hosts)
+
+
 def create_app() -> FastAPI:
     """The application, to be served by Uvicorn (`uvicorn --factory app.main:create_app`)."""
-    app = FastAPI(
+    app = _Application(
         title="StatGrove",
         version=version("statgrove"),
         description="Statistical templates: ask what is open, run, follow, fetch the results.",
@@ -43,13 +51,7 @@ def create_app() -> FastAPI:
         max_body_size=settings().max_upload + FORM_EXTRA,
     )
     app.include_router(api.router)
-    try:
-        from app import pages
-    except ImportError:  # still being built
-        pass
-    else:
-        pages.install(app)
-        app.include_router(pages.router)
+    pages.install(app)
+    app.include_router(pages.router)
     errors.install(app)
-    app.add_middleware(Guard, hosts=settings().hosts)
     return app

@@ -70,7 +70,9 @@ def configuration() -> dict[str, Any]:
 def make(name: str) -> Celery:
     """A Celery application with these settings."""
     from celery import Celery
+    from kombu.transport import TRANSPORT_ALIASES
 
+    TRANSPORT_ALIASES["filesystem"] = "app.filebroker:Transport"
     made = Celery(name)
     made.conf.update(configuration())
     return made
@@ -129,7 +131,8 @@ def purge(part: str = "processed", older: float = 60.0) -> None:
     limit = time.time() - older
     for file in settings().folder("broker", part).iterdir():
         try:
-            if file.stat().st_mtime <= limit:
+            about = file.stat()
+            if max(about.st_mtime, about.st_ctime) <= limit:  # moved by a reader just now: ctime says so
                 file.unlink()
         except (FileNotFoundError, IsADirectoryError, PermissionError):
             continue

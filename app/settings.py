@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     sweep_every: float = Field(default=1.0, gt=0, description="Seconds between looks for lost runs.")
     resend_after: float = Field(default=15.0, gt=0, description="Seconds queued after which a message is sent again.")
     cancel_grace: float = Field(default=10.0, ge=0, description="Seconds a cancelled run has to stop by itself.")
+    warm: bool = Field(default=True, description="Compile every template's kernels when a worker starts.")
     max_hours: float = Field(default=24.0, gt=0, description="Longest run, in hours.")
 
     @property

@@ -43,13 +43,13 @@ def serve(*, open_browser: bool = True, with_worker: bool = True) -> int:
     with _stopped_by_signals() as stop, lock:
         listening = _listen(settings().host, settings().port)
         address = _address(listening)
-        child: subprocess.Popen[bytes] | None = None
+        worker: Worker | None = None
         try:
             db.upgrade()
             if settings().embedded_broker:
                 queue.clear()
             if with_worker:
-                child = start_worker(settings().workers)
+                worker = Worker(settings().workers)
             lock.truncate(0)
             lock.write(address)
             lock.flush()
@@ -57,14 +57,14 @@ def serve(*, open_browser: bool = True, with_worker: bool = True) -> int:
                 runs.sweep(session)
                 if settings().embedded_broker:
                     runs.resend(session)
-            sweeper = threading.Thread(target=_sweep_until, args=(stop, child), name="sweep", daemon=True)
+            sweeper = threading.Thread(target=_sweep_until, args=(stop, worker), name="sweep", daemon=True)
             sweeper.start()
             _serve_pages(listening, stop, address, open_browser, began)
         finally:
             stop.set()
             listening.close()
-            if child is not None:
-                stop_worker(child)
+            if worker is not None:
+                worker.stop()
     return 0
 
 
@@ -72,57 +72,76 @@ def work(concurrency: int, queues: str) -> int:
     """A worker until interrupted. A run that goes on then is put back into the queue."""
     db.upgrade()
     with _stopped_by_signals() as stop:
-        child = start_worker(concurrency, queues)
+        worker = Worker(concurrency, queues)
         try:
-            _sweep_until(stop, child)
-            failed = not stop.is_set()
+            _sweep_until(stop, worker)
         finally:
-            stop_worker(child)
-    return 1 if failed else 0
+            worker.stop()
+    return 0
 
 
-def start_worker(concurrency: int, queues: str = ",".join(queue.QUEUES)) -> subprocess.Popen[bytes]:
-    """A Celery worker in a process group of its own. Call from the main thread: it dies with the calling thread."""
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    environment = {**os.environ, **one_thread, "STATGROVE_PARENT": str(os.getpid())}
-    # Celery warns of running as root because of pickled messages; ours are JSON and hold two numbers.
-    command = [
-        sys.executable,
-        "-P",
-        "-W",
-        "ignore:You're running the worker",
-        "-m",
-        "celery",
-        "--quiet",
-        "--app",
-        "workers.celery_app",
-        "worker",
-    ]
-    command += ["--pool", "prefork", "--concurrency", str(concurrency), "--queues", queues, "--loglevel", "WARNING"]
-    command += ["--hostname", f"statgrove-{os.getpid()}@%h"]
-    command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+class Worker:
+    """A Celery worker in a process group of its own, started again should it end by itself.
 
-
-def stop_worker(child: subprocess.Popen[bytes]) -> None:
-    """End a worker and its children at once, and put their runs back into the queue.
-
-    At once, because compiled code hears no gentler signal; nothing is lost by it, as the database knows every run.
+    Start it from a thread that lasts: the kernel ends it with the thread that has started it.
     """
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    time.sleep(0.05)  # the children's end must have been noticed by the system
-    try:
-        with db.session() as session:
-            for run_id in runs.release(session):
-                log.warning("run %s goes back into the queue", run_id)
-    except Exception:
-        log.exception("runs could not be put back into the queue; the next start finds them")
+
+    def __init__(self, concurrency: int, queues: str = ",".join(queue.QUEUES)):
+        # Celery warns of running as root because of pickled messages; ours are JSON and hold two numbers.
+        command = [sys.executable, "-P", "-W", "ignore:You're running the worker", "-m", "celery", "--quiet"]
+        command += ["--app", "workers.celery_app", "worker", "--pool", "prefork", "--concurrency", str(concurrency)]
+        command += ["--queues", queues, "--loglevel", "WARNING", "--hostname", f"statgrove-{os.getpid()}@%h"]
+        self._command = [*command, "--without-gossip", "--without-mingle", "--without-heartbeat"]
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._pause, self._began = 1.0, 0.0
+        self._start()
+
+    def _start(self) -> None:
+        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        environment = {**os.environ, **one_thread, "STATGROVE_PARENT": str(os.getpid())}
+        self._began = time.monotonic()
+        self._process = subprocess.Popen(
+            self._command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+
+    def check(self) -> None:
+        """Start it again if it has ended, more slowly each time that it does not last."""
+        with self._lock:
+            if self._stopped or self._process.poll() is None:
+                return
+            lasted = time.monotonic() - self._began
+            if lasted < self._pause:
+                return
+            self._pause = 1.0 if lasted > 60 else min(60.0, 2 * self._pause)
+            log.error("the worker has ended by itself (exit code %s); it is started again", self._process.returncode)
+            self._kill()
+            self._start()
+
+    def stop(self) -> None:
+        """End it and its children at once, and put their runs back into the queue.
+
+        At once, because compiled code hears no gentler signal; nothing is lost by it, as the database knows every run.
+        """
+        with self._lock:
+            self._stopped = True
+            self._kill()
+        time.sleep(0.05)  # the children's end must have been noticed by the system
+        try:
+            with db.session() as session:
+                for run_id in runs.release(session):
+                    log.warning("run %s goes back into the queue", run_id)
+        except Exception:
+            log.exception("runs could not be put back into the queue; the next start finds them")
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
 
-def _sweep_until(stop: threading.Event, child: subprocess.Popen[bytes] | None) -> None:
-    """Look for lost runs until stopped, or until the worker has ended by itself."""
+def _sweep_until(stop: threading.Event, worker: Worker | None) -> None:
+    """Look for lost runs, and after the worker, until stopped."""
     purged = 0.0
     while not stop.wait(settings().sweep_every):
         try:
@@ -134,9 +153,8 @@ def _sweep_until(stop: threading.Event, child: subprocess.Popen[bytes] | None) -
                 queue.purge()
         except Exception:
             log.exception("the sweep failed; it is tried again")
-        if child is not None and child.poll() is not None and not stop.is_set():
-            log.error("the worker has ended by itself (exit code %s)", child.returncode)
-            return
+        if worker is not None:
+            worker.check()
 
 
 def _serve_pages(

@@ -36,6 +36,10 @@ def _logging(**_: Any) -> None:
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("statgrove").setLevel(logging.INFO)
+    # A child that is ended on purpose, or lost, is no error of Celery's: the sweep settles its run and says so.
+    for name in ("celery.worker.request", "celery.worker.control", "celery.concurrency.asynpool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("multiprocessing").setLevel(logging.CRITICAL)
     logging.getLogger("kombu.connection").setLevel(logging.ERROR)  # it misses a host name in the file broker's address
 
 

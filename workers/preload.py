@@ -6,6 +6,8 @@ import importlib
 import logging
 import time
 
+from app.settings import settings
+
 MODULES = ("numba", "pandas", "scipy.stats", "scipy.special", "arviz_stats.base", "templates_engine.job")
 log = logging.getLogger("statgrove.worker")
 
@@ -15,7 +17,12 @@ def preload() -> None:
     began = time.monotonic()
     for module in MODULES:
         importlib.import_module(module)
-    warm()
+    if settings().warm:
+        from templates_engine.sampling.compiled import cache_folder
+
+        if not cache_folder().is_dir():
+            log.info("compiling the samplers; this is done once and takes a minute or two")
+        warm()
     log.info("worker ready after %.1f s", time.monotonic() - began)
 
 

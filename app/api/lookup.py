@@ -57,4 +57,3 @@ def answers(given: dict[str, Any], text: str) -> tuple[dict[str, str], str, str]
     if wrong:
         raise Refused(wrong)
     return dict(parsed.answers), parsed.template or "", parsed.dataset or ""
-

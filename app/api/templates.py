@@ -93,7 +93,7 @@ def walk_template(name: str, body: Conversation, session: Session = Depends(get_
         "complete": walked.complete,
         "asked": asked,
         "open": [one.key for one in walked.open],
-        "problems": [p.as_dict() for p in walked.problems],
+        "problems": [p.as_dict() for p in walked.problems if p.code != "missing-answer"],  # those are open
         "answers": dict(walked.answers),
         "inputs": inputs.write(walked.answers),
         "command": inputs.command(template.name, row.name, walked) if walked.complete else None,

@@ -40,13 +40,22 @@ def worker_gone(worker: str) -> bool:
     place, _, number = worker.rpartition("#")
     if place != _place() or not number.isdigit():
         return False
+    return not alive(int(number))
+
+
+def alive(pid: int) -> bool:
+    """Is this process of this machine running? One that has ended and waits for its parent is not."""
     try:
-        os.kill(int(number), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
-        return True
-    except PermissionError:
         return False
-    return False
+    except PermissionError:
+        return True
+    try:  # the state is the first word after the command's name in brackets, proc(5)
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (OSError, IndexError):
+        return True
 
 
 def claim(session: Session, run_id: int, attempt: int) -> Run | None:

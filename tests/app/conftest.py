@@ -15,11 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from run_service import TEMPLATES, absent, forget
+from run_service import absent, forget, trial_template
 
-import model_templates
 from app import db, queue
-from templates_engine import registry
 
 
 @pytest.fixture(scope="session")
@@ -78,14 +76,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STATGROVE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("STATGROVE_HEARTBEAT", "0.1")
-    monkeypatch.setenv("STATGROVE_TEMPLATES", str(TEMPLATES))  # for child processes; and in this one:
-    monkeypatch.setattr(model_templates, "__path__", [*model_templates.__path__, str(TEMPLATES)])
-    registry.all.cache_clear()
-    forget()
-    db.upgrade()
-    yield tmp_path / "data"
-    forget()
-    registry.all.cache_clear()
+    with trial_template(monkeypatch):
+        db.upgrade()
+        yield tmp_path / "data"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

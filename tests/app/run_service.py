@@ -8,15 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import model_templates
 from app import datasets, db, queue, runs
 from app.models import Dataset, Run
 from app.settings import settings
+from templates_engine import registry
 
 TEMPLATES = Path(__file__).parent / "templates"
 ROOT = Path(__file__).parents[2]
@@ -93,3 +96,43 @@ def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM)
         process.kill()
         process.communicate()
         raise
+
+
+def quick(patch: pytest.MonkeyPatch) -> None:
+    """Short leases, for this process and those it starts."""
+    chosen = {
+        "HEARTBEAT": "0.1",
+        "LEASE": "3",
+        "SWEEP_EVERY": "0.2",
+        "RESEND_AFTER": "3",
+        "CANCEL_GRACE": "2",
+        "WARM": "no",
+    }
+    for name, value in chosen.items():
+        patch.setenv(f"STATGROVE_{name}", value)
+
+
+@contextmanager
+def trial_template(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The trial template is there, in this process and those it starts; settings and connections are new."""
+    patch.setenv("STATGROVE_TEMPLATES", str(TEMPLATES))
+    patch.setattr(model_templates, "__path__", [*model_templates.__path__, str(TEMPLATES)])
+    registry.all.cache_clear()
+    forget()
+    try:
+        yield
+    finally:
+        forget()
+        registry.all.cache_clear()
+
+
+def ready(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the worker that this process has started has carried out a run."""
+    run = ask_for()
+    wait_for(lambda: look(run.id).ended or process.poll() is not None, 120, "the worker did not get ready")
+    assert look(run.id).state == "done", look(run.id).message
+
+
+def at_work(run_id: int) -> int:
+    """Wait until the run is running; the process that carries it out."""
+    return int(until(run_id, "running", "done").worker.rpartition("#")[2])
