@@ -1,0 +1,127 @@
+"""A real `statgrove serve` on a free port with an empty data folder, and a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+
+def absent(what: str) -> None:
+    """Fail under CI, skip at a desk."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium; as root on Debian one is installed."""
+    import system_packages
+
+    if not system_packages.browser():
+        system_packages.main()
+    path = system_packages.browser()
+    if path is None:
+        absent("Chromium is not installed (Debian: apt install chromium)")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an application that has seen nobody yet."""
+    folder = tmp_path_factory.mktemp("serve")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    kept = {k: v for k, v in os.environ.items() if not re.match(r"(STATGROVE_|DATABASE_URL|BROKER_URL)", k)}
+    command = [shutil.which("statgrove", path=str(Path(sys.executable).parent)) or "statgrove", "serve", "--no-browser"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            env={**kept, "STATGROVE_DATA": str(folder / "data")},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait(process, address, folder / "log")
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    for _ in range(240):
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(address + "/about", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.5)
+    pytest.fail(f"statgrove serve did not start:\n{log.read_text()[-3000:]}")
+
+
+class Watched:
+    """What a page's console says: errors of scripts and of the content security policy."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+
+    def watch(self, page: Page) -> Page:
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda m: self.errors.append(m.text) if "Security Policy" in m.text else None)
+        page.on("response", lambda r: self.errors.append(f"{r.status} {r.url}") if r.status >= 500 else None)
+        return page
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page 1280 pixels wide whose scripts must not fail."""
+    watched = Watched()
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(60_000)
+    context.on("page", watched.watch)
+    yield context.new_page()
+    context.close()
+    assert watched.errors == []
+
+
+@pytest.fixture
+def plain_page(browser: Browser) -> Iterator[Page]:
+    """A page without JavaScript, as narrow as a phone."""
+    context = browser.new_context(
+        viewport={"width": 390, "height": 800}, java_script_enabled=False, accept_downloads=True
+    )
+    context.set_default_timeout(60_000)
+    yield context.new_page()
+    context.close()

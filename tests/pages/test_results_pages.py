@@ -1,0 +1,214 @@
+"""Protects: a run's page in each of its states; outputs by themselves, copied, downloaded."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+
+import pytest
+from fastapi.testclient import TestClient
+from reading import Page, press
+
+from app import datasets, db, queue, runs
+from app.models import Run, now
+from app.pages.listing import groups
+from app.pages.objects import side_by_side
+from templates_engine.data.schema import Column, Schema
+
+ANSWERS = {"y": "normexam", "x": "cons,standlrtmiss", "nchains": "2", "burnin": "50", "iterations": "200"}
+
+
+def ask(client: TestClient) -> int:
+    with db.session() as session:
+        row = datasets.get(session, "tutmiss")
+        return runs.submit(session, "Regression1", row, ANSWERS, origin="test", title="A trial").id
+
+
+@pytest.fixture(scope="module")
+def done(client: TestClient) -> Run:
+    """A run carried out here."""
+    number = ask(client)
+    queue.run_here(number, 0)
+    with db.session() as session:
+        run = runs.get(session, number)
+    assert run is not None
+    assert run.state == "done", run.message
+    return run
+
+
+def change(number: int, **values: object) -> None:
+    with db.session() as session:
+        run = session.get(Run, number)
+        for name, value in values.items():
+            setattr(run, name, value)
+        session.commit()
+
+
+def test_results_are_listed_and_drawn(client: TestClient, done: Run) -> None:
+    page = Page(client.get(f"/runs/{done.id}").text)
+    assert page.faults() == []
+    assert "Table 1." in page.text
+    assert "Intercept" in page.text
+    assert "Ready" in page.text
+    assert [h for h in ("Tables", "Diagnostics", "Model and code") if h not in page.text] == []
+    with db.session() as session:
+        names = [a.name for a in runs.artifacts(session, done)]
+    for name in names:
+        answer = client.get(f"/runs/{done.id}", params={"output": name})
+        assert answer.status_code == 200
+        assert Page(answer.text).faults() == []
+        alone = client.get(f"/runs/{done.id}/output/{name}")
+        assert alone.status_code == 200
+        assert client.get(f"/runs/{done.id}/file/{name}").status_code == 200
+
+
+def test_pictures_say_in_words_what_they_show_and_run_nothing(client: TestClient, done: Run) -> None:
+    with db.session() as session:
+        name = next(a.name for a in runs.artifacts(session, done) if a.kind == "figure")
+    page = client.get(f"/runs/{done.id}", params={"output": name}).text
+    assert re.search(r'alt="[^"]*effective sample size', page)
+    file = client.get(f"/runs/{done.id}/file/{name}")
+    assert "default-src 'none'" in file.headers["content-security-policy"]
+    assert "<script" not in file.text
+
+
+def test_tables_are_copied_in_three_forms(client: TestClient, done: Run) -> None:
+    address = f"/runs/{done.id}/copy/ModelResults"
+    assert r"\toprule" in client.get(address, params={"form": "latex"}).text
+    assert "| Parameter |" in client.get(address, params={"form": "markdown"}).text
+    assert "<table>" in client.get(address, params={"form": "html"}).text
+    assert client.get(address, params={"form": "odd"}).status_code == 404
+    assert client.get(f"/runs/{done.id}/copy/equation.tex").status_code == 404
+
+
+def test_the_bundle_holds_what_its_manifest_lists(client: TestClient, done: Run) -> None:
+    answer = client.get(f"/runs/{done.id}/bundle.zip")
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as bundle:
+        inside = {name.partition("/")[2] for name in bundle.namelist()}
+        manifest = json.loads(bundle.read(next(n for n in bundle.namelist() if n.endswith("manifest.json"))))
+    assert {a["file"] for a in manifest["artifacts"]} == inside - {"manifest.json"}
+
+
+def test_answers_are_used_again(client: TestClient, done: Run) -> None:
+    page = Page(client.get(f"/runs/{done.id}").text)
+    answer = press(client, page, f"/runs/{done.id}/again")
+    assert re.fullmatch(r"/ask/\w+", answer.url.path)
+    assert "&#39;iterations&#39;: &#39;200&#39;" in answer.text
+    changed = client.post(f"/runs/{done.id}/again", data={"key": "iterations", "value": "900"})
+    assert changed.url.path.endswith("/model")
+    assert "&#39;iterations&#39;: &#39;900&#39;" in changed.text
+
+
+def test_history_and_set_inputs_offer_the_run(client: TestClient, done: Run) -> None:
+    assert f'href="/runs/{done.id}"' in client.get("/runs").text
+    assert f'href="/inputs?run={done.id}"' in client.get("/inputs").text
+    assert "'iterations': '200'" in dict(Page(client.get(f"/inputs?run={done.id}").text).form("/inputs").fields)["text"]
+
+
+def test_a_run_that_goes_on(client: TestClient) -> None:
+    number = ask(client)
+    queued = Page(client.get(f"/runs/{number}").text)
+    assert queued.faults() == []
+    assert "Waiting for a worker" in queued.text
+    steps = [{"title": "Impute", "state": "now", "seconds": 4.0}, {"title": "Pool", "state": "todo", "seconds": 0.0}]
+    trace = {"parameter": "beta_1", "chains": [[0.1, 0.4, 0.2], [0.3, 0.2]]}
+    progress = {
+        "percent": 43.2,
+        "step": "Impute",
+        "steps": steps,
+        "chains": [[520, 1200], [0, 1200]],
+        "elapsed": 18.0,
+        "left": 25.0,
+        "notes": [],
+        "trace": trace,
+    }
+    change(number, state="running", started=now(), heartbeat=now(), progress=progress)
+    page = Page(client.get(f"/runs/{number}").text)
+    assert page.faults() == []
+    for words in ("43%", "18 s gone", "about 25 s left", "520 of 1,200", "Trace so far", "to do", "Working 43% · 18 s"):
+        assert words in page.text
+    assert '<noscript><meta http-equiv="refresh" content="3"></noscript>' in page.source
+    assert Page(client.get(f"/runs/{number}/stop").text).faults() == []
+    press(client, page, f"/runs/{number}/stop", "keep")
+    assert "Stopping." in client.get(f"/runs/{number}").text
+    change(number, state="cancelled", finished=now(), message="Stopped on request.")
+    ended = Page(client.get(f"/runs/{number}").text)
+    assert "Cancelled" in ended.text
+    assert ended.faults() == []
+
+
+def test_a_run_that_failed_says_why_and_folds_the_trace(client: TestClient) -> None:
+    number = ask(client)
+    why = "Chain 2 stopped: a covariance matrix lost positive definiteness at iteration 412."
+    change(
+        number,
+        state="failed",
+        started=now(),
+        finished=now(),
+        message=why,
+        trace="Traceback <b>",
+        problems=[{"code": "x", "key": "x", "message": "x is constant.", "level": "error"}],
+    )
+    page = Page(client.get(f"/runs/{number}").text)
+    assert why in page.text
+    assert "Your answers are kept." in page.text
+    assert "x is constant." in page.text
+    assert "Traceback &lt;b&gt;" in page.source
+    assert page.faults() == []
+
+
+def test_a_run_without_its_dataset_is_explained(client: TestClient) -> None:
+    number = ask(client)
+    change(number, dataset_id=None)
+    assert client.post(f"/runs/{number}/again").status_code == 404
+    assert client.get(f"/runs/{number}").status_code == 200
+
+
+def test_pooled_estimates_stand_beside_the_complete_cases() -> None:
+    columns = ["parameter", "variable", "estimate", "se", "df", "lower", "upper", "fmi", "riv", "mcse"]
+    pooled = {
+        "title": "Pooled",
+        "columns": columns,
+        "notes": ["4 completed datasets; N = 4,059 in 65 groups.", "Rubin."],
+        "rows": [
+            ["beta_0", "cons", 0.044, 0.086, 40.0, -0.12, 0.21, 0.09, 0.1, 0.01],
+            ["sigma2", "", 0.557, 0.013, 900.0, 0.53, 0.58, 0.04, 0.04, 0.001],
+        ],
+    }
+    complete = {
+        "title": "CC",
+        "columns": columns,
+        "notes": ["N = 2,926 in 58 groups."],
+        "rows": [["beta_0", "cons", 0.031, 0.088, None, -0.14, 0.2, None, None, None]],
+    }
+    schema = Schema("d", 1, (Column("cons", "constant", 1, 0),))
+    both = side_by_side(pooled, complete, schema, "school")
+    assert both.over == ("Imputed, 4 datasets", "Complete cases")
+    assert both.rows[0].imputed == ("0.044", "0.086", "−0.12 to 0.21", "0.09")
+    assert both.rows[0].complete == ("0.031", "0.088", "−0.14 to 0.20")
+    assert both.rows[1].complete == ("", "", "")  # not in the other table
+    assert both.sizes == (("Rows", "4,059", "2,926"), ("Groups of school", "65", "58"))
+    assert [m.hollow for m in both.rows[0].marks] == [False, True]
+    assert both.rows[0].marks[0].low < both.axis.zero < both.rows[0].marks[0].high  # type: ignore[union-attr, operator]
+
+
+def test_groups_list_everything_once() -> None:
+    from app.models import Artifact
+
+    names = [
+        ("ResultsTable:Imputation", "table"),
+        ("ResultsTable:Imputation.json", "table"),
+        ("Model1_beta_0.svg", "figure"),
+        ("out", "draws"),
+        ("out.npz", "draws"),
+        ("equation.tex", "equation"),
+        ("Verdicts", "table"),
+    ]
+    made = [Artifact(name=n, file=n, kind=k, title="", state="ready") for n, k in names]
+    listed = groups(made, [])
+    found = [e.name for g in listed for e in (*g.entries, *(x for f in g.folds.values() for x in f.entries))]
+    assert sorted(found) == sorted(["ResultsTable:Imputation", "Model1_beta_0.svg", "out", "equation.tex"])
+    assert [g.title for g in listed] == ["Tables", "Diagnostics", "Datasets", "Model and code"]
