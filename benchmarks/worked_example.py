@@ -124,7 +124,10 @@ def phases(data: Any, walked: Any) -> None:
         [
             *steps,
             ("last table and dataset", f"{watch.tables - began:.1f} s after the start, {tabled - before:.1f} CPU s"),
-            (f"last of {count} pictures", f"{watch.pictures - began:.1f} s after the start, {cpu() - tabled:.1f} CPU s"),
+            (
+                f"last of {count} pictures",
+                f"{watch.pictures - began:.1f} s after the start, {cpu() - tabled:.1f} CPU s",
+            ),
             ("files", f"{files}"),
         ],
     )
