@@ -182,30 +182,61 @@ def _separation(model: Model, rows: Rows) -> list[Problem]:
 
 
 def _priors(model: Model, rows: Rows) -> list[Problem]:
-    """A Uniform prior needs enough rows and groups for a proper posterior.
+    """Is there enough to learn each variance from, so that its posterior exists and has a mean and an sd?
 
-    For large variances the likelihood falls as σ_u^-(J - b), b being the between-group predictors with flat priors;
-    over σ²_u it has a finite integral when J - b > 2, for q random coefficients when J - b_k > 2 q
-    (Gelman 2006, Bayesian Analysis 1, 515-534, gives J > 3 for an intercept alone).
+    For large σ_u the likelihood falls as σ_u^-(J - b), b being the predictors constant within groups (with flat
+    priors) and J the groups that can tell: all with a Normal response, those with both successes and
+    failures, or with a count above 0, otherwise. So there is no answer at all when J = b; under a Uniform prior σ²_u
+    (Ω with q random coefficients) has a proper posterior when J - b > 2 q (Gelman 2006, Bayesian Analysis 1, 515-534:
+    J > 3 for an intercept alone); and its sd is infinite when J - b <= 4, under Uniform 2 more.
     """
-    if model.prior != UNIFORM:
-        return []
-    if model.group is not None and rows.z is not None:
-        from templates_engine.sampling.mixed_stats import statistics
+    found: list[Problem] = []
+    uniform = model.prior == UNIFORM
+    if model.group is not None and rows.z is not None and rows.codes is not None:
+        found += _group_variance(model, rows, uniform)
+    left = rows.n - rows.x.shape[1]
+    if model.family == NORMAL and uniform and left <= 4:
+        text = f"With {rows.n} rows the Uniform prior gives no proper posterior of the variance. Choose the other one."
+        found.append(Problem("improper-posterior", text, key="priors"))
+    elif model.family == NORMAL and left <= (6 if uniform else 4):
+        found.append(Problem("long-tail", LONG_TAIL.format(f"{rows.n} rows", "sigma2"), key="x", level="notice"))
+    return found
 
-        between = int(statistics(rows.y, rows.x, rows.codes, rows.z).in_span.sum())
-        needed = 2 * model.q + max(0, between - (model.q - 1)) + 1
-        if needed > rows.J:
-            text = (
-                f"With {rows.J} groups the Uniform prior gives no proper posterior for the variance between the groups "
-                f"(this model needs at least {needed}). Choose the other prior."
-            )
-            return [Problem("improper-posterior", text, key="priors", column=model.group)]
-    if model.family == NORMAL and rows.n - rows.x.shape[1] <= 4:
+
+LONG_TAIL = (
+    "With {} the posterior of {} has so long a tail that its mean and sd say little; read its median and quantiles."
+)
+
+
+def _group_variance(model: Model, rows: Rows, uniform: bool) -> list[Problem]:
+    from templates_engine.sampling.mixed_stats import statistics
+
+    assert rows.codes is not None
+    between = int(statistics(rows.y, rows.x, rows.codes, rows.z).in_span.sum())
+    between = max(0, between - (model.q - 1))
+    telling, word = rows.J, "groups"
+    total = np.bincount(rows.codes, rows.y, rows.J)
+    if model.family == BINOMIAL:
+        telling = int(np.sum((total > 0) & (total < np.bincount(rows.codes, rows.trials, rows.J))))
+        word = "groups with both successes and failures"
+    elif model.family == POISSON:
+        telling, word = int(np.sum(total > 0)), "groups with a count above 0"
+    left = telling - between
+    if left < 1:
         text = (
-            f"With {rows.n} rows the Uniform prior gives no proper posterior for the variance. Choose the other prior."
+            f"{telling} {word} for {between} coefficient{'s' if between > 1 else ''} of variables constant within "
+            "groups: nothing is left to learn the variance between groups from."
         )
-        return [Problem("improper-posterior", text, key="priors")]
+        return [Problem("too-few-groups", text, key="L2ID", column=model.group or "")]
+    if uniform and left <= 2 * model.q:
+        text = (
+            f"With {telling} {word} the Uniform prior gives no proper posterior for the variance between the groups "
+            f"(this model needs at least {2 * model.q + between + 1}). Choose the other prior."
+        )
+        return [Problem("improper-posterior", text, key="priors", column=model.group or "")]
+    if left <= (6 if uniform else 4):
+        text = LONG_TAIL.format(f"{telling} {word}", "the variance between groups")
+        return [Problem("long-tail", text, key="L2ID", column=model.group or "", level="notice")]
     return []
 
 

@@ -213,6 +213,9 @@ def finish(ask: Ask, model: Model) -> Model:
         ask.fault("x", f"{model.y} is the response, so it cannot explain itself.", column=model.y)
     if model.offset == model.y:
         ask.fault("offset", f"{model.y} is the response, so it cannot be the offset.", column=model.y)
+    name = model.mcmc.outdata
+    if name in OUTPUTS_OF_GROUPS and name != "out":
+        ask.fault("outdata", f"{name} is the name of another output; choose another for the draws.")
     if model.trials == model.y:
         ask.fault("n", f"{model.y} is the response (successes); choose the column of trials.", column=model.y)
     return model

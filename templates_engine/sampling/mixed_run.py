@@ -264,10 +264,11 @@ def _residuals(model: Model, rows: Rows, chains: Sequence[Chain]) -> Dataset:
     sd = np.sqrt(within + np.average((means - mean) ** 2, axis=0, weights=weights))
     columns: dict[str, Floats] = {str(model.group): rows.group_values}
     titles: dict[str, str] = {}
+    stem = "effect" if str(model.group) in {f"u{k}{end}" for k in range(model.q) for end in ("", "_sd")} else "u"
     for k, name in enumerate(rows.z_names):
-        columns[f"u{k}"], columns[f"u{k}_sd"] = mean[:, k], sd[:, k]
+        columns[f"{stem}{k}"], columns[f"{stem}{k}_sd"] = mean[:, k], sd[:, k]
         of = f"Group effect of {name}" if name else "Group effect"
-        titles |= {f"u{k}": f"{of}, posterior mean", f"u{k}_sd": f"{of}, posterior sd"}
+        titles |= {f"{stem}{k}": f"{of}, posterior mean", f"{stem}{k}_sd": f"{of}, posterior sd"}
     return Dataset("residuals", columns, titles=titles)
 
 

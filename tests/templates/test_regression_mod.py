@@ -285,6 +285,15 @@ BAD = [
         {"g": N // 5},
         "least 6",
     ),
+    (
+        "improper-posterior",
+        "2LevelMod",
+        {**BINOMIAL, "n": "cons", **TWO, "priors": "Uniform"},
+        {"yes": np.where(N < 12, N % 2, N > 19)},
+        "3 groups with both",
+    ),
+    ("too-few-groups", "2LevelMod", {**BINOMIAL, "n": "cons", **TWO}, {"yes": N // 4 % 2}, "0 groups with both"),
+    ("too-few-groups", "2LevelMod", {"y": "y", "L2ID": "g", "x": "cons,w"}, {"g": N // 12, "w": N // 12}, "2 groups"),
 ]
 
 
@@ -310,6 +319,18 @@ def test_questions_refuse_what_the_columns_tell(data: Dataset) -> None:
     assert [p.key for p in found.problems] == ["x"]
     found = walk(registry.get("1LevelMod"), {"y": "y", "x": "cons,name"}, wrong.schema())
     assert found.spec is not None, "a text column enters by its categories"
+
+
+def test_a_variance_from_few_groups_is_marked(tmp_path: Path) -> None:
+    """Four groups: proper, but the posterior mean of the variance means little; the user is told to read the median."""
+    ran = run("2LevelMod", toy(g=N // 6), {"y": "y", **TWO, **SHORT}, tmp_path)
+    assert [p.code for p in ran.notes] == ["long-tail"]
+    assert np.isfinite(ran.table("ModelResults")["median"]).all()
+
+
+def test_the_draws_cannot_take_the_name_of_another_output(data: Dataset) -> None:
+    found = walk(registry.get("2LevelMod"), {**MOI, "outdata": "residuals"}, data.schema())
+    assert [p.key for p in found.problems] == ["outdata"]
 
 
 def test_several_faults_are_told_together(tmp_path: Path) -> None:
