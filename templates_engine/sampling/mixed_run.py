@@ -63,7 +63,8 @@ def run(template: Template, model: Model, data: Dataset, job: Job) -> Result:
     tables = {"ModelResults": results, "ModelParameters": _parameters(model, draws, chains, kept), "ModelFit": fit}
     for name, table in tables.items():
         job.table(name, table)
-    job.table("Verdicts", Table(("verdict", "sentence"), tuple(diagnostics.verdicts(draws, results)), "Convergence"))
+    words = tuple(diagnostics.verdicts(draws, results))
+    job.table("Verdicts", Table(("word", "sentence"), words, "What to think of these results"))
     job.draws(options.outdata, draws, title="Parameter chains")
     if model.group is not None:
         job.dataset("residuals", _residuals(model, rows, chains), title=f"Group effects of {model.group}", listed=True)
