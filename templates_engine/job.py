@@ -271,7 +271,11 @@ class Job:
     def dataset(
         self, name: str, dataset: Dataset, title: str = "", listed: bool = False, also: Sequence[str] = ()
     ) -> None:
-        """A dataset, as .dta. `listed`: it joins the list of datasets. `also`: further names of the same content."""
+        """A dataset, as .dta. `listed`: it joins the list of datasets. `also`: further names of the same content.
+
+        A child's datasets stay with the run: the list would fill with those of every single fit.
+        """
+        listed = listed and self._parent is None
         names = [self._prefix + other for other in also]
         self._tell(
             self.store.dataset(self._prefix + name, dataset, title, listed=listed, also=names, order=self._order)
