@@ -1,0 +1,243 @@
+"""How a time column counts: reading it as whole steps of one unit, and writing the times that come after the last.
+
+    number    any number, steps of one size (row numbers, years with a fraction: 1949.083)
+    year, half, quarter, month, week, day, weekday, second    from texts, ISO 8601 and its usual relatives
+    month and day    also from whole numbers written 194901 and 19490131
+
+A unit is an integer scale (months since year 0, days, seconds), so that equal steps are exactly equal.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+FORMS = "2019-03-31, 2019-03, 2019-Q1, 2019-H1, 2019-W05, 2019, or 2019-03-31T14:00"
+_EPOCH = date(1, 1, 1).toordinal()
+
+_YEAR = re.compile(r"(\d{4})")
+_PART = re.compile(r"(\d{4})([-/ ]?)([QqHhSs])([1-4])")
+_WEEK = re.compile(r"(\d{4})(-?)([Ww])(\d{2})")
+_MONTH = re.compile(r"(\d{4})([-/]|-?[Mm])(\d{1,2})")
+_DAY = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})")
+_MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})([T ])(\d{2}:\d{2}(?::\d{2})?)(?:\.0+)?Z?")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where a grid of equal steps begins and how its positions are written.
+
+    origin and step are in the unit (for "number" in the column's own scale); position k stands for origin + k step.
+    """
+
+    unit: str
+    origin: float
+    step: float
+    write: Callable[[float], str | float]  # a place on the unit's scale, as the column writes it
+    said: str = ""  # how the column was read, where that is worth a notice
+
+    def at(self, position: int) -> str | float:
+        """The time of a position, written as in the data."""
+        return self.write(self.origin + self.step * position)
+
+    def in_years(self, position: float) -> float | None:
+        """The position in years, for the axis of a picture; None where the times are no calendar times."""
+        place = self.origin + self.step * position
+        if self.unit in _PER_YEAR:
+            return place / _PER_YEAR[self.unit]
+        if self.unit == "number" and 1000 <= self.origin <= 3000 and self.per_year is not None:
+            return place
+        if self.unit in ("day", "week", "weekday", "second"):
+            days = {"day": place, "week": 7 * place, "weekday": place // 5 * 7 + place % 5}.get(self.unit, place / 86400)
+            return 1.0 + days / 365.2425
+        return None
+
+    @property
+    def per_year(self) -> int | None:
+        """Steps a year where that is a whole number: 12 for months, 4 for quarters; None elsewhere."""
+        if self.unit in _PER_YEAR:
+            found = _PER_YEAR[self.unit] / self.step
+        elif self.unit == "number" and 0 < self.step <= 1 and 1000 <= self.origin <= 3000:
+            found = 1 / self.step
+            if not 1.5 < found < 400 and self.step != 1:
+                return None
+        else:
+            return None
+        return round(found) if abs(found - round(found)) < 0.02 * found and round(found) >= 1 else None
+
+    @property
+    def name(self) -> str:
+        """One step in words: "month", "quarter", "3 weeks", "step"."""
+        if self.unit == "number":
+            return {12: "month", 4: "quarter", 2: "half-year"}.get(self.per_year or 0, "step")
+        whole = round(self.step)
+        if self.unit == "month" and whole in (3, 6, 12):
+            return {3: "quarter", 6: "half-year", 12: "year"}[whole]
+        if self.unit == "second" and whole % 60 == 0:
+            for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
+                if whole % size == 0:
+                    return word if whole == size else f"{whole // size} {word}s"
+        word = {"half": "half-year", "weekday": "working day"}.get(self.unit, self.unit)
+        return word if whole == 1 else f"{whole} {word}s"
+
+
+_PER_YEAR = {"year": 1, "half": 2, "quarter": 4, "month": 12}
+
+ROWS = Clock("number", 1.0, 1.0, lambda place: float(place))  # without a time column: 1, 2, 3, ...
+
+
+class NotATime(ValueError):
+    """A text that is no time; `word` is the text."""
+
+    def __init__(self, word: str):
+        super().__init__(word)
+        self.word = word
+
+
+def read_texts(texts: Sequence[str]) -> tuple[str, Ints, Callable[[float], str | float]]:
+    """(unit, places, how a place is written) of texts that are all of one form. Raises NotATime at the first that is not.
+
+    The texts are taken as distinct; the form is that of the first.
+    """
+    first = texts[0].strip()
+    for pattern, reader in ((_MOMENT, _moments), (_DAY, _days), (_PART, _parts), (_WEEK, _weeks), (_MONTH, _months)):
+        if pattern.fullmatch(first):
+            return reader([_matched(pattern, text) for text in texts])
+    if _YEAR.fullmatch(first):
+        years = [int(_matched(_YEAR, text)[1]) for text in texts]
+        return "year", np.array(years, np.int64), lambda place: f"{round(place):04d}"
+    raise NotATime(first)
+
+
+def read_codes(values: npt.NDArray[np.float64]) -> tuple[str, Ints, Callable[[float], str | float], str] | None:
+    """Numbers such as 194901 or 19490131 as months or days; None where they are plain numbers."""
+    if not len(values) or (values != np.rint(values)).any():
+        return None
+    whole = values.astype(np.int64)
+    year, month = whole // 100, whole % 100
+    if ((year >= 1600) & (year <= 2400) & (month >= 1) & (month <= 12)).all():
+        places = 12 * year + month - 1
+        said = "numbers such as 194901, read as year and month"
+        return "month", places, lambda place: float(100 * (round(place) // 12) + round(place) % 12 + 1), said
+    if ((whole >= 16000101) & (whole <= 24001231)).all():
+        try:
+            days = np.array([date(v // 10000, v // 100 % 100, v % 100).toordinal() - _EPOCH for v in whole.tolist()])
+        except ValueError:
+            return None
+        unit, places, write = _as_months_or_days(days.astype(np.int64), lambda d: d)
+        number: Callable[[float], str | float] = lambda place: float(write(place).strftime("%Y%m%d"))  # noqa: E731
+        return unit, places, number, "numbers such as 19490131, read as year, month and day"
+    return None
+
+
+def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str]:
+    found = pattern.fullmatch(text.strip())
+    if found is None:
+        raise NotATime(text)
+    return found
+
+
+def _parts(found: list[re.Match[str]]) -> tuple[str, Ints, Callable[[float], str | float]]:
+    """Quarters and half-years: 2019-Q3, 2019H2."""
+    letter, gap = found[0][3], found[0][2]
+    each = 4 if letter in "Qq" else 2
+    for match in found:
+        if (match[3] in "Qq") != (each == 4) or int(match[4]) > each:
+            raise NotATime(match[0])
+    places = np.array([each * int(m[1]) + int(m[4]) - 1 for m in found], np.int64)
+    unit = "quarter" if each == 4 else "half"
+    return unit, places, lambda p: f"{round(p) // each:04d}{gap}{letter}{round(p) % each + 1}"
+
+
+def _months(found: list[re.Match[str]]) -> tuple[str, Ints, Callable[[float], str | float]]:
+    gap, wide = found[0][2], all(len(m[3]) == 2 for m in found)
+    if bad := next((m for m in found if not 1 <= int(m[3]) <= 12), None):
+        raise NotATime(bad[0])
+    places = np.array([12 * int(m[1]) + int(m[3]) - 1 for m in found], np.int64)
+    return "month", places, lambda p: f"{round(p) // 12:04d}{gap}{round(p) % 12 + 1:0{2 if wide else 1}d}"
+
+
+def _weeks(found: list[re.Match[str]]) -> tuple[str, Ints, Callable[[float], str | float]]:
+    gap, letter = found[0][2], found[0][3]
+    try:
+        places = np.array([(date.fromisocalendar(int(m[1]), int(m[4]), 1).toordinal() - _EPOCH) // 7 for m in found])
+    except ValueError as error:
+        raise NotATime(next(m[0] for m in found if not _is_week(m))) from error
+
+    def write(place: float) -> str:
+        year, week, _ = date.fromordinal(7 * round(place) + _EPOCH).isocalendar()
+        return f"{year:04d}{gap}{letter}{week:02d}"
+
+    return "week", places.astype(np.int64), write
+
+
+def _is_week(match: re.Match[str]) -> bool:
+    try:
+        date.fromisocalendar(int(match[1]), int(match[4]), 1)
+    except ValueError:
+        return False
+    return True
+
+
+def _days(found: list[re.Match[str]]) -> tuple[str, Ints, Callable[[float], str | float]]:
+    places = np.empty(len(found), np.int64)
+    for k, match in enumerate(found):
+        try:
+            places[k] = date(int(match[1]), int(match[3]), int(match[4])).toordinal() - _EPOCH
+        except ValueError as error:
+            raise NotATime(match[0]) from error
+    gap = found[0][2]
+    unit, places, write = _as_months_or_days(places, lambda d: d)
+    return unit, places, lambda place: write(place).isoformat().replace("-", gap)
+
+
+def _as_months_or_days(days: Ints, keep: Callable[[date], date]) -> tuple[str, Ints, Callable[[float], Any]]:
+    """Dates that fall on one day of the month (or all on its last) count months; only working days count these."""
+    dates = [date.fromordinal(int(d) + _EPOCH) for d in days]
+    months = np.array([12 * d.year + d.month - 1 for d in dates], np.int64)
+    last = all(d.day == calendar.monthrange(d.year, d.month)[1] for d in dates)
+    if len(dates) > 1 and len(np.unique(months)) == len(np.unique(days)) and (last or len({d.day for d in dates}) == 1):
+        day = dates[0].day
+
+        def in_month(place: float) -> date:
+            year, month = round(place) // 12, round(place) % 12 + 1
+            end = calendar.monthrange(year, month)[1]
+            return date(year, month, end if last else min(day, end))
+
+        return "month", months, in_month
+    weekday = days % 7  # day 0, 1 January of year 1, was a Monday
+    spread = np.diff(np.unique(days))
+    if len(days) > 5 and (weekday < 5).all() and (spread == 1).any() and (spread >= 3).any():
+        places = 5 * (days // 7) + weekday
+        return "weekday", places, lambda p: date.fromordinal(round(p) // 5 * 7 + round(p) % 5 + _EPOCH)
+    return "day", days, lambda place: date.fromordinal(round(place) + _EPOCH)
+
+
+def _moments(found: list[re.Match[str]]) -> tuple[str, Ints, Callable[[float], str | float]]:
+    places = np.empty(len(found), np.int64)
+    for k, match in enumerate(found):
+        try:
+            moment = datetime.fromisoformat(f"{match[1]}T{match[3]}")
+        except ValueError as error:
+            raise NotATime(match[0]) from error
+        places[k] = (moment - datetime(1, 1, 1)) // timedelta(seconds=1)
+    gap, fine = found[0][2], "seconds" if any(m[3].count(":") == 2 for m in found) else "minutes"
+    if (places % 86400 == 0).all() and len(places) > 1:  # dates that a program has written with a time of midnight
+        unit, days, write = _as_months_or_days(places // 86400, lambda d: d)
+        midnight = "00:00:00" if fine == "seconds" else "00:00"
+        return unit, days, lambda place: f"{write(place).isoformat()}{gap}{midnight}"
+
+    def moment_of(place: float) -> str:
+        moment = datetime(1, 1, 1) + timedelta(seconds=round(place))
+        return moment.isoformat(sep=gap, timespec=fine)
+
+    return "second", places, moment_of
