@@ -59,20 +59,22 @@ def carry_out(
     with db.session() as session:
         run = runs.submit(session, template, dataset, answers, origin=origin, enqueue=False)
     fault: list[BaseException] = []
+    over = threading.Event()  # Thread.join believes the thread has ended when it is interrupted (bpo-45274)
 
     def work() -> None:
         try:
             queue.run_here(run.id, run.attempt)
         except BaseException as error:
             fault.append(error)
+        finally:
+            over.set()
 
     # In a thread of its own, so that this one hears Ctrl-C at once also while compiled code runs.
-    worker = threading.Thread(target=work, name="run", daemon=True)
-    worker.start()
+    threading.Thread(target=work, name="run", daemon=True).start()
     stop_by: float | None = None
-    while worker.is_alive():
+    while not over.is_set():
         try:
-            worker.join(LOOK)
+            over.wait(LOOK)
             if tell is not None and stop_by is None:
                 with db.session() as session:
                     now = runs.get(session, run.id)
@@ -87,7 +89,7 @@ def carry_out(
         if stop_by is not None and time.monotonic() > stop_by:
             break
     with db.session() as session:
-        if worker.is_alive():
+        if not over.is_set():
             runs.stop(session, run.id, run.attempt, "keep")
         ended = runs.get(session, run.id)
     if fault and (ended is None or not ended.ended):

@@ -15,9 +15,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from run_service import absent, forget, trial_template
+from run_service import STARTED, absent, end_all, forget, trial_template
 
 from app import db, queue
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left() -> Iterator[None]:
+    before = len(STARTED)
+    yield
+    end_all(before)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from templates_engine import registry
 
 TEMPLATES = Path(__file__).parent / "templates"
 ROOT = Path(__file__).parents[2]
+STARTED: list[subprocess.Popen[bytes]] = []
 CSV = "school,y,x\n" + "".join(f"{i % 5},{i * 0.37 - 3:.3f},{i % 2}\n" for i in range(60))
 
 
@@ -82,9 +83,25 @@ def until(run_id: int, *states: str, seconds: float = 60.0) -> Run:
 def start(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:
     """The command statgrove as a process of its own, its output in one pipe."""
     command = [sys.executable, "-W", "error::SyntaxWarning", "-m", "app.cli", *arguments]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
+    STARTED.append(process)
+    return process
+
+
+def end_all(since: int = 0) -> None:
+    """End the processes that tests have started and not ended, as a test that fails does not."""
+    while len(STARTED) > since:
+        process = STARTED.pop()
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.communicate(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from run_service import ask_for, at_work, look, quick, ready, start, stop, trial_template, until, wait_for
+from run_service import ask_for, at_work, end_all, look, quick, ready, start, stop, trial_template, until, wait_for
 
 from app import datasets, db, queue, runs
 
@@ -30,8 +30,9 @@ def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             try:
                 ready(process)
                 yield request.param
-            finally:
                 said = stop(process)
+            finally:
+                end_all()
         assert "Traceback" not in said, said
 
 
