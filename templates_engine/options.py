@@ -97,3 +97,15 @@ def mcmc_options(ask: Ask, *, burnin: int = 500, iterations: int = 2000) -> Mcmc
             help="The parameter chains are stored as a dataset under this name.",
         )
     return McmcOptions(chains, start, burn, length, thinning, outdata)
+
+
+def made_dataset(ask: Ask, default: str) -> str:
+    """Ask the name of the dataset that a template makes."""
+    return ask.text(
+        "outdata",
+        "Name of the new dataset",
+        default=default,
+        pattern=NAME,
+        form="letters, digits and _, starting with a letter, at most 60",
+        help="It joins the list of datasets under this name; where another has the name, a number is added.",
+    )
