@@ -39,8 +39,10 @@ def docs(request: Request) -> str:
     )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>REST interface · StatGrove</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/static/app.css">
-</head><body><main class="page api-docs"><h1>REST interface</h1>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/static/css/tokens.css">
+<link rel="stylesheet" href="/static/css/base.css"><link rel="stylesheet" href="/static/css/layout.css">
+</head><body><main class="wrap" id="main"><h1>REST interface</h1>
 <p>Everything that the pages do can be done by a program. Requests and answers are JSON; the description for
 machines is <a href="/api/v1/openapi.json">openapi.json</a>. Errors always look like
 <code>{{"error": {{"code", "message", "problems"}}}}</code>.</p>
