@@ -12,7 +12,7 @@ from starlette.datastructures import FormData
 from app.pages.conversation import Talk
 from app.pages.format import names, plural
 from templates_engine.asking import Asked
-from templates_engine.columns import OTHER
+from templates_engine.columns import OTHER, Columns, OneColumn
 from templates_engine.data.schema import Column, Schema
 from templates_engine.words import one_of
 
@@ -90,6 +90,7 @@ class Field:
     why: tuple[Markup, ...] = ()
     categorical: bool = False
     long_help: bool = field(default=False)
+    dataset: str = ""  # the one whose variables are chosen from
 
     @property
     def id(self) -> str:
@@ -123,10 +124,13 @@ def _field(talk: Talk, asked: Asked, empty: bool) -> Field:
     if empty and not faults:
         faults = tuple(str(f) for f in question.judge("").faults) or ("Answer this question.",)
     more: dict[str, Any] = {}
-    if widget == "picker":
-        more = _picker(talk.schema, asked, text)
-    elif question.kind == "column":
-        more = {"names": _names(talk.schema, asked, False), "why": _why(talk.schema, asked)}
+    if isinstance(question, Columns | OneColumn):
+        schema = question.among.schema  # that of the present dataset, or of one that an answer names
+        if widget == "picker":
+            more = _picker(schema, asked, text)
+        else:
+            more = {"names": _names(schema, asked, False), "why": _why(schema, asked)}
+        more["dataset"] = schema.name
     help_ = names(question.help, talk.schema.names if "{" in asked.pattern else ("cons",))
     return Field(
         asked.key,
