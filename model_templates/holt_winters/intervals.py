@@ -1,0 +1,137 @@
+"""Forecasts with prediction intervals: by formula for additive seasons, by simulation for multiplicative ones.
+
+One-step errors have variance sigma^2 (sample variance, mean removed); an error moves the forecast j steps later by
+psi_j = alpha (1 + beta (phi + ... + phi^j)) + sum over periods m that divide j of gamma_m (1 - alpha), psi_0 = 1.
+
+    additive        var(h) = sigma^2 sum_{j < h} psi_j^2                         (exact)
+    multiplicative  var(h) = sigma^2 sum_{j < h} (psi_j s_h / s_{h-j})^2         (s_k: season used for horizon k)
+    relative errors var(h) = s_h^2 (theta_h (1 + sigma^2) prod_m (1 + gamma'^2 sigma^2)^{k_m} - mu_h^2),
+                    theta_h = mu_h^2 + sigma^2 sum_j c_j^2 theta_{h-j}, gamma' = gamma (1 - alpha), k_m = whole periods
+                    in h - 1 (Hyndman, Koehler, Ord and Snyder 2008, class 3; robust fits with multiplicative seasons)
+
+R's HoltWinters takes psi_0 = alpha + gamma (1 - alpha) for multiplicative seasons, which is wrong and not repeated.
+"""
+
+from __future__ import annotations
+
+
+import numpy as np
+from scipy.special import ndtri
+
+from model_templates.holt_winters.layout import layout
+from model_templates.holt_winters.models import Array, Constants, Fit, Forecast, Model
+from model_templates.holt_winters.recursions import ahead, simulate
+
+
+def forecast(
+    fit: Fit,
+    horizon: int,
+    level: float = 95.0,
+    *,
+    method: str = "auto",
+    n_paths: int = 20_000,
+    generator: np.random.Generator | None = None,
+    errors: str = "normal",
+) -> Forecast:
+    """Forecasts of the `horizon` rows after the series' last, with central intervals of `level` per cent.
+
+    method: "analytic", "simulate", or "auto": simulate for multiplicative seasons where a generator is given.
+    errors of a simulation: "normal" with the fit's sigma, or "bootstrap", the fit's own one-step errors about their
+    mean. Point forecasts are the same either way. Raises ValueError for an unusable horizon, level or method.
+    """
+    if horizon < 1 or not 0 < level < 100:
+        raise ValueError("the horizon is at least 1 and the level lies between 0 and 100 per cent")
+    if method not in ("auto", "analytic", "simulate") or (method == "simulate" and generator is None):
+        raise ValueError("the method is auto, analytic or simulate, and a simulation needs a generator")
+    lay = layout(fit.model, None, None, None, None)
+    season = np.concatenate([*fit.last_seasons, np.zeros(0)])
+    theta = _theta(fit.constants)
+    point, totals = np.empty(horizon), np.empty(horizon)
+    shape = (len(fit.y), fit.last_level, fit.last_trend, season, lay.periods, lay.offsets, lay.kind)
+    ahead(*shape, theta[2], point, totals)
+    relative = fit.robust is not None and fit.model.relative
+    tail = (100.0 - level) / 200.0
+    if method == "simulate" or (method == "auto" and fit.model.seasonal == "multiplicative" and generator is not None):
+        assert generator is not None
+        shocks = _shocks(fit, relative, (n_paths, horizon), errors, generator)
+        paths = np.empty((n_paths, horizon))
+        simulate(*shape, theta, shocks, relative, paths)
+        sd = paths.std(axis=0, ddof=1)
+        lower, upper = np.quantile(paths, [tail, 1.0 - tail], axis=0)
+        return Forecast(np.arange(1, horizon + 1), point, lower, upper, sd, level, "simulated")
+    if relative:
+        sd = relative_sd(fit.model, fit.constants, fit.sigma, point, totals)
+    else:
+        ratio = totals if fit.model.seasonal == "multiplicative" else None
+        sd = fit.sigma * np.sqrt(unit_variance(fit.model, fit.constants, horizon, ratio))
+    half = -ndtri(tail) * sd
+    return Forecast(np.arange(1, horizon + 1), point, point - half, point + half, sd, level, "analytic")
+
+
+def _theta(constants: Constants) -> Array:
+    beta = 0.0 if constants.beta is None else constants.beta
+    return np.array([constants.alpha, beta, 1.0 if constants.phi is None else constants.phi, *constants.gamma])
+
+
+def _shocks(
+    fit: Fit, relative: bool, shape: tuple[int, int], errors: str, generator: np.random.Generator
+) -> Array:
+    """One-step errors of future rows, (paths, horizon)."""
+    if errors == "normal":
+        return fit.sigma * generator.standard_normal(shape)
+    e = fit.residuals / fit.fitted if relative else fit.residuals
+    if fit.robust is not None:
+        e = np.where(fit.robust.flags, np.nan, e)
+    e = e[np.isfinite(e)]
+    return generator.choice(e - e.mean(), size=shape)
+
+
+def psi(model: Model, constants: Constants, horizon: int) -> Array:
+    """(horizon,) effect of an error on the forecast j = 0, 1, ... steps later; psi_0 = 1."""
+    weights = trend_weights(model, constants, horizon)
+    j = np.arange(horizon)
+    if model.seasonal != "none":
+        for m, gamma in zip(model.periods, constants.gamma, strict=True):
+            weights = weights + np.where((j % m == 0) & (j > 0), gamma * (1.0 - constants.alpha), 0.0)
+    weights[0] = 1.0
+    return weights
+
+
+def trend_weights(model: Model, constants: Constants, horizon: int) -> Array:
+    """psi_j without the season: alpha (1 + beta (phi + ... + phi^j))."""
+    phi = constants.phi if constants.phi is not None else 1.0
+    grown = np.concatenate([[0.0], np.cumsum(phi ** np.arange(1.0, horizon))])
+    beta = constants.beta if model.trend and constants.beta is not None else 0.0
+    return constants.alpha * (1.0 + beta * grown)
+
+
+def unit_variance(model: Model, constants: Constants, horizon: int, totals: Array | None) -> Array:
+    """Forecast variance at h = 1..horizon for sigma = 1; totals (horizon,): seasons used, None for additive ones."""
+    squares = psi(model, constants, horizon) ** 2
+    if totals is None:
+        return np.cumsum(squares)
+    return np.array([totals[h] ** 2 * np.sum(squares[: h + 1] / totals[h::-1] ** 2) for h in range(horizon)])
+
+
+def relative_sd(model: Model, constants: Constants, sigma: float, point: Array, totals: Array) -> Array:
+    """Standard errors at h = 1..horizon for relative errors of sd sigma; point and season totals (horizon,)."""
+    horizon = len(point)
+    mean = point / totals
+    c = trend_weights(model, constants, horizon) ** 2
+    theta = np.empty(horizon)
+    for h in range(horizon):
+        theta[h] = mean[h] ** 2 + sigma**2 * float(np.sum(c[1 : h + 1] * theta[h - 1 :: -1][:h] if h else 0.0))
+    growth = np.ones(horizon)
+    for m, gamma in zip(model.periods, constants.gamma, strict=True):
+        rate = gamma * (1.0 - constants.alpha)
+        growth *= (1.0 + rate**2 * sigma**2) ** (np.arange(horizon) // m)
+    variance = theta * (1.0 + sigma**2) * growth - mean**2
+    return np.abs(totals) * np.sqrt(np.maximum(variance, 0.0))
+
+
+def limits(point: Array, sd: Array, level: float) -> tuple[Array, Array]:
+    """Central normal limits of `level` per cent."""
+    half = -float(ndtri((100.0 - level) / 200.0)) * sd
+    return point - half, point + half
+
+

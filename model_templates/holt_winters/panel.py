@@ -1,0 +1,270 @@
+"""Many series fitted alike, in compiled code and several threads.
+
+Each series goes through the very kernel of a single fit, so a panel's row equals the fit of that series alone, whatever
+the number of threads. A series that cannot be fitted gets its reason in `status` and NaN elsewhere; the others go on.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from model_templates.holt_winters.checking import constant_problems, model_problems, needed, option_problems
+from model_templates.holt_winters.checking import series_problems as reasons
+from model_templates.holt_winters.fitting import TRIES, criterion_code, information, minus_two_log
+from model_templates.holt_winters.intervals import limits, relative_sd, unit_variance
+from model_templates.holt_winters.layout import AT_BOUND, START_CODES, Gamma, Layout, layout
+from model_templates.holt_winters.models import Array, Constants, Model, Panel, PanelForecast, Whole
+from model_templates.holt_winters.optimise import ROBUST
+from model_templates.holt_winters.recursions import ahead, smooth
+from model_templates.holt_winters.robust import ROBLIK, TAU2, robust_smooth
+from model_templates.holt_winters.searching import estimate, figures
+from templates_engine.problems import Refused
+from templates_engine.sampling.compiled import njit
+
+CHUNK = 64  # series a thread takes at a time; between chunks a stop is noticed
+
+
+@njit
+def fittable(y, kind, least, longest):  # type: ignore[no-untyped-def]
+    """Row of the first value present; -1 where checking.series_problems has something against the series."""
+    count, lead, last = 0, -1, -1
+    low, high = math.inf, -math.inf
+    for t in range(len(y)):
+        if math.isnan(y[t]):
+            continue
+        if math.isinf(y[t]):
+            return -1
+        if lead < 0:
+            lead = t
+        last = t
+        count += 1
+        low, high = min(low, y[t]), max(high, y[t])
+    span = last - lead + 1
+    enough = count > 0 and span >= least and count >= min(least, max(4, longest + 1))
+    if not enough or low == high or (kind == 2 and low <= 0.0):
+        return -1
+    return lead
+
+
+@njit
+def fit_rows(  # type: ignore[no-untyped-def]
+    values, begins, low, high, constants, periods, offsets, kind, has_trend, start, criterion, robust, columns, lower,
+    upper, tries, least, lag, z, last, found, whole,
+):  # fmt: skip
+    """Fit series low..high of `values`, laid end to end with bounds `begins` (series + 1,).
+
+    z (series, entries): estimates; last: the last states likewise (level and trend after the constants);
+    found (series, 8): figures, value, last scale; whole (series, 5): lead, starts, converged, outliers, first row.
+    """
+    for i in range(low, high):
+        y = values[begins[i] : begins[i + 1]]
+        lead = fittable(y, kind, least, lag)
+        whole[i, 0] = lead
+        if lead < 0:
+            continue
+        y = y[lead:]
+        n = len(y)
+        for e in range(constants):
+            z[i, e] = lower[e]
+        first, value, scale, starts, converged = estimate(
+            y, z[i], constants, periods, offsets, kind, has_trend, start, 0, criterion, robust, columns, lower, upper,
+            tries,
+        )  # fmt: skip
+        fitted, levels, trends = np.empty(n), np.empty(n), np.empty(n)
+        seasons = np.empty((n, len(periods)))
+        season = last[i, constants + 2 :]
+        season[:] = z[i, constants + 2 :]
+        level, trend = z[i, constants], z[i, constants + 1]
+        outliers = 0
+        if criterion == ROBUST:
+            path, cleaned, flags = np.empty(n), np.empty(n), np.zeros(n, np.bool_)
+            level, trend, scale = robust_smooth(
+                y, first, level, trend, season, periods, offsets, kind, z[i, :constants], scale, robust[1], robust[2],
+                fitted, levels, trends, seasons, path, cleaned, flags,
+            )  # fmt: skip
+            outliers = np.sum(flags)
+        else:
+            level, trend = smooth(
+                y, first, level, trend, season, periods, offsets, kind, z[i, :constants], fitted, levels, trends, seasons
+            )
+        last[i, constants], last[i, constants + 1] = level, trend
+        figures(y, first, y - fitted, lag, found[i])
+        found[i, 6], found[i, 7] = value, scale
+        whole[i, 1], whole[i, 2], whole[i, 3], whole[i, 4] = starts, converged, outliers, first + lead
+
+
+def fit_many(
+    series: npt.ArrayLike | Sequence[npt.ArrayLike],
+    model: Model,
+    *,
+    start: str | None = None,
+    alpha: float | None = None,
+    beta: float | None = None,
+    gamma: Gamma = None,
+    phi: float | None = None,
+    criterion: str | None = None,
+    robust: bool = False,
+    k: float = 2.0,
+    lam: float = 0.1,
+    allow_inadmissible: bool = False,
+    tries: int = TRIES,
+    threads: int | None = None,
+    advance: Callable[[int, int], bool] | None = None,
+) -> Panel:
+    """Fit `model` to every series: an array (series, n) or a sequence of arrays of any lengths, NaN for missing values.
+
+    Options as for `fit`. threads: None takes the processors this process may use. advance(done, total) is called now
+    and then; when it returns True the fitting stops and the series not reached have the status "stopped".
+    Raises Refused for faults of the request; faults of single series are in `Panel.status`.
+    """
+    start = start or ("robust" if robust else "decompose")
+    criterion = criterion or ("roblik" if robust else "sse")
+    request = model_problems(model) + option_problems(model, start, criterion, robust, k, lam)
+    request += constant_problems(model, alpha, beta, gamma, phi, allow_inadmissible)
+    if faults := [p for p in request if p.level == "error"]:
+        raise Refused(faults)
+    if isinstance(series, np.ndarray) and series.ndim == 2:
+        values = np.ascontiguousarray(series, np.float64).ravel()
+        lengths = np.full(len(series), series.shape[1], np.int64)
+    else:
+        rows = [np.asarray(y, np.float64) for y in series]  # type: ignore[union-attr]
+        values = np.concatenate([*rows, np.zeros(0)])
+        lengths = np.array([len(y) for y in rows], np.int64)
+    begins = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    lay = layout(model, alpha, beta, gamma, phi)
+    total = len(lengths)
+    z, last = np.full((total, lay.size), np.nan), np.full((total, lay.size), np.nan)
+    found, whole = np.full((total, 8), np.nan), np.zeros((total, 5), np.int64)
+    whole[:, 0] = -2
+    settings = (math.nan, float(k), float(lam), TAU2 if criterion == "tau2" else ROBLIK)
+
+    def work(low: int) -> None:
+        fit_rows(
+            values, begins, low, min(low + CHUNK, total), lay.constants, lay.periods, lay.offsets, lay.kind,
+            model.trend, START_CODES[start], criterion_code(criterion, lay.kind), settings, lay.columns(start),
+            lay.lower, lay.upper, tries, needed(model), model.longest, z, last, found, whole,
+        )  # fmt: skip
+
+    _spread(work, total, threads or len(os.sched_getaffinity(0)), advance)
+    return _panel(model, lay, start, criterion, robust, values, begins, lengths, z, last, found, whole)
+
+
+def _spread(
+    work: Callable[[int], None], total: int, threads: int, advance: Callable[[int, int], bool] | None
+) -> None:
+    """Do the chunks in `threads` threads (the kernels hold no interpreter lock)."""
+    chunks = range(0, total, CHUNK)
+    stopped = False
+    if threads <= 1:
+        for low in chunks:
+            if not stopped:
+                work(low)
+                stopped = advance is not None and advance(min(low + CHUNK, total), total)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(work, low) for low in chunks]
+        for i, future in enumerate(futures):
+            if future.cancelled():
+                continue
+            future.result()
+            if advance is not None and not stopped and advance(min((i + 1) * CHUNK, total), total):
+                stopped = True
+                for other in futures[i + 1 :]:
+                    other.cancel()
+
+
+def _panel(
+    model: Model, lay: Layout, start: str, criterion: str, robust: bool, values: Array, begins: Whole, lengths: Whole,
+    z: Array, last: Array, found: Array, whole: Whole,
+) -> Panel:  # fmt: skip
+    """Arrays of results from the kernel's."""
+    entries = list(lay.entries().values())
+    lead = whole[:, 0]
+    status = []
+    for i in range(len(lengths)):
+        if lead[i] >= 0:
+            status.append("")
+        elif lead[i] == -2:
+            status.append("stopped")
+        else:
+            status.append(" ".join(p.message for p in reasons(values[begins[i] : begins[i + 1]], model)))
+    n = np.where(lead >= 0, found[:, 0], 0).astype(np.int64)
+    free = len(lay.columns("decompose"))
+    parameters = free if robust else free + 1 + lay.start_states()
+    info = np.full((len(lengths), 3), np.nan)
+    for i in np.flatnonzero(lead >= 0):
+        two_log = minus_two_log(criterion, found[i, 6], found[i, 1], int(n[i]))
+        info[i] = information(two_log, parameters, int(n[i]))
+    near = AT_BOUND * (lay.upper[entries] - lay.lower[entries])
+    free_entries = lay.upper[entries] > lay.lower[entries]
+    estimates = z[:, entries]
+    bound = ((estimates - lay.lower[entries] <= near) | (lay.upper[entries] - estimates <= near)) & free_entries
+    flat = last[:, lay.constants + 2 :]
+    seasons = []
+    for m, at in zip(lay.periods, lay.offsets, strict=True):
+        turned = (np.arange(m)[None, :] - np.maximum(lead, 0)[:, None]) % m  # from the kernel's rows to the series'
+        seasons.append(np.take_along_axis(flat[:, at : at + m], turned, axis=1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mse, mae = found[:, 1] / n, found[:, 2] / n
+    return Panel(
+        model=model,
+        start=start,
+        constants=estimates,
+        names=tuple(lay.entries()),
+        sse=found[:, 1],
+        mse=mse,
+        rmse=np.sqrt(mse),
+        mae=mae,
+        mape=found[:, 3],
+        mase=found[:, 4],
+        aic=info[:, 0],
+        aicc=info[:, 1],
+        bic=info[:, 2],
+        sigma=found[:, 7] if robust else found[:, 5],
+        n_used=n,
+        converged=whole[:, 2].astype(np.bool_),
+        at_bound=bound,
+        n_outliers=whole[:, 3],
+        status=tuple(status),
+        last_level=last[:, lay.constants],
+        last_trend=last[:, lay.constants + 1],
+        last_seasons=tuple(seasons),
+        lengths=lengths,
+        robust=robust,
+        criterion=criterion,
+    )
+
+
+def forecast_many(panel: Panel, horizon: int, level: float = 95.0) -> PanelForecast:
+    """Forecasts of every series of a panel, `horizon` rows beyond each one's last, intervals by formula."""
+    model, total = panel.model, len(panel.status)
+    lay = layout(model, None, None, None, None)
+    point, sd = np.full((total, horizon), np.nan), np.full((total, horizon), np.nan)
+    season = np.concatenate([*panel.last_seasons, np.zeros((total, 0))], axis=1)
+    totals = np.empty(horizon)
+    for i in np.flatnonzero([s == "" for s in panel.status]):
+        constants = _constants(panel, int(i))
+        ahead(
+            int(panel.lengths[i]), panel.last_level[i], panel.last_trend[i], season[i], lay.periods, lay.offsets,
+            lay.kind, 1.0 if constants.phi is None else constants.phi, point[i], totals,
+        )  # fmt: skip
+        if panel.robust and model.relative:
+            sd[i] = relative_sd(model, constants, float(panel.sigma[i]), point[i], totals)
+        else:
+            ratio = totals if model.seasonal == "multiplicative" else None
+            sd[i] = panel.sigma[i] * np.sqrt(unit_variance(model, constants, horizon, ratio))
+    lower, upper = limits(point, sd, level)
+    return PanelForecast(np.arange(1, horizon + 1), point, lower, upper, sd, level)
+
+
+def _constants(panel: Panel, i: int) -> Constants:
+    """The constants of one series."""
+    named = dict(zip(panel.names, (float(v) for v in panel.constants[i]), strict=True))
+    gamma = tuple(v for name, v in named.items() if name.startswith("gamma"))
+    return Constants(named["alpha"], named.get("beta"), gamma, named.get("phi"))
