@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Result", "RunFailed", "RunStatJR"]
 
 
-class RunFailed(RuntimeError):  # noqa: N818 - read as a sentence: except RunFailed
+class RunFailed(RuntimeError):
     """The run ended as failed; the message says why, `trace` where in the program, `problems` what to change."""
 
     def __init__(self, message: str, trace: str, problems: list[dict[str, Any]]):

@@ -142,8 +142,11 @@ class Worker:
 
 def _sweep_until(stop: threading.Event, worker: Worker | None) -> None:
     """Look for lost runs, and after the worker, until stopped."""
-    purged = 0.0
+    purged, looked = 0.0, time.time()
     while not stop.wait(settings().sweep_every):
+        before, looked = looked, time.time()
+        if looked - before > settings().sweep_every + settings().lease / 2:
+            continue  # the machine was asleep: let the runs give a sign of life before they are thought lost
         try:
             with db.session() as session:
                 for line in runs.sweep(session):

@@ -47,6 +47,7 @@ def _logging(**_: Any) -> None:
 def _parent(**_: Any) -> None:
     from workers.preload import preload
 
+    _logging()  # Celery sets logging up after this
     parent = os.environ.pop("STATGROVE_PARENT", "")
     if parent:  # started by `serve` or `worker`: end with it
         die_with_parent()

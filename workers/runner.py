@@ -136,9 +136,7 @@ def _schemas(session: Session) -> runs.Schemas:
     return runs.Schemas(session)
 
 
-def _papers(
-    run: Run, template: Template, walked: Walk, data: Dataset, others: Mapping[str, Dataset], job: Job
-) -> None:
+def _papers(run: Run, template: Template, walked: Walk, data: Dataset, others: Mapping[str, Dataset], job: Job) -> None:
     """What says how to do the run again: its inputs, the script, the equation, the specification."""
     papers = {
         "Inputs": (inputs.write(walked.answers) + "\n", "Input string"),
