@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,14 +43,22 @@ def published(template: str) -> dict[str, str]:
     return parsed.answers
 
 
-def run(name: str, data: Dataset, answers: dict[str, str], folder: Path, pictures: bool = False) -> Ran:
-    """Walk, check and run; errors of the data raise Refused as they would in a real run."""
+def run(
+    name: str,
+    data: Dataset,
+    answers: dict[str, str],
+    folder: Path,
+    pictures: bool = False,
+    others: Mapping[str, Dataset] | None = None,
+) -> Ran:
+    """Walk, check and run; errors of the data raise Refused as they would in a real run. `others`: by name."""
     from templates_engine.problems import Refused
 
     template = registry.get(name)
-    walked = walk(template, answers, data.schema(), strict_keys=True)
+    schemas = {name: other.schema() for name, other in (others or {}).items()}
+    walked = walk(template, answers, data.schema(), datasets=schemas, strict_keys=True)
     walked.require()
-    with Job(Store(folder)) as job:
+    with Job(Store(folder), others=others) as job:
         found = template.check(walked.spec, data)
         if errors := [p for p in found if p.level == "error"]:
             raise Refused(errors)
