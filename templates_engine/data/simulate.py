@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from templates_engine.data.dataset import Dataset, Values
 from templates_engine.data.design import first_in_group
+from templates_engine.data.simulate_crossed import crossed_schools
 from templates_engine.data.simulate_series import halfyear_insured, hourly_demand, many_series, quarterly_sales
 
 SEED = 1382  # among the first 2000 the one whose ranges are nearest to the published ones
@@ -220,6 +221,7 @@ def _deleted(rng: np.random.Generator, values: Values, n: int) -> Values:
 SUPPLIED: dict[str, Supplied] = {
     "tutmiss": Supplied("4059 simulated pupils in 65 schools, with missing values in both levels", tutmiss),
     "tutmiss_lev2": Supplied("The 65 simulated schools of tutmiss, one row each", tutmiss_lev2),
+    "crossed_schools": Supplied("1600 simulated pupils by primary and secondary school, crossed", crossed_schools),
     "quarterly_sales": Supplied("60 simulated quarters of sales with three planted outliers", quarterly_sales),
     "halfyear_insured": Supplied("38 simulated half-years of insured farmers, growing exponentially", halfyear_insured),
     "hourly_demand": Supplied("Six simulated weeks of hourly demand, with seasons of the day and week", hourly_demand),

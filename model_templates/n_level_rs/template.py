@@ -1,0 +1,60 @@
+"""NLevelRS: nested or crossed classifications, random coefficients with a full covariance matrix for each; Normal.
+
+Browne, Goldstein and Rasbash (2001), Statistical Modelling 1, 103-124, set these models out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from templates_engine.asking import Ask
+from templates_engine.data.schema import Schema
+from templates_engine.options import RENAMED, mcmc_options
+from templates_engine.problems import Problem
+from templates_engine.sampling import mixed_questions as q
+from templates_engine.sampling import nlevel_questions as nq
+from templates_engine.template import Template
+
+if TYPE_CHECKING:
+    from templates_engine.data.dataset import Dataset
+    from templates_engine.job import Job
+    from templates_engine.outputs import Result
+
+
+class NLevelRS(Template):
+    name = "NLevelRS"
+    title = "Regression with random slopes for nested or crossed classifications"
+    heading = "Models"
+    tags = ("model", "N levels", "crossed", "random slopes", "Normal", "MCMC")
+    renamed = RENAMED
+    accepted = q.ACCEPTED_NORMAL
+    equation = "<<model>>"
+    outputs = nq.OUTPUTS
+
+    def questions(self, ask: Ask) -> nq.NModel:
+        y = q.ask_response(ask)
+        classes = nq.ask_classes(ask)
+        x = q.ask_fixed(ask)
+        slopes = nq.ask_slopes(ask, classes)
+        prior = nq.ask_covariance_prior(ask)
+        return nq.finish_classes(ask, nq.NModel(y, x, mcmc_options(ask), prior=prior, classes=classes, slopes=slopes))
+
+    def equation_values(self, spec: nq.NModel, schema: Schema) -> dict[str, Any]:
+        from templates_engine.sampling.nlevel_equation import model_latex
+
+        return {"model": model_latex(spec, schema)}
+
+    def check(self, spec: nq.NModel, data: Dataset) -> list[Problem]:
+        from templates_engine.sampling.nlevel_checks import check
+
+        return check(spec, data)
+
+    def run(self, spec: nq.NModel, data: Dataset, job: Job) -> Result:
+        from templates_engine.sampling.nlevel_run import run
+
+        return run(self, spec, data, job)
+
+    def warm(self) -> None:
+        from templates_engine.sampling.nlevel_run import warm
+
+        warm()
