@@ -63,11 +63,11 @@ def ask_parts(ask: Ask, kind: str) -> Parts:
             ask.number("step", "Step", default=1, help="What is added from each row to the next."),
             ask.column(
                 "by",
-                "Start again in each group of",
+                "Groups",
                 text_ok=True,
                 optional=True,
                 default="none",
-                help="With an identifier, such as a school, each of its groups is numbered by itself, in row order.",
+                help="With an identifier, such as school, each group is numbered from the start, in row order; or none.",
             ),
         )
     if kind == "Random draws":
@@ -101,11 +101,11 @@ def _draws(ask: Ask) -> Draws:
         first = ask.number("rate", "Mean count", default=1, min=0, max=1e9, help="Mean and variance of the counts.")
     by = ask.column(
         "by",
-        "One draw for each group of",
+        "Groups",
         text_ok=True,
         optional=True,
         default="none",
-        help="With an identifier, such as a school, all rows of a group share one draw: a random effect.",
+        help="With an identifier, such as school, all rows of a group share one draw: a random effect; or none.",
     )
     return Draws(str(distribution), (first, second), by, seed(ask))
 

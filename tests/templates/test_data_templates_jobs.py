@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from templates_engine import registry
@@ -31,7 +32,7 @@ def test_a_job_hands_the_other_datasets_on(tmp_path: Path) -> None:
     """A template that calls Merge needs no knowledge of where datasets are."""
     with Job(Store(tmp_path), others={"schools": SCHOOLS}) as job:
         result = job.call("Merge", ANSWERS, PUPILS, prefix="joined_")
-        made = job.store["joined_merged"].content
+        made = pd.read_stata(job.store.path("joined_merged"))
     assert result.info["matched"] == 3
     np.testing.assert_array_equal(made["size"], [10, 20, 10])
 
