@@ -80,7 +80,16 @@ def make(name: str) -> Celery:
 
 @lru_cache(maxsize=1)
 def _sender() -> Celery:
-    return make("statgrove.sender")
+    made = make("statgrove.sender")
+    # A page must not wait for a broker that is down: the sweep sends the message later.
+    made.conf.broker_transport_options = {
+        **made.conf.broker_transport_options,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.1,
+        "interval_max": 0.1,
+    }
+    return made
 
 
 def task_id(run_id: int, attempt: int) -> str:
