@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from app.models import Artifact, Run
 
 TABLES, DIAGNOSTICS, DATASETS, CODE = "Tables", "Diagnostics", "Datasets", "Model and code"
+FIGURES = "Figures"
 GROUPS = {"table": TABLES, "figure": DIAGNOSTICS, "dataset": DATASETS, "draws": DATASETS}
 POOLED, COMPLETE, VERDICTS = "ResultsTable:Imputation", "ResultsTable:CompleteCases", "Verdicts"
 FIRST = (POOLED, COMPLETE, "CombinedResults", "ModelResults", "ModelParameters", "ModelFit")
@@ -92,6 +93,8 @@ def groups(artifacts: Sequence[Artifact], children: Sequence[Run], prefix: str =
             group.folds.setdefault(part, Fold(part)).entries.append(entry)
         else:
             group.entries.append(entry)
+    if not any(a.kind == "draws" for a in artifacts):
+        made[DIAGNOSTICS].title = FIGURES  # pictures of data, not of chains
     for group in made.values():
         group.entries.sort(key=lambda e: FIRST.index(e.shown) if e.shown in FIRST else len(FIRST))
         if len(group.folds) == 1 and not group.entries:  # one part only: nothing to tell apart
@@ -113,7 +116,7 @@ def first_of(listed: Sequence[Group]) -> Entry | None:
 
 def first_picture(listed: Sequence[Group]) -> Entry | None:
     """The diagnostics that stand under the first table: those of the combined fits, else the first."""
-    group = next((g for g in listed if g.title == DIAGNOSTICS), None)
+    group = next((g for g in listed if g.title in (DIAGNOSTICS, FIGURES)), None)
     if group is None:
         return None
     every = [*group.entries, *(x for f in group.folds.values() for x in f.entries)]

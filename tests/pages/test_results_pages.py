@@ -113,6 +113,8 @@ def test_a_run_that_goes_on(client: TestClient) -> None:
     queued = Page(client.get(f"/runs/{number}").text)
     assert queued.faults() == []
     assert "Waiting for a worker" in queued.text
+    change(number, state="running", started=now(), heartbeat=now())  # claimed, and nothing said yet
+    assert "Starting" in Page(client.get(f"/runs/{number}").text).text
     steps = [{"title": "Impute", "state": "now", "seconds": 4.0}, {"title": "Pool", "state": "todo", "seconds": 0.0}]
     trace = {"parameter": "beta_1", "chains": [[0.1, 0.4, 0.2], [0.3, 0.2]]}
     progress = {
