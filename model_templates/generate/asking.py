@@ -67,7 +67,7 @@ def ask_parts(ask: Ask, kind: str) -> Parts:
                 text_ok=True,
                 optional=True,
                 default="none",
-                help="With an identifier, such as school, each group is numbered from the start, in row order; or none.",
+                help="With an identifier, such as school, each group is numbered from the start in row order; or none.",
             ),
         )
     if kind == "Random draws":
