@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
 
 from templates_engine.problems import Problem, Refused
 from templates_engine.questions import TemplateBug
-from templates_engine.template import Example, Template
+from templates_engine.template import Example, Template, slug_of
 from templates_engine.words import meant, nearest, quoted
 
 PACKAGE = "model_templates"
@@ -32,15 +33,25 @@ def all() -> dict[str, Template]:
 
 
 def get(name: str) -> Template:
-    """One template. Raises Refused with the nearest name."""
+    """One template, by its name or its slug. Raises Refused with the nearest name."""
     templates = all()
     if name in templates:
         return templates[name]
+    said = name.strip().casefold()
+    for template in templates.values():
+        if template.slug.casefold() == said:
+            return template
     near = nearest(name, templates)
     if near and near.casefold() == name.strip().casefold():
         return templates[near]
     message = f"There is no template {quoted(name)}.{meant(near)}"
     raise Refused(Problem("unknown-template", message, key="template", nearest=near, word=name))
+
+
+def slug(name: str) -> str:
+    """The slug of a template's name, also of one that is not there any more."""
+    found = all().get(name)
+    return found.slug if found else slug_of(name)
 
 
 def load(file: Path) -> Template:
@@ -54,8 +65,11 @@ def load(file: Path) -> Template:
     if len(classes) != 1:
         raise TemplateBug(f"{file} declares {len(classes)} templates with a name; one is needed")
     template = classes[0]()
-    if not (template.name[0].isupper() or template.name[0].isdigit()) or not template.name.isalnum():
+    plain = template.name.replace("/", "")
+    if not (template.name[0].isupper() or template.name[0].isdigit()) or not plain.isalnum():
         raise TemplateBug(f"the name {template.name!r} must be letters and digits, with a capital or a digit first")
+    if not re.fullmatch(r"\w+", template.slug):
+        raise TemplateBug(f"the slug {template.slug!r} of {template.name} must be letters, digits and _")
     template.folder = file.parent
     template.examples = tuple(read_example(path) for path in sorted((file.parent / "examples").glob("*.toml")))
     return template

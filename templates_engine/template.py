@@ -5,6 +5,7 @@ A template lives in a folder of its own, model_templates/<folder>/template.py, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from templates_engine.job import Job
     from templates_engine.outputs import Result
     from templates_engine.problems import Problem
+
+
+def slug_of(name: str) -> str:
+    """A name with everything but letters and digits as _, fit for an address and a file's name."""
+    return re.sub(r"\W+", "_", name)
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ class Example:
 class Template:
     """Base class. A subclass fills in the names and `questions` and `run`; the rest has defaults."""
 
-    name: ClassVar[str] = ""  # "2LevelImpute": starts with a capital letter or a digit
+    name: ClassVar[str] = ""  # "2LevelImpute": starts with a capital letter or a digit; a slash inside is allowed
+    slug: ClassVar[str] = ""  # the name in addresses and file names; if not given, the name with _ for other signs
     title: ClassVar[str] = ""  # one plain sentence
     heading: ClassVar[str] = ""  # its group on the start page: "Missing data", "Models"
     tags: ClassVar[tuple[str, ...]] = ()
@@ -47,6 +54,11 @@ class Template:
 
     folder: Path | None = None  # where it was found, filled in by the registry
     examples: tuple[Example, ...] = ()  # read by the registry from examples/*.toml
+
+    def __init_subclass__(cls, **more: Any):
+        super().__init_subclass__(**more)
+        if "slug" not in cls.__dict__:
+            cls.slug = slug_of(cls.name)
 
     def questions(self, ask: Ask) -> Any:
         """Ask what is needed and return a frozen Spec. Plain Python over earlier answers and `ask.data`."""

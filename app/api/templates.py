@@ -24,7 +24,7 @@ def list_templates() -> list[dict[str, Any]]:
     return [_short(template) for template in registry.all().values()]
 
 
-@router.get("/templates/{name}")
+@router.get("/templates/{name:path}")
 def get_template(name: str) -> dict[str, Any]:
     """One template: its questions as patterns, its outputs and examples."""
     from templates_engine import manual
@@ -52,7 +52,7 @@ def get_template(name: str) -> dict[str, Any]:
     }
 
 
-@router.post("/templates/{name}/walk", max_body_size=MAX_JSON)
+@router.post("/templates/{name:path}/walk", max_body_size=MAX_JSON)
 def walk_template(name: str, body: Conversation, session: Session = Depends(get_session)) -> dict[str, Any]:
     """The conversation as far as it can be known: what was asked, what is open, what is wrong.
 
@@ -104,6 +104,7 @@ def walk_template(name: str, body: Conversation, session: Session = Depends(get_
 def _short(template: Template) -> dict[str, Any]:
     return {
         "name": template.name,
+        "slug": template.slug,
         "title": template.title,
         "heading": template.heading,
         "tags": list(template.tags),

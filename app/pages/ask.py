@@ -173,7 +173,7 @@ def _page(request: Request, talk: Talk, empty: list[str] | None = None, status: 
         certain=certain,
         model_page=False,
         same=same_as_text(request, talk, talk.walk),
-        json_url=f"/api/v1/templates/{talk.template.name}",
+        json_url=f"/api/v1/templates/{talk.template.slug}",
         **side_of(talk, talk.walk),
     )
 

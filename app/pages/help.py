@@ -17,7 +17,7 @@ router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
 
 
-@router.get("/templates/{name}")
+@router.get("/templates/{name:path}")
 def template_page(request: Request, session: Db, name: str) -> Response:
     from templates_engine import manual
 
@@ -36,7 +36,7 @@ def template_page(request: Request, session: Db, name: str) -> Response:
         rows=rows,
         chosen=here.dataset_id or suited,
         examples=examples,
-        json_url=f"/api/v1/templates/{template.name}",
+        json_url=f"/api/v1/templates/{template.slug}",
     )
 
 

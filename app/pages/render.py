@@ -77,6 +77,12 @@ class Here:
     conversation: str | None = None
 
     @property
+    def template_slug(self) -> str:
+        from templates_engine import registry
+
+        return registry.slug(self.template or "")
+
+    @property
     def inputs_url(self) -> str:
         return f"/inputs?conversation={self.conversation}" if self.conversation else "/inputs"
 
