@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
@@ -21,7 +22,8 @@ router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
 
 TAG_ORDER = ("imputation", "joint model", "1 level", "2 levels", "N levels", "MCMC", "time series", "images")
-HEADINGS = ("Missing data", "Models", "Series and images")
+HEADINGS = ("Missing data", "Models", "Time series", "Series and images", "Images")
+SUPPORTING = ("Data", "Describe data")  # folded under the others
 SHOWCASE = ("2LevelImpute", "published")  # template and example
 
 
@@ -41,7 +43,11 @@ class Tag:
 def tags(templates: list[Template], need: list[str], leave: list[str]) -> list[Tag]:
     """Every tag; its link turns it from not used to required, to left out, and back."""
     words = dict.fromkeys(tag for t in templates for tag in t.tags)
-    order = [w for w in TAG_ORDER if w in words] + [w for w in words if w not in TAG_ORDER]
+    used = Counter(
+        tag for t in templates for tag in t.tags
+    )  # a tag of one template finds nothing that its name does not
+    others = [w for w in words if w not in TAG_ORDER and (used[w] > 1 or w in need or w in leave)]
+    order = [w for w in TAG_ORDER if w in words] + others
     found = []
     for word in order:
         state = "required" if word in need else "left-out" if word in leave else ""
@@ -111,7 +117,9 @@ def home(request: Request, session: Db) -> Response:
         example_row=row,
         questions=questions,
         tags=tags(known, need, leave),
-        groups=grouped(shown),
+        groups=[g for g in grouped(shown) if g[0] not in SUPPORTING],
+        supporting=[g for g in grouped(shown) if g[0] in SUPPORTING],
+        narrowed=bool(need or leave),
         hidden=len(known) - len(shown),
         recent=runs.recent(session, 6),
         took=took,

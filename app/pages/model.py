@@ -38,7 +38,7 @@ def model_of(talk: Talk) -> Model:
         problems += refused.problems
     known = {*talk.schema.names, *talk.walk.asked}
     return Model(
-        equation.render(talk.template, talk.walk.spec, talk.schema),
+        equation.render(talk.template, talk.walk.spec, talk.schema) if talk.template.equation else "",
         [p for p in problems if p.level == "error"],
         [quoted_names(p.message, known) for p in problems if p.level != "error"],
     )
@@ -46,6 +46,8 @@ def model_of(talk: Talk) -> Model:
 
 def equation_of(talk: Talk, walked: Walk) -> str:
     """The equation once it is known. Before the answers are complete: the parts that no open answer changes."""
+    if not talk.template.equation:
+        return ""
     if walked.spec is not None:
         return equation.render(talk.template, walked.spec, talk.schema)
     if len(walked.answers) < 4:

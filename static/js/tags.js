@@ -21,6 +21,8 @@ export function tagCloud() {
       row.hidden = !need.every((w) => has.includes(w)) || leave.some((w) => has.includes(w));
       away += row.hidden;
     }
+    const folded = document.querySelector("[data-supporting]");
+    if (folded && (need.length || leave.length)) folded.open = true;
     for (const group of document.querySelectorAll("[data-group]")) group.hidden = !group.querySelector("li:not([hidden])");
     note.textContent = away ? `${away} ${away === 1 ? "template" : "templates"} not shown because of the tags.` : "";
   };
