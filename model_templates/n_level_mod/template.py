@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from templates_engine.asking import Ask
 from templates_engine.data.schema import Schema
-from templates_engine.options import RENAMED, mcmc_options
+from templates_engine.options import ACCEPTED, RENAMED, mcmc_options
 from templates_engine.problems import Problem
 from templates_engine.sampling import mixed_questions as q
 from templates_engine.sampling import nlevel_questions as nq
@@ -25,18 +25,23 @@ class NLevelMod(Template):
     name = "NLevelMod"
     title = "Regression with random intercepts for nested or crossed classifications"
     heading = "Models"
-    tags = ("model", "N levels", "crossed", "Normal", "MCMC")
+    tags = ("model", "N levels", "crossed", "Normal", "binomial", "Poisson", "MCMC")
     renamed = RENAMED
-    accepted = q.ACCEPTED_NORMAL
+    accepted = ACCEPTED
     equation = "<<model>>"
     outputs = nq.OUTPUTS
 
     def questions(self, ask: Ask) -> nq.NModel:
         y = q.ask_response(ask)
         classes = nq.ask_classes(ask)
+        family, link, trials, offset = nq.ask_distribution(ask)
         x = q.ask_fixed(ask)
         prior = nq.ask_variance_prior(ask)
-        return nq.finish_classes(ask, nq.NModel(y, x, mcmc_options(ask), prior=prior, classes=classes))
+        model = nq.NModel(
+            y, x, mcmc_options(ask), family=family, link=link, trials=trials, offset=offset, prior=prior,
+            classes=classes,
+        )  # fmt: skip
+        return nq.finish_classes(ask, model)
 
     def equation_values(self, spec: nq.NModel, schema: Schema) -> dict[str, Any]:
         from templates_engine.sampling.nlevel_equation import model_latex

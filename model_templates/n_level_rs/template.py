@@ -1,4 +1,4 @@
-"""NLevelRS: nested or crossed classifications, random coefficients with a full covariance matrix for each; Normal.
+"""NLevelRS: nested or crossed classifications, random coefficients with a full covariance matrix.
 
 Browne, Goldstein and Rasbash (2001), Statistical Modelling 1, 103-124, set these models out.
 """
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from templates_engine.asking import Ask
 from templates_engine.data.schema import Schema
-from templates_engine.options import RENAMED, mcmc_options
+from templates_engine.options import ACCEPTED, RENAMED, mcmc_options
 from templates_engine.problems import Problem
 from templates_engine.sampling import mixed_questions as q
 from templates_engine.sampling import nlevel_questions as nq
@@ -25,19 +25,24 @@ class NLevelRS(Template):
     name = "NLevelRS"
     title = "Regression with random slopes for nested or crossed classifications"
     heading = "Models"
-    tags = ("model", "N levels", "crossed", "random slopes", "Normal", "MCMC")
+    tags = ("model", "N levels", "crossed", "random slopes", "Normal", "binomial", "Poisson", "MCMC")
     renamed = RENAMED
-    accepted = q.ACCEPTED_NORMAL
+    accepted = ACCEPTED
     equation = "<<model>>"
     outputs = nq.OUTPUTS
 
     def questions(self, ask: Ask) -> nq.NModel:
         y = q.ask_response(ask)
         classes = nq.ask_classes(ask)
+        family, link, trials, offset = nq.ask_distribution(ask)
         x = q.ask_fixed(ask)
         slopes = nq.ask_slopes(ask, classes)
         prior = nq.ask_covariance_prior(ask)
-        return nq.finish_classes(ask, nq.NModel(y, x, mcmc_options(ask), prior=prior, classes=classes, slopes=slopes))
+        model = nq.NModel(
+            y, x, mcmc_options(ask), family=family, link=link, trials=trials, offset=offset, prior=prior,
+            classes=classes, slopes=slopes,
+        )  # fmt: skip
+        return nq.finish_classes(ask, model)
 
     def equation_values(self, spec: nq.NModel, schema: Schema) -> dict[str, Any]:
         from templates_engine.sampling.nlevel_equation import model_latex

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from templates_engine.data.dataset import Dataset
@@ -9,16 +11,18 @@ from templates_engine.data.design import Design, collinear
 from templates_engine.problems import Problem, Refused
 from templates_engine.sampling import mixed_checks
 from templates_engine.sampling.mixed_names import UNIFORM
-from templates_engine.sampling.mixed_questions import NORMAL
+from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL, POISSON
 from templates_engine.sampling.mixed_stats import statistics
 from templates_engine.sampling.nlevel_data import NRows, prepare_classes
-from templates_engine.sampling.nlevel_questions import NModel
+from templates_engine.sampling.nlevel_questions import NEGATIVE_BINOMIAL, NModel
 from templates_engine.sampling.nlevel_stats import Factor, nested_in
 
 
 def check(model: NModel, data: Dataset) -> list[Problem]:
     """Errors that stop the run, and notices that stand with its results."""
-    found = mixed_checks.check(model, data)  # response, explanatory variables, rows
+    # response, explanatory variables, rows: a negative binomial response is a count like a Poisson one
+    plain = replace(model, family=POISSON) if model.family == NEGATIVE_BINOMIAL else model
+    found = mixed_checks.check(plain, data)
     try:
         if data.complete_cases(model.columns).n_rows == 0:
             return found
@@ -86,20 +90,33 @@ def _priors(model: NModel, rows: NRows) -> list[Problem]:
     for k, factor in enumerate(rows.factors):
         name = model.classes[k]
         between = int(statistics(y, x, factor.codes, factor.z).in_span.sum())
-        left = factor.groups - max(0, between - (factor.q - 1))
+        between = max(0, between - (factor.q - 1))
+        telling, word = _telling(model, rows, factor)
+        left = telling - between
         if left < 1:
             text = (
-                f"{factor.groups} units of {name} for {between} coefficients of variables constant within them: "
+                f"{telling} units of {name}{word} for {between} coefficients of variables constant within them: "
                 "nothing is left to learn their variance from."
             )
             found.append(Problem("too-few-groups", text, key=f"C{k + 1}", column=name))
         elif uniform and left <= 2 * factor.q:
             text = (
-                f"With {factor.groups} units of {name} the Uniform prior gives no proper posterior for their variance "
-                f"(this model needs at least {factor.groups - left + 2 * factor.q + 1}). Choose the other prior."
+                f"With {telling} units of {name}{word} the Uniform prior gives no proper posterior for their variance "
+                f"(this model needs at least {between + 2 * factor.q + 1}). Choose the other prior."
             )
             found.append(Problem("improper-posterior", text, key="priors", column=name))
         elif left <= (6 if uniform else 4):
-            text = mixed_checks.LONG_TAIL.format(f"{factor.groups} units of {name}", "their variance")
+            text = mixed_checks.LONG_TAIL.format(f"{telling} units of {name}{word}", "their variance")
             found.append(Problem("long-tail", text, key=f"C{k + 1}", column=name, level="notice"))
     return found
+
+
+def _telling(model: NModel, rows: NRows, factor: Factor) -> tuple[int, str]:
+    """How many units say something of their variance: those whose likelihood has a maximum at a finite effect."""
+    if model.family == NORMAL:
+        return factor.groups, ""
+    total = np.bincount(factor.codes, rows.rows.y, factor.groups)
+    if model.family == BINOMIAL:
+        trials = np.bincount(factor.codes, rows.rows.trials, factor.groups)
+        return int(np.sum((total > 0) & (total < trials))), " with both successes and failures"
+    return int(np.sum(total > 0)), " with a count above 0"

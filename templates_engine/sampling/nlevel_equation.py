@@ -10,7 +10,7 @@ from templates_engine.equation import PER_LINE, columns, var
 from templates_engine.sampling.mixed_equation import LINKS, SCALE
 from templates_engine.sampling.mixed_names import GAMMA, UNIFORM
 from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL
-from templates_engine.sampling.nlevel_questions import NModel
+from templates_engine.sampling.nlevel_questions import NEGATIVE_BINOMIAL, NModel
 
 
 def model_latex(model: NModel, schema: Schema) -> str:
@@ -33,7 +33,11 @@ def model_latex(model: NModel, schema: Schema) -> str:
     else:
         if model.offset:
             parts.insert(0, rf"{var(model.offset)}_{{i}}")
-        lines = [rf"{y} &\sim \mathrm{{Poisson}}(\mu_i)"]
+        if model.family == NEGATIVE_BINOMIAL:
+            variance = r"\operatorname{Var} = \mu_i + \alpha\mu_i^2"
+            lines = [rf"{y} &\sim \mathrm{{NegBin}}(\mu_i, \alpha), \quad {variance}"]
+        else:
+            lines = [rf"{y} &\sim \mathrm{{Poisson}}(\mu_i)"]
         head = LINKS["log"] % "i"
     lines.append(f"{head} &= " + " + ".join(parts[:PER_LINE]))
     lines += [r"&\quad {}+ " + " + ".join(parts[k : k + PER_LINE]) for k in range(PER_LINE, len(parts), PER_LINE)]
@@ -49,11 +53,14 @@ def model_latex(model: NModel, schema: Schema) -> str:
             lines.append(rf"p(\Omega_{{u{c}}}) &\propto 1")
         elif effects:
             q = len(effects[c - 1])
-            lines.append(rf"\Omega_{{u{c}}} &\sim \mathrm{{W}}^{{-1}}({q}, {q}\,\hat\Omega_{{u{c}}})")
+            centre = rf"\hat\Omega_{{u{c}}}" if model.family == NORMAL else f"S_{c}"
+            lines.append(rf"\Omega_{{u{c}}} &\sim \mathrm{{W}}^{{-1}}({q}, {q}\,{centre})")
         else:
             lines.append(_variance(rf"\sigma^2_{{u{c}}}", model.prior))
     if model.family == NORMAL:
         lines.append(_variance(r"\sigma^2", model.prior))
+    if model.family == NEGATIVE_BINOMIAL:
+        lines.append(_variance(r"\alpha", model.prior))
     return r"\begin{aligned}" + "\n" + "\\\\\n".join(lines) + "\n" + r"\end{aligned}"
 
 
@@ -71,7 +78,8 @@ def algorithm_latex(model: NModel) -> str:
 
 def _variance_step(model: NModel) -> str:
     if model.slopes:
-        added = "" if model.prior == UNIFORM else r"q_c\hat\Omega_{uc} + "
+        centre = r"\hat\Omega_{uc}" if model.family == NORMAL else "S_c"
+        added = "" if model.prior == UNIFORM else rf"q_c{centre} + "
         degrees = "J_c - q_c - 1" if model.prior == UNIFORM else "J_c + q_c"
         return (
             r"$\Omega_{uc}$ given the effects of classification $c$: inverse Wishart, "
@@ -111,6 +119,7 @@ def _general_steps(model: NModel) -> list[str]:
         r"a Newton step from the present value with Normal noise, weights $W$ fixed when the burn-in ends, accepted by "
         r"Metropolis and Hastings (after Gamerman, 1997)"
     )
+    more = [r"$\log\alpha$ by a random walk."] if model.family == NEGATIVE_BINOMIAL else []
     return [
         (
             r"For each classification $c$: $\beta$ jointly, each $u^{(c)}_j$ moving with it by "
@@ -121,4 +130,5 @@ def _general_steps(model: NModel) -> list[str]:
         SCALE,
         _variance_step(model),
         NESTED,
+        *more,
     ]

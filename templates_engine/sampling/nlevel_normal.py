@@ -409,9 +409,9 @@ def residual_sum(lay: Layout, state: State) -> float:
 @njit
 def shift_nested(
     rng: Any, pairs: Array, parent_ptr: Array, parent: Array, shared_ptr: Array, shared: Array, q: Array, groups: Array,
-    start: Array, base: Array, effects: Array, inverse: Array,
+    start: Array, stride: Array, base: Array, effects: Array, inverse: Array,
 ) -> bool:  # fmt: skip
-    """Step 5 for all nested pairs. effects are deviations from base."""
+    """Step 5 for all nested pairs. effects are deviations from base; unit j of c has its at start[c] + j stride[c]."""
     for pair in range(len(pairs)):
         d, c = pairs[pair, 0], pairs[pair, 1]
         s0 = shared_ptr[pair]
@@ -421,13 +421,13 @@ def shift_nested(
         for j in range(groups[c]):
             k = parent[parent_ptr[pair] + j]
             inside[k] += 1.0
-            row = start[c] + j * q[c]
+            row = start[c] + j * stride[c]
             for s in range(count):
                 for b in range(q[c]):
                     pull[k, s] += inverse[c, shared[s0 + s, 1], b] * (base[row + b] + effects[row + b])
         precision = np.empty((count, count))
         for k in range(groups[d]):
-            row = start[d] + k * q[d]
+            row = start[d] + k * stride[d]
             for s in range(count):
                 for b in range(q[d]):
                     pull[k, s] -= inverse[d, shared[s0 + s, 0], b] * (base[row + b] + effects[row + b])
@@ -443,7 +443,7 @@ def shift_nested(
         for j in range(groups[c]):
             k = parent[parent_ptr[pair] + j]
             for s in range(count):
-                effects[start[c] + j * q[c] + shared[s0 + s, 1]] -= pull[k, s]
+                effects[start[c] + j * stride[c] + shared[s0 + s, 1]] -= pull[k, s]
     return True
 
 
@@ -481,7 +481,7 @@ def _gibbs(
         if len(lay.pairs) > 0:
             if not shift_nested(
                 rng, lay.pairs, lay.parent_ptr, lay.parent, lay.shared_ptr, lay.shared, lay.q, lay.groups, lay.start,
-                lay.base, state.effects, state.inverse,
+                lay.q, lay.base, state.effects, state.inverse,
             ):  # fmt: skip
                 return -1
             for c in range(lay.large):

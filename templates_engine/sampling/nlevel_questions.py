@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from templates_engine.asking import Ask
 from templates_engine.questions import Term
 from templates_engine.sampling.mixed_names import GAMMA, UNIFORM, WISHART
+from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL, POISSON, Model, ask_family, finish
 from templates_engine.sampling.mixed_questions import OUTPUTS as COMMON
-from templates_engine.sampling.mixed_questions import Model, finish
 
 MOST_CLASSES = 8
+NEGATIVE_BINOMIAL = "Negative binomial"
+FAMILIES = (NORMAL, BINOMIAL, POISSON, NEGATIVE_BINOMIAL)
 RESIDUALS = "residuals_u"
 
 OUTPUTS = {
@@ -40,6 +42,22 @@ class NModel(Model):
         more |= {f"C{k}": name for k, name in enumerate(self.classes, start=1)}
         more |= {f"x2_{k}": ",".join(map(str, terms)) for k, terms in enumerate(self.slopes, start=1)}
         return {**super().answers, **more}
+
+
+def ask_distribution(ask: Ask) -> tuple[str, str, str | None, str | None]:
+    """(family, link, trials, offset)."""
+    family, link, trials, offset = ask_family(ask, FAMILIES)
+    if family == NEGATIVE_BINOMIAL:
+        terms = ask.columns(
+            "offset",
+            "Offset",
+            minimum=0,
+            default="",
+            help="A column added to the linear predictor with coefficient 1, usually the LOG of the exposure (person "
+            "years, area, population). Leave it empty when all rows have the same exposure.",
+        )
+        return family, "log", None, (terms[0].name if len(terms) else None)
+    return family, link, trials, offset
 
 
 def ask_classes(ask: Ask) -> tuple[str, ...]:

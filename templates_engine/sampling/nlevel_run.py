@@ -12,7 +12,16 @@ from templates_engine import inputs
 from templates_engine.data.dataset import Dataset
 from templates_engine.outputs import Cell, Draws, Result, Table
 from templates_engine.problems import Problem
-from templates_engine.sampling import diagnostics, mixed_ml, mixed_priors, nlevel_ml, nlevel_normal
+from templates_engine.sampling import (
+    diagnostics,
+    glm_data,
+    glm_fit,
+    mixed_ml,
+    mixed_priors,
+    nlevel_glm,
+    nlevel_ml,
+    nlevel_normal,
+)
 from templates_engine.sampling.chains import Progress
 from templates_engine.sampling.mixed_names import GAMMA, WISHART
 from templates_engine.sampling.mixed_normal import packed
@@ -23,7 +32,7 @@ from templates_engine.sampling.mixed_stats import statistics as two_level_statis
 from templates_engine.sampling.nlevel_data import NRows, prepare_classes
 from templates_engine.sampling.nlevel_equation import algorithm_latex, model_latex
 from templates_engine.sampling.nlevel_normal import Chain, Priors
-from templates_engine.sampling.nlevel_questions import RESIDUALS, NModel
+from templates_engine.sampling.nlevel_questions import NEGATIVE_BINOMIAL, RESIDUALS, NModel
 from templates_engine.sampling.nlevel_stats import Factor, statistics
 from templates_engine.sampling.rng import streams
 from templates_engine.template import Template
@@ -32,8 +41,9 @@ if TYPE_CHECKING:
     from templates_engine.job import Job
 
 FIT, SUMMARISE = "Likelihood fit", "Summarise"
+CENTRE = 0.25  # variance on the linear predictor that starts, and centres a prior, where there is no estimate
 Task = Callable[[np.random.Generator, Progress], Chain]
-Deviance = Callable[[Floats, tuple[Floats, ...], float], float]  # at (beta, effects by classification, sigma2)
+Deviance = Callable[[Floats, tuple[Floats, ...], float], float]  # at (beta, effects, sigma2 or alpha)
 
 
 def run(template: Template, model: NModel, data: Dataset, job: Job) -> Result:
@@ -45,7 +55,7 @@ def run(template: Template, model: NModel, data: Dataset, job: Job) -> Result:
     _describe(template, model, data, job)
 
     job.step(FIT)
-    task, deviance, mle = _normal(model, rows)
+    task, deviance, mle = _normal(model, rows) if model.family == NORMAL else _general(model, rows)
     if mle is not None:
         job.table("MLE", mle)
 
@@ -128,6 +138,35 @@ def _normal(model: NModel, rows: NRows) -> tuple[Task, Deviance, Table | None]:
     return task, deviance, mle
 
 
+def _general(model: NModel, rows: NRows) -> tuple[Task, Deviance, None]:
+    """The sampler for binomial and count responses, started around the fit without effects."""
+    r, factors = rows.rows, rows.factors
+    negative = model.family == NEGATIVE_BINOMIAL
+    arrays = nlevel_glm.prepare(
+        model.link, r.y, r.x, factors, trials=r.trials, offset=r.offset, negative_binomial=negative
+    )
+    fit = glm_fit.fixed_only(glm_data.grouped(model.link, r.y, r.x, trials=r.trials, offset=r.offset))
+    guesses = [
+        np.diag(CENTRE / np.maximum(np.mean(f.z**2, axis=0), 1e-300)) for f in factors
+    ]  # fmt: skip
+    priors = named_priors(model.prior, factors, guesses)
+    options = model.mcmc
+    spread = np.linalg.cholesky(fit.gamma_covariance + 1e-12 * np.eye(r.x.shape[1]))
+
+    def task(rng: np.random.Generator, progress: Progress) -> Chain:
+        omega = tuple(scattered(rng, 1.0, guess)[1] for guess in guesses)
+        gamma = fit.gamma + spread @ rng.standard_normal(len(fit.gamma))
+        return nlevel_glm.run_chain(
+            arrays, priors, rng, progress.cells, burnin=options.burnin, iterations=options.iterations,
+            thin=options.thinning, gamma=gamma, omega=omega, alpha=float(0.5 * np.exp(0.5 * rng.standard_normal())),
+        )  # fmt: skip
+
+    def deviance(beta: Floats, effects: tuple[Floats, ...], alpha: float) -> float:
+        return nlevel_glm.deviance_at(arrays, beta, effects, alpha)
+
+    return task, deviance, None
+
+
 def _raised(omega: Floats, sigma2: float, factor: Factor) -> Floats:
     """A positive definite Ω near the estimate: where that is on the boundary each scaled variance is raised to 1 % of
     the residual variance, on the scale on which the coefficient moves its rows."""
@@ -147,6 +186,8 @@ def variance_names(model: NModel, rows: NRows) -> list[tuple[str, str]]:
             names.append((f"sigma2_u{c}", model.classes[c - 1]))
     if model.family == NORMAL:
         names.append(("sigma2", ""))
+    elif model.family == NEGATIVE_BINOMIAL:
+        names.append(("alpha", ""))
     return names
 
 
@@ -175,6 +216,8 @@ def _draws(model: NModel, rows: NRows, chains: Sequence[Chain], kept: int) -> Dr
         columns = [chain.beta[:kept], chain.omega[:kept]]
         if model.family == NORMAL:
             columns.append(chain.sigma2[:kept, None])
+        elif model.family == NEGATIVE_BINOMIAL:
+            columns.append(chain.dispersion[:kept, None])
         parts.append(np.concatenate(columns, axis=1))
     tail = variance_names(model, rows)
     parameters = tuple([f"beta_{k}" for k in range(len(rows.rows.names))] + [name for name, _ in tail])
@@ -210,7 +253,8 @@ def _model_fit(model: NModel, rows: NRows, chains: Sequence[Chain], kept: int, d
         np.average([chain.effect_mean[k] for chain in chains], axis=0, weights=weights)
         for k in range(len(model.classes))
     )
-    plug = deviance(beta, effects, float(np.mean([chain.sigma2[:kept].mean() for chain in chains])))
+    spread = [chain.dispersion if model.family == NEGATIVE_BINOMIAL else chain.sigma2 for chain in chains]
+    plug = deviance(beta, effects, float(np.mean([values[:kept].mean() for values in spread])))
     records: list[tuple[Cell, ...]] = [
         ("DIC", 2 * mean - plug),
         ("pD", mean - plug),
@@ -253,12 +297,18 @@ def _notes(model: NModel, rows: NRows, mle: Table | None) -> tuple[str, ...]:
     if model.prior == WISHART:
         centre = "REML estimate" if mle is not None else "the REML estimate with that classification alone"
         prior = f"prior of each covariance matrix: inverse Wishart, q df, scale q × {centre}"
+    if model.prior == WISHART and model.family != NORMAL:
+        prior = f"prior of each covariance matrix: inverse Wishart, q df, scale q × S, S diagonal, {CENTRE:g} / mean z²"
     notes: tuple[str, ...] = (
         f"N = {rows.rows.n:,}; units: {units}{left}.",
         f"{length} after {options.burnin:,}; seed {options.seed}.",
         f"Flat prior of the coefficients; {prior}.",
     )
-    if mle is None and model.family == NORMAL:
+    if model.family == NEGATIVE_BINOMIAL:
+        notes += ("alpha: the variance of a count with mean μ is μ + alpha μ².",)
+    if model.family != NORMAL:
+        notes += ("No maximum likelihood estimates: they are not worked out for this response.",)
+    elif mle is None:
         notes += ("No REML estimates: with these classifications they would take minutes.",)
     return notes
 
@@ -292,4 +342,7 @@ def warm() -> None:
     priors = named_priors(GAMMA, factors, [np.eye(1)] * 2)
     cells = np.zeros(2, dtype=np.int64)
     nlevel_normal.run_chain(statistics(y, x, factors), priors, rng, cells, burnin=1, iterations=2)
+    counts = nlevel_glm.prepare("log", np.arange(12.0), x, factors)
+    nlevel_glm.run_chain(counts, priors, rng, cells, burnin=1, iterations=2)
+    nlevel_ml.fit(y, x, factors)
     diagnostics.warm()

@@ -184,7 +184,7 @@ def statistics(
     w[p:, :p] = z_core.T @ q_matrix
     w[:p, p:] = w[p:, :p].T
     w[p:, p:] = (z_core.T @ z_core).toarray()
-    pairs, parent_ptr, parent, shared_ptr, shared = _nesting([factors[c] for c in rest])
+    pairs, parent_ptr, parent, shared_ptr, shared = nesting([factors[c] for c in rest])
     layout = Layout(
         large, p, q, groups, start, unit, block, diagonal, z_large.T @ residual, effects[:split],
         low_ptr, low_col, low_val, up_ptr, up_col, up_val, core_ptr, core_col, value_ptr, core_val,
@@ -264,7 +264,7 @@ def _coupling(z_large: Any, z_core: Any, q_matrix: Floats, order: Sequence[int],
     return core_ptr, core_col, value_ptr, core_val
 
 
-def _nesting(factors: Sequence[Factor]) -> Any:
+def nesting(factors: Sequence[Factor]) -> Any:
     """Nested pairs of classifications with the random coefficients that both have."""
     pairs: list[tuple[int, int]] = []
     parents: list[Ints] = []

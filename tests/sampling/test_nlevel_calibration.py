@@ -11,7 +11,7 @@ import pytest
 from nlevel_cases import CELLS, layout, mean, packed, priors, truth
 from scipy import stats
 
-from templates_engine.sampling import nlevel_normal, nlevel_stats
+from templates_engine.sampling import nlevel_glm, nlevel_normal, nlevel_stats
 from templates_engine.sampling.rng import streams
 
 DRAWS = 63
@@ -58,3 +58,58 @@ def test_normal(kind: str, qs: list[int], core: list[int] | None) -> None:
 @pytest.mark.parametrize(("kind", "qs", "core"), [*NORMAL, ("three", [2, 2, 2], [])])
 def test_normal_at_length(kind: str, qs: list[int], core: list[int] | None) -> None:
     assert_uniform(normal_ranks(kind, qs, core, 4000, seed=15 + len(qs), thin=8))
+
+
+INVERSE = {"logit": stats.logistic.cdf, "probit": stats.norm.cdf, "cloglog": lambda v: -np.expm1(-np.exp(v))}
+
+
+def general_ranks(link: str, kind: str, qs: list[int], repeats: int, seed: int, thin: int) -> np.ndarray:
+    """link: logit, probit, cloglog, log, or nb for the negative binomial."""
+    prior, rng = priors(qs), np.random.default_rng(seed)
+    ranks = []
+    for stream in streams(seed, repeats):
+        x, factors = layout(kind, qs, rng)
+        beta, omegas, alpha, effects = truth(prior, factors, rng)
+        offset = 0.3 * rng.normal(size=len(x))
+        eta = offset + mean(x, factors, beta, effects)
+        trials = rng.integers(0, 6, len(x)).astype(float)
+        mu = np.exp(np.minimum(eta, 18.0))
+        if link == "log":
+            y = rng.poisson(mu).astype(float)
+        elif link == "nb":
+            y = rng.poisson(mu * rng.gamma(1 / alpha, alpha, len(x))).astype(float)
+        else:
+            y = rng.binomial(trials.astype(int), np.clip(INVERSE[link](eta), 0, 1)).astype(float)
+        counts = link in ("log", "nb")
+        rows = nlevel_glm.prepare(
+            "log" if counts else link, y, x, factors, trials=None if counts else trials, offset=offset,
+            negative_binomial=link == "nb",
+        )  # fmt: skip
+        chain = nlevel_glm.run_chain(rows, prior, stream, CELLS.copy(), burnin=200, iterations=DRAWS * thin, thin=thin)
+        at = [*beta, *packed(omegas), nlevel_glm.deviance_at(rows, beta, effects, alpha)]
+        drawn = np.column_stack([chain.beta, chain.omega, chain.deviance])
+        if link == "nb":
+            at, drawn = [*at, alpha], np.column_stack([drawn, chain.dispersion])
+        ranks.append((drawn < np.array(at)).sum(axis=0))
+    return np.array(ranks)
+
+
+GENERAL = [
+    ("logit", "crossed", [1, 1]),
+    ("probit", "crossed", [2, 1]),
+    ("cloglog", "nested", [1, 1]),
+    ("log", "crossed", [1, 2]),
+    ("log", "nested", [1, 1]),
+    ("nb", "crossed", [1, 1]),
+]
+
+
+@pytest.mark.parametrize(("link", "kind", "qs"), GENERAL)
+def test_binomial_and_counts(link: str, kind: str, qs: list[int]) -> None:
+    assert_uniform(general_ranks(link, kind, qs, 240, seed=25, thin=10))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("link", "kind", "qs"), [*GENERAL, ("logit", "three", [2, 1, 1]), ("nb", "three", [1, 1, 1])])
+def test_binomial_and_counts_at_length(link: str, kind: str, qs: list[int]) -> None:
+    assert_uniform(general_ranks(link, kind, qs, 1500, seed=35, thin=15))
