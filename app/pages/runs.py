@@ -14,7 +14,7 @@ from app.models import Artifact, Dataset, Run
 from app.pages import conversation as talks
 from app.pages.ask import Form, word
 from app.pages.home import took
-from app.pages.listing import TABLES, Entry, first_of, first_picture, groups
+from app.pages.listing import FIGURES, TABLES, Entry, first_of, first_picture, groups
 from app.pages.objects import show
 from app.pages.render import Here, gauge_of, page, remember, see_other
 from app.pages.trace import trace_of
@@ -150,7 +150,7 @@ def _results(request: Request, session: Session, run: Run, every: list[Artifact]
 
 
 def _chosen(listed: list[Any], every: list[Artifact], output: str) -> tuple[Artifact | None, Artifact | None]:
-    """The output to show, and on the first page the diagnostics under it."""
+    """The output to show, and on the first page a second one under it."""
     if output:
         found = next((a for a in every if a.name == output), None)
         if found is None:
@@ -159,7 +159,11 @@ def _chosen(listed: list[Any], every: list[Artifact], output: str) -> tuple[Arti
     first: Entry | None = first_of(listed)
     picture = first_picture(listed)
     lead = first.artifact if first else None
-    return lead, picture.artifact if picture and lead and lead.kind == "table" else None
+    if picture is None or lead is None or lead.kind != "table":
+        return lead, None
+    if any(g.title == FIGURES for g in listed):  # a picture of the data is the result itself
+        return picture.artifact, lead
+    return lead, picture.artifact
 
 
 def _failed(request: Request, session: Session, run: Run, every: list[Artifact]) -> Response:
