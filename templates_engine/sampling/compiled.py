@@ -43,3 +43,12 @@ def njit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile without the interpreter lock, cached on disk, IEEE arithmetic (no fastmath)."""
     compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)(function)
     return compiled
+
+
+def njit_inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, put into its callers: for small functions in the innermost loops.
+
+    A call that passes a Generator or an array counts references atomically, which costs more than a draw.
+    """
+    compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, forceinline=True)(function)
+    return compiled

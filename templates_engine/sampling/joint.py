@@ -24,8 +24,8 @@ from templates_engine.sampling.joint_model import (
     Response,
     Uniform,
     parameter_names,
-    propriety,
 )
+from templates_engine.sampling.joint_propriety import propriety
 
 __all__ = [
     "Completed",
@@ -46,7 +46,7 @@ Array = npt.NDArray[np.float64]
 Completed = tuple[dict[str, Array], dict[str, Array]]  # columns of level 1 (n,), of level 2 (J,)
 
 
-class NumericalFailure(RuntimeError):  # noqa: N818 - a failure of the numbers, not of the caller
+class NumericalFailure(RuntimeError):
     """A covariance or precision matrix stopped being positive definite: says at which iteration and in which step."""
 
 
@@ -85,11 +85,12 @@ def run_chain(
     parameters, variables = parameter_names(model)
     values = np.empty((iterations, len(parameters)))
     imputed: dict[int, Completed] = {}
+    cycles = level2_cycles(model)
     stops = sorted({int(t) for t in impute_at if 1 <= t <= iterations} | {iterations})
     done = 0
     for stop in stops:
         done, failed = sweeps(
-            generator, progress, done, stop, model.algorithm == "marginal", model.groups is not None,
+            generator, progress, done, stop, model.algorithm == "marginal", model.groups is not None, cycles,
             layout.dims, layout.rows, layout.patterns, layout.groups, layout.base, layout.priors, layout.state,
             layout.sums, layout.basis, layout.output, values,
         )  # fmt: skip
@@ -104,6 +105,21 @@ def run_chain(
         if stop in impute_at:
             imputed[stop] = completed(layout)
     return JointChain(parameters, variables, values[:done], imputed)
+
+
+def level2_cycles(model: JointModel) -> int:
+    """Rounds of level 2 steps an iteration: more where latents make level 2 mix slowly and the rows cost more anyway.
+
+    Any number leaves the same posterior. On the tutorial data four rounds cost a half more time than one and give four
+    times the effective sample size of the worst parameter.
+    """
+    if model.groups is None:
+        return 0
+    if all(r.kind == "Normal" for r in (*model.level1, *model.level2)):
+        return 1
+    if model.n_groups <= 200:
+        return 4
+    return max(1, min(4, model.n_rows // (15 * model.n_groups)))
 
 
 def disperse(layout: Layout, generator: np.random.Generator) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.joint_arrays import Dims, Groups, Priors, State, Sums
 from templates_engine.sampling.joint_groups import Basis
-from templates_engine.sampling.joint_linalg import draw_canonical, inverse
+from templates_engine.sampling.joint_linalg import clear, copy_into, draw_canonical, inverse
 
 
 @njit
@@ -148,15 +148,16 @@ def marginal_effects(
     hx = np.empty(K)
     hw = np.empty(K2)
     for k in range(p1):
-        H[:] = groups.cross
-        F[:] = 0.0
-        E[:] = 0.0
+        copy_into(H, groups.cross)
+        clear(F)
+        clear(E)
         for a in range(K):  # C_k T: predictors times coordinate k of y
             s = 0.0
             for d in range(p1):
                 s += basis.C[k, d] * sums.by_design[a, d]
             hx[a] = s
-        hw[:] = 0.0
+        for c in range(K2):
+            hw[c] = 0.0
         for j in range(groups.size.size):
             share = 1.0 / (1.0 + groups.size[j] * basis.D[k])
             weight = basis.D[k] * share

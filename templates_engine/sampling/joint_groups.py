@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling.compiled import njit, njit_inlined
 from templates_engine.sampling.joint_arrays import INTERVAL, NORMAL, Dims, Floats, Groups, State, Sums
 from templates_engine.sampling.joint_linalg import cholesky, draw_canonical, eigen_symmetric, inverse, invert_lower
 from templates_engine.sampling.joint_rows import maximum_bounds
@@ -35,7 +35,11 @@ def diagonalise(omega1: Floats, omega2: Floats, basis: Basis) -> bool:
     """Fill the basis. False if a covariance is not positive definite."""
     p1 = omega1.shape[0]
     p2 = basis.Qv.shape[0]
-    if p2 > 0 and not inverse(omega2[p1:, p1:], p2, basis.Qv):
+    own = np.empty((p2, p2))
+    for e in range(p2):
+        for f in range(p2):
+            own[e, f] = omega2[p1 + e, p1 + f]
+    if p2 > 0 and not inverse(own, p2, basis.Qv):
         return False
     slope = np.zeros((p1, p2))
     conditional = np.empty((p1, p1))
@@ -105,7 +109,7 @@ def group_residuals(dims: Dims, groups: Groups, theta: Floats, sums: Sums) -> No
             sums.residual[j, d] = s
 
 
-@njit
+@njit_inlined
 def fixed_level2(dims: Dims, groups: Groups, theta: Floats, p1: int, j: int, out: Floats) -> None:
     """Fixed part of the level 2 responses of group j."""
     for e in range(out.size):
@@ -116,7 +120,7 @@ def fixed_level2(dims: Dims, groups: Groups, theta: Floats, p1: int, j: int, out
         out[e] = s
 
 
-@njit
+@njit_inlined
 def draw_level2(
     generator: np.random.Generator,
     dims: Dims,
@@ -225,6 +229,33 @@ def draw_groups(
 
 
 @njit
+def draw_level2_given_effects(
+    generator: np.random.Generator, dims: Dims, groups: Groups, Q: Floats, state: State, residual2: Floats
+) -> bool:
+    """Draw the level 2 latents and missing cells of every group given u_j. Q: inverse of Ω2; residual2 is kept."""
+    p1 = state.u.shape[1]
+    p2 = state.z.shape[1]
+    M = np.empty((p2, p2))
+    for e in range(p2):
+        for f in range(p2):
+            M[e, f] = Q[p1 + e, p1 + f]
+    linear = np.empty(p2)
+    fixed = np.empty(p2)
+    for j in range(groups.size.size):
+        for e in range(p2):
+            fixed[e] = state.z[j, e] - residual2[j, p1 + e]
+            s = 0.0
+            for d in range(p1):
+                s -= Q[p1 + e, d] * state.u[j, d]
+            linear[e] = s
+        if not draw_level2(generator, dims, groups, state, j, M, linear, fixed):
+            return False
+        for e in range(p2):
+            residual2[j, p1 + e] = state.z[j, e] - fixed[e]
+    return True
+
+
+@njit
 def shift_latents(
     generator: np.random.Generator, dims: Dims, Q: Floats, state: State, sums: Sums, residual2: Floats, turn: int
 ) -> None:
@@ -254,3 +285,5 @@ def shift_latents(
             state.u[j, d] += step
             state.shift[j, d] += step
             residual2[j, d] += step
+            sums.low[j, d] -= step
+            sums.high[j, d] -= step

@@ -14,12 +14,14 @@ from templates_engine.sampling.joint_groups import (
     Basis,
     diagonalise,
     draw_groups,
+    draw_level2_given_effects,
     fixed_level2,
     group_residuals,
     shift_latents,
 )
-from templates_engine.sampling.joint_linalg import inverse
+from templates_engine.sampling.joint_linalg import copy_into, inverse
 from templates_engine.sampling.joint_rows import draw_rows, finish_sums, fitted_values, pattern_regressions
+from templates_engine.sampling.joint_scale import scale_latents
 from templates_engine.sampling.joint_thresholds import thresholds_level1, thresholds_level2
 
 # what a sweep was doing when a matrix stopped being positive definite
@@ -117,89 +119,6 @@ def record(output: Output, state: State, line: Floats) -> None:
 
 
 @njit
-def sweep(
-    generator: np.random.Generator,
-    marginal: bool,
-    grouped: bool,
-    turn: int,
-    dims: Dims,
-    rows: Rows,
-    patterns: Patterns,
-    groups: Groups,
-    base: Base,
-    priors: Priors,
-    state: State,
-    sums: Sums,
-    basis: Basis,
-) -> int:
-    """One iteration. 0, or the number in STEPS of the step that failed."""
-    p1 = state.omega1.shape[0]
-    p = state.omega2.shape[0]
-    fitted_values(dims, rows, state.theta, sums.fitted)
-    if not thresholds_level1(generator, dims, rows, state, sums, priors):
-        return 1
-    if not pattern_regressions(patterns, state.omega1):
-        return 2
-    draw_rows(generator, dims, rows, patterns, state, sums)
-    finish_sums(rows, base.products, base.by_design, base.by_group, sums)
-
-    if not grouped:
-        if not conditional_effects(generator, dims, groups, priors, state, sums):
-            return 3
-        group_residuals(dims, groups, state.theta, sums)
-    else:
-        if not thresholds_level2(generator, dims, groups, state, priors):
-            return 1
-        if marginal:
-            if not diagonalise(state.omega1, state.omega2, basis):
-                return 4
-            if not marginal_effects(generator, dims, groups, priors, basis, state, sums):
-                return 3
-        else:
-            if not conditional_effects(generator, dims, groups, priors, state, sums):
-                return 3
-            if not centred_effects(generator, dims, groups, priors, state, sums):
-                return 3
-            if not diagonalise(state.omega1, state.omega2, basis):
-                return 4
-        group_residuals(dims, groups, state.theta, sums)
-        if not draw_groups(generator, dims, groups, basis, state, sums):
-            return 4
-
-    n = 0.0
-    for j in range(groups.size.size):
-        n += groups.size[j]
-    S1 = np.empty((p1, p1))
-    residual_products(dims, groups, state, sums, S1)
-    for d in range(p1):
-        for e in range(p1):
-            S1[d, e] += priors.scale1[d, e]
-    if not draw_covariance(generator, state.omega1, S1, n + priors.df1, priors.others1, priors.fixed1, priors.block1):
-        return 5
-    if not grouped:
-        return 0
-
-    residual = np.empty((groups.size.size, p))
-    level2_residuals(dims, groups, state, residual)
-    Q = np.empty((p, p))
-    if not inverse(state.omega2, p, Q):
-        return 6
-    shift_latents(generator, dims, Q, state, sums, residual, turn)
-    S2 = priors.scale2.copy()
-    for j in range(groups.size.size):
-        for d in range(p):
-            for e in range(d + 1):
-                S2[d, e] += residual[j, d] * residual[j, e]
-    for d in range(p):
-        for e in range(d):
-            S2[e, d] = S2[d, e]
-    df = groups.size.size + priors.df2
-    if not draw_covariance(generator, state.omega2, S2, df, priors.others2, priors.fixed2, priors.block2):
-        return 6
-    return 0
-
-
-@njit
 def sweeps(
     generator: np.random.Generator,
     progress: Ints,
@@ -207,6 +126,7 @@ def sweeps(
     last: int,
     marginal: bool,
     grouped: bool,
+    cycles: int,
     dims: Dims,
     rows: Rows,
     patterns: Patterns,
@@ -219,13 +139,85 @@ def sweeps(
     output: Output,
     values: Floats,
 ) -> tuple[int, int]:
-    """Iterations first .. last - 1; (iterations done, 0 or the step that failed). Stops early when progress[1] is 1."""
+    """Iterations first .. last - 1; (iterations done, 0 or the step in STEPS that failed).
+
+    Stops early when progress[1] is 1. cycles: rounds of level 2 an iteration (0 with one level).
+    """
+    p1 = state.omega1.shape[0]
+    p = state.omega2.shape[0]
+    J = groups.size.size
+    n = 0.0
+    for j in range(J):
+        n += groups.size[j]
+    S1 = np.empty((p1, p1))
+    S2 = np.empty((p, p))
+    Q = np.empty((p, p))
+    residual = np.empty((J, p))
     for t in range(first, last):
         if progress[1] == 1:
             return t, 0
-        failed = sweep(generator, marginal, grouped, t, dims, rows, patterns, groups, base, priors, state, sums, basis)
-        if failed != 0:
-            return t, failed
+        fitted_values(dims, rows, state.theta, sums.fitted)
+        if not thresholds_level1(generator, dims, rows, state, sums, priors):
+            return t, 1
+        if not pattern_regressions(patterns, state.omega1):
+            return t, 2
+        draw_rows(generator, dims, rows, patterns, state, sums)
+        finish_sums(rows, base.products, base.by_design, base.by_group, sums)
+
+        if not grouped:
+            if not conditional_effects(generator, dims, groups, priors, state, sums):
+                return t, 3
+            group_residuals(dims, groups, state.theta, sums)
+        else:
+            if not thresholds_level2(generator, dims, groups, state, priors):
+                return t, 1
+            if marginal:
+                if not diagonalise(state.omega1, state.omega2, basis):
+                    return t, 4
+                if not marginal_effects(generator, dims, groups, priors, basis, state, sums):
+                    return t, 3
+            else:
+                if not conditional_effects(generator, dims, groups, priors, state, sums):
+                    return t, 3
+                if not centred_effects(generator, dims, groups, priors, state, sums):
+                    return t, 3
+                if not diagonalise(state.omega1, state.omega2, basis):
+                    return t, 4
+            group_residuals(dims, groups, state.theta, sums)
+            if not draw_groups(generator, dims, groups, basis, state, sums):
+                return t, 4
+
+        residual_products(dims, groups, state, sums, S1)
+        for d in range(p1):
+            for e in range(p1):
+                S1[d, e] += priors.scale1[d, e]
+        if not draw_covariance(
+            generator, state.omega1, S1, n + priors.df1, priors.others1, priors.fixed1, priors.block1
+        ):
+            return t, 5
+        # Level 2 is cheap beside the rows, and its latents mix worst: several rounds given the level 1 residuals
+        for cycle in range(cycles):
+            if cycle > 0 and not centred_effects(generator, dims, groups, priors, state, sums):
+                return t, 3
+            level2_residuals(dims, groups, state, residual)
+            if not inverse(state.omega2, p, Q):
+                return t, 6
+            shift_latents(generator, dims, Q, state, sums, residual, t)
+            if cycle > 0 and not draw_level2_given_effects(generator, dims, groups, Q, state, residual):
+                return t, 4
+            if not scale_latents(generator, dims, priors, state, residual):
+                return t, 6
+            copy_into(S2, priors.scale2)
+            for j in range(J):
+                for d in range(p):
+                    for e in range(d + 1):
+                        S2[d, e] += residual[j, d] * residual[j, e]
+            for d in range(p):
+                for e in range(d):
+                    S2[e, d] = S2[d, e]
+            df = J + priors.df2
+            if not draw_covariance(generator, state.omega2, S2, df, priors.others2, priors.fixed2, priors.block2):
+                return t, 6
         record(output, state, values[t])
         progress[0] = t + 1
     return last, 0

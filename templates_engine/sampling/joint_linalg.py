@@ -13,6 +13,25 @@ Floats = npt.NDArray[np.float64]
 
 
 @njit
+def copy_into(out: Floats, A: Floats) -> None:
+    """out = A, both two-dimensional. A slice assignment does the same and takes a second longer to compile."""
+    for i in range(A.shape[0]):
+        for j in range(A.shape[1]):
+            out[i, j] = A[i, j]
+
+
+@njit
+def clear(out: Floats) -> None:
+    """out = 0, two-dimensional."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = 0.0
+
+
+SINGULAR = 1e-13  # a pivot below this share of its diagonal element is rounding, not information
+
+
+@njit
 def cholesky(A: Floats, n: int) -> bool:
     """Lower Cholesky factor of A[:n, :n] in place (the upper triangle is left as it was). False if not positive."""
     for i in range(n):
@@ -24,7 +43,7 @@ def cholesky(A: Floats, n: int) -> bool:
         s = A[i, i]
         for k in range(i):
             s -= A[i, k] * A[i, k]
-        if not (0.0 < s < np.inf):  # also catches NaN
+        if not (SINGULAR * A[i, i] < s < np.inf):  # also catches NaN
             return False
         A[i, i] = math.sqrt(s)
     return True

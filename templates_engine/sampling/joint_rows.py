@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling.compiled import njit, njit_inlined
 from templates_engine.sampling.joint_arrays import INTERVAL, Dims, Floats, Patterns, Rows, State, Sums
-from templates_engine.sampling.joint_linalg import cholesky, invert_lower
+from templates_engine.sampling.joint_linalg import cholesky, clear, copy_into, invert_lower
 from templates_engine.sampling.truncated import normal_between
 
 
@@ -63,7 +63,7 @@ def fitted_values(dims: Dims, rows: Rows, theta: Floats, fitted: Floats) -> None
             fitted[x, d] = s
 
 
-@njit
+@njit_inlined
 def maximum_bounds(category: int, member: int, width: int, values: Floats, at: int) -> tuple[float, float]:
     """Bounds of latent `member` of an Unordered response, the others being values[at .. at + width - 1].
 
@@ -85,75 +85,83 @@ def draw_rows(
     generator: np.random.Generator, dims: Dims, rows: Rows, patterns: Patterns, state: State, sums: Sums
 ) -> None:
     """Draw every latent and missing cell; leave products, by_row, by_group (drawn part only), low and high in sums."""
+    # names for the arrays used inside the loops: taking them out of their tuples there would cost a count of references
+    u, shift, tau = state.u, state.shift, state.tau
+    fitted, products, by_row, by_group, lows, highs = (
+        sums.fitted, sums.products, sums.by_row, sums.by_group, sums.low, sums.high,
+    )  # fmt: skip
+    Y, code, pattern, xrow, start = rows.y, rows.code, rows.pattern, rows.xrow, rows.start
+    order, coef, sds = patterns.order, patterns.coef, patterns.sd
+    kind, block, width = dims.kind, dims.block, dims.width
     p = state.omega1.shape[0]
     r = np.empty(p)  # residuals, by position
     y = np.empty(p)  # values, by position
     level = np.empty(p)  # fixed part plus group effect, by position
     old = np.empty(p)
     total = np.empty(p)
-    sums.products[:] = 0.0
-    sums.by_row[:] = 0.0
-    for j in range(rows.start.size - 1):
+    clear(products)
+    clear(by_row)
+    for j in range(start.size - 1):
         for d in range(p):
-            old[d] = state.u[j, d] - state.shift[j, d]
+            old[d] = u[j, d] - shift[j, d]
             total[d] = 0.0
-            sums.low[j, d] = -np.inf
-            sums.high[j, d] = np.inf
-        for i in range(rows.start[j], rows.start[j + 1]):
-            q = rows.pattern[i]
-            x = rows.xrow[i]
+            lows[j, d] = -np.inf
+            highs[j, d] = np.inf
+        for i in range(start[j], start[j + 1]):
+            q = pattern[i]
+            x = xrow[i]
             normals = patterns.normals[q]
             observed = patterns.observed[q]
             for t in range(observed):
-                d = patterns.order[q, t]
-                fixed = sums.fitted[x, d]
-                y[t] = rows.y[i, d]
+                d = order[q, t]
+                fixed = fitted[x, d]
+                y[t] = Y[i, d]
                 r[t] = y[t] - fixed - old[d]
-                level[t] = fixed + state.u[j, d]
+                level[t] = fixed + u[j, d]
                 if t >= normals:
                     y[t] = r[t] + level[t]
             for t in range(normals, observed):
-                d = patterns.order[q, t]
+                d = order[q, t]
                 mean = 0.0
                 for k in range(observed):
-                    mean += patterns.coef[q, t, k] * r[k]
-                if dims.kind[d] == INTERVAL:
-                    low = state.tau[d, rows.code[i, d]]
-                    high = state.tau[d, rows.code[i, d] + 1]
+                    mean += coef[q, t, k] * r[k]
+                if kind[d] == INTERVAL:
+                    low = tau[d, code[i, d]]
+                    high = tau[d, code[i, d] + 1]
                 else:
-                    at = t - (d - dims.block[d])
-                    low, high = maximum_bounds(rows.code[i, d], d - dims.block[d], dims.width[d], y, at)
-                sd = patterns.sd[q, t]
+                    at = t - (d - block[d])
+                    low, high = maximum_bounds(code[i, d], d - block[d], width[d], y, at)
+                sd = sds[q, t]
                 centre = level[t] + mean
                 r[t] = mean + sd * normal_between(generator, (low - centre) / sd, (high - centre) / sd)
                 y[t] = r[t] + level[t]
-                if dims.kind[d] == INTERVAL:
-                    sums.low[j, d] = max(sums.low[j, d], low - y[t])
-                    sums.high[j, d] = min(sums.high[j, d], high - y[t])
+                if kind[d] == INTERVAL:
+                    lows[j, d] = max(lows[j, d], low - y[t])
+                    highs[j, d] = min(highs[j, d], high - y[t])
             for t in range(observed, p):
-                d = patterns.order[q, t]
+                d = order[q, t]
                 mean = 0.0
                 for k in range(t):
-                    mean += patterns.coef[q, t, k] * r[k]
-                r[t] = mean + patterns.sd[q, t] * generator.standard_normal()
-                y[t] = r[t] + sums.fitted[x, d] + state.u[j, d]
+                    mean += coef[q, t, k] * r[k]
+                r[t] = mean + sds[q, t] * generator.standard_normal()
+                y[t] = r[t] + fitted[x, d] + u[j, d]
             for t in range(normals, p):
-                d = patterns.order[q, t]
-                rows.y[i, d] = y[t]
+                d = order[q, t]
+                Y[i, d] = y[t]
                 total[d] += y[t]
-                sums.by_row[x, d] += y[t]
+                by_row[x, d] += y[t]
                 for k in range(t + 1):
-                    sums.products[d, patterns.order[q, k]] += y[t] * y[k]
+                    products[d, order[q, k]] += y[t] * y[k]
             for t in range(normals, observed):
-                d = patterns.order[q, t]
-                if dims.kind[d] != INTERVAL:  # bounds given the final values of the row's other latents
-                    at = t - (d - dims.block[d])
-                    low, high = maximum_bounds(rows.code[i, d], d - dims.block[d], dims.width[d], y, at)
-                    sums.low[j, d] = max(sums.low[j, d], low - y[t])
-                    sums.high[j, d] = min(sums.high[j, d], high - y[t])
+                d = order[q, t]
+                if kind[d] != INTERVAL:  # bounds given the final values of the row's other latents
+                    at = t - (d - block[d])
+                    low, high = maximum_bounds(code[i, d], d - block[d], width[d], y, at)
+                    lows[j, d] = max(lows[j, d], low - y[t])
+                    highs[j, d] = min(highs[j, d], high - y[t])
         for d in range(p):
-            sums.by_group[j, d] = total[d]
-            state.shift[j, d] = 0.0
+            by_group[j, d] = total[d]
+            shift[j, d] = 0.0
 
 
 @njit
@@ -167,9 +175,11 @@ def finish_sums(rows: Rows, base_products: Floats, base_design: Floats, base_gro
                 s += sums.products[e, d]
             sums.products[d, e] = s
             sums.products[e, d] = s
-    sums.by_design[:] = base_design
+    copy_into(sums.by_design, base_design)
     for x in range(rows.design.shape[0]):
         for a in range(base_design.shape[0]):
             for d in range(p):
                 sums.by_design[a, d] += rows.design[x, a] * sums.by_row[x, d]
-    sums.by_group[:] += base_group
+    for j in range(base_group.shape[0]):
+        for d in range(p):
+            sums.by_group[j, d] += base_group[j, d]

@@ -17,7 +17,7 @@ import numpy as np
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.joint_arrays import INTERVAL, Codes, Dims, Floats, Groups, Priors, Rows, State, Sums
 from templates_engine.sampling.joint_groups import fixed_level2
-from templates_engine.sampling.joint_linalg import cholesky, inverse
+from templates_engine.sampling.joint_linalg import cholesky, clear, inverse
 from templates_engine.sampling.truncated import normal_between
 
 ROOT_HALF = math.sqrt(0.5)
@@ -46,8 +46,9 @@ def information(
     A: Floats,
 ) -> float:
     """Log posterior of the free thresholds tau[at .. at + n - 1], gradient g (n,), negative Hessian A (n, n)."""
-    g[:] = 0.0
-    A[:] = 0.0
+    clear(A)
+    for k in range(n):
+        g[k] = 0.0
     total = 0.0
     for k in range(n):
         d = tau[at + k] - mean
@@ -155,7 +156,8 @@ def move_thresholds(
         noise[i] = tau[at + i] - new[at + i] - step[i]
     if then - now + proposal_density(A, noise, n) - forward < -generator.standard_exponential():
         return False
-    tau[:] = new
+    for k in range(tau.size):
+        tau[k] = new[k]
     return True
 
 
@@ -171,8 +173,11 @@ def thresholds_given_latents(
     precision: float,
 ) -> None:
     """Each free threshold from its prior between the latents (and thresholds) on its two sides."""
-    top = np.full(categories, -np.inf)
-    bottom = np.full(categories, np.inf)
+    top = np.empty(categories)
+    bottom = np.empty(categories)
+    for k in range(categories):
+        top[k] = -np.inf
+        bottom[k] = np.inf
     for i in range(y.size):
         if code[i] >= 0:
             top[code[i]] = max(top[code[i]], y[i])

@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling.compiled import njit, njit_inlined
 
 TAIL = 4.0  # beyond this many sd the inverse distribution function gives way to the tail sampler
 FOLD = 0.25  # up to this bound the folded Normal accepts at least 0.80 of its draws
@@ -63,7 +63,7 @@ def normal_quantile(p: float) -> float:
     return -x if q < 0.0 else x
 
 
-@njit
+@njit_inlined
 def normal_above(generator: np.random.Generator, a: float) -> float:
     """A standard Normal given that it exceeds a."""
     if a <= 0.0:
@@ -100,7 +100,7 @@ def _between_positive(generator: np.random.Generator, a: float, b: float) -> flo
             return min(a + x, b)
 
 
-@njit
+@njit_inlined
 def normal_between(generator: np.random.Generator, a: float, b: float) -> float:
     """A standard Normal given that it lies in (a, b); either bound may be infinite."""
     if b == np.inf:

@@ -1,7 +1,7 @@
 """Simulated data from the joint model with its prior, in plain NumPy and written apart from the sampler.
 
-A Case names the responses, the sizes and the priors; `simulate` draws parameters from the prior, data from the parameters,
-deletes cells, and returns the model to be fitted with the parameters in the sampler's order.
+A Case names the responses, the sizes and the priors; `simulate` draws parameters from the prior, data from the
+parameters, deletes cells, and returns the model to be fitted with the parameters in the sampler's order.
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ def conditioned_inverse_wishart(
     """A draw from the inverse Wishart given its fixed diagonal blocks (variance 1, covariance `share`).
 
     Partition theorem (Eaton, 1983, chapter 8; df as in scipy.stats.invwishart): with c the fixed part, Ω_cc is inverse
-    Wishart(df - q, S_cc), and independently Ω_o.c ~ inverse Wishart(df, S_o.c), B | Ω_o.c matrix Normal. The covariances between several
-    fixed blocks are drawn by importance resampling from a uniform proposal: 40,000 points for at most three of them.
+    Wishart(df - q, S_cc), and independently Ω_o.c ~ inverse Wishart(df, S_o.c), B | Ω_o.c matrix Normal. The
+    covariances between several fixed blocks are drawn by importance resampling from a uniform proposal: 40,000 points
+    for at most three of them.
     """
     p = scale.shape[0]
     c = [i for first, width in fixed for i in range(first, first + width)]
@@ -146,9 +147,15 @@ def simulate(case: Case, rng: np.random.Generator) -> tuple[JointModel, np.ndarr
     p1, p = case.p1, case.p1 + case.p2
     J, n = max(case.groups, 1), case.rows
     share = 0.5 if case.covariance == "differences" else 0.0
-    omega1 = conditioned_inverse_wishart(rng, prior.level1.df, prior.level1.scale, blocks(case.level1, 0), share, _CACHE)
-    omega2 = conditioned_inverse_wishart(rng, prior.level2.df, prior.level2.scale, blocks(case.level2, p1), share, _CACHE)
-    group = rng.permutation(np.concatenate([np.arange(J), rng.integers(0, J, n - J)]))  # unequal sizes, rows in any order
+    omega1 = conditioned_inverse_wishart(
+        rng, prior.level1.df, prior.level1.scale, blocks(case.level1, 0), share, _CACHE
+    )
+    omega2 = conditioned_inverse_wishart(
+        rng, prior.level2.df, prior.level2.scale, blocks(case.level2, p1), share, _CACHE
+    )
+    group = rng.permutation(
+        np.concatenate([np.arange(J), rng.integers(0, J, n - J)])
+    )  # unequal sizes, rows in any order
     w = rng.standard_normal(J)
     columns1 = {"cons": np.ones(n), "x": rng.standard_normal(n) + 1.0, "w": w[group]}
     columns2 = {"cons": np.ones(J), "w": w}
