@@ -2,38 +2,73 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from templates_engine.data.dataset import Dataset
 from templates_engine.problems import Problem, Refused
 
+from .checking import problems, series_problems
+from .models import Model
 from .spec import Spec
+from .timeline import Series, arrange
 
 SHOWN = 5  # series named in a message
 
 
+def model_of(spec: Spec) -> Model:
+    """The model that the answers say; for Automatic the simplest of those compared."""
+    if spec.method == "Holt-Winters":
+        return Model(True, spec.damped, "multiplicative" if spec.multiplicative else "additive", spec.periods)
+    return Model(spec.method == "Holt", spec.damped, "none", ())
+
+
+def options(spec: Spec) -> dict[str, Any]:
+    """What `fit` and its relatives are given beside the series and the model."""
+    return {
+        "start": str(spec.start),  # the answer to a choice refuses other words
+        "alpha": spec.alpha,
+        "beta": spec.beta,
+        "gamma": list(spec.gamma) if spec.gamma is not None else None,
+        "phi": spec.phi,
+        "robust": spec.robust,
+        "k": spec.k,
+        "allow_inadmissible": spec.outside,
+    }
+
+
+def faults(spec: Spec, series: Series, model: Model) -> list[Problem]:
+    """Why a series cannot be fitted, each at the question that could be answered otherwise."""
+    if series.fault:
+        key = "time" if spec.time and spec.time in series.fault else "y"
+        return [Problem("unusable-series", series.fault, key=key, column=spec.time if key == "time" else spec.y)]
+    found = series_problems(series.values, model)
+    return [replace(p, column=p.column or spec.y) for p in found if p.level == "error"]
+
+
 def check(spec: Spec, data: Dataset) -> list[Problem]:
     """All faults and notices at once. With a series column a run is refused only when no series can be used."""
-    from .timeline import arrange
-
     try:
         line = arrange(spec, data)
     except Refused as refused:
         return refused.problems
-    found = list(line.notices)
-    good, bad = 0, []
-    for series in line.series:
-        fault = series.fault or unfit(spec, series.values)
-        if fault:
-            bad.append((series.name, fault))
-        else:
-            good += 1
+    model = model_of(spec)
+    criterion = "roblik" if spec.robust else "sse"
+    request = [] if spec.method == "Automatic" else problems(
+        line.series[0].values, model, criterion=criterion, **options(spec)
+    )  # fmt: skip
+    about_series = {p.code for p in series_problems(line.series[0].values, model)}
+    found = [*line.notices, *(p for p in request if p.code not in about_series)]
+    bad = [(series.name, wrong) for series in line.series if (wrong := faults(spec, series, model))]
     if not bad:
         return found
     if not spec.series:
-        return [*found, Problem("unusable-series", bad[0][1], key=_key(bad[0][1]), column=_column(spec, bad[0][1]))]
-    told = "; ".join(f"{name}: {fault}" for name, fault in bad[:SHOWN])
-    if not good:
-        text = f"None of the {len(bad):,} series can be used. {told}"
-        return [*found, Problem("unusable-series", text, key=_key(bad[0][1]), column=spec.series)]
+        return [*found, *bad[0][1]]
+    told = "; ".join(f"{name}: {wrong[0].message.rstrip('.')}" for name, wrong in bad[:SHOWN])
+    total = len(line.series)
+    if len(bad) == total:
+        text = f"None of the {total:,} series can be used. {told}."
+        return [*found, Problem("unusable-series", text, key=bad[0][1][0].key, column=spec.series)]
     rest = f"; and {len(bad) - SHOWN:,} more, all in the table Fit" if len(bad) > SHOWN else ""
-    text = f"{len(bad):,} of {good + len(bad):,} series cannot be used and are left out: {told}{rest}"
+    text = f"{len(bad):,} of {total:,} series cannot be used and are left out: {told}{rest}."
     return [*found, Problem("unusable-series", text, key="series", column=spec.series, level="notice")]

@@ -8,8 +8,6 @@ from templates_engine.equation import var
 
 from .spec import Spec
 
-LATEX_NAMES = {"alpha": "α", "beta": "β", "gamma": "γ", "phi": "φ"}
-
 
 def recursion(spec: Spec) -> str:
     """The equations for a spec, before anything is run."""

@@ -105,9 +105,8 @@ def components(story: Story) -> bytes:
     rows: list[tuple[str, Array, str]] = [("Level", story.level, FORECAST)]
     if story.slope is not None:
         rows.append(("Trend, change in one step", story.slope, FORECAST))
-    if story.season is not None:
-        kind = "factor" if story.multiplicative else "difference from the level"
-        rows.append((f"Season, {kind}", story.season, FORECAST))
+    kind = "factor" if story.multiplicative else "difference from the level"
+    rows += [(f"{title}, {kind}", values, FORECAST) for title, values in story.seasons.items()]
     tall, gap = 110, 44
     height = 76 + (len(rows) + 1) * (tall + gap) - 8
     words = _component_words(story)
@@ -145,8 +144,8 @@ def _component_words(story: Story) -> str:
         slope = story.slope[np.isfinite(story.slope)]
         words.append(f"The trend at the end is {said(float(slope[-1]))} a step, between {said(float(slope.min()))} and "
                     f"{said(float(slope.max()))} over the series.")  # fmt: skip
-    if story.season is not None and story.period > 1:
-        last = story.season[-story.period :]
+    for title, values in story.seasons.items():
+        last = values[-story.period :]
         what = "factors" if story.multiplicative else "differences"
-        words.append(f"The last {what} of the season lie between {said(float(last.min()))} and {said(float(last.max()))}.")
+        words.append(f"{title}: the last {what} lie between {said(float(last.min()))} and {said(float(last.max()))}.")
     return " ".join(words)

@@ -33,7 +33,7 @@ def seasons(story: Story, trends: Sequence[SeasonTrend]) -> bytes:
         ticks = _cycle_ticks(story, first, last, 3)
         plot = Plot(picture, left, top, wide, tall, (first - 0.5, last + 0.5), (low, high), title=trend.heading,
                     x_ticks=ticks, up=3)  # fmt: skip
-        _season(plot, trend, 0)
+        _season(plot, trend, 0, alone=True)
     return picture.svg()
 
 
@@ -61,13 +61,13 @@ def _season_range(trends: Sequence[SeasonTrend]) -> tuple[float, float]:
     return (max(low, 0.0) if values.min() >= 0 else low), high
 
 
-def _season(plot: Plot, trend: SeasonTrend, k: int) -> None:
+def _season(plot: Plot, trend: SeasonTrend, k: int, alone: bool = False) -> None:
     colour = style.SERIES[k]
     plot.line(trend.cycles, trend.values, colour, 1.3, SHAPES[k])
     plot.marks(trend.cycles, trend.values, "oo"[k % 2 : k % 2 + 1] if k % 2 == 0 else "os", colour, 4)
     if trend.curve is not None:
         grid = np.linspace(trend.cycles[0], trend.cycles[-1], 80)
-        plot.line(grid, trend.curve(grid), colour, 2.2)
+        plot.line(grid, trend.curve(grid), style.SERIES[1] if alone else colour, 2.2, z=3)
 
 
 def _cycle_ticks(story: Story, first: float, last: float, wanted: int) -> list[tuple[float, str]]:

@@ -31,7 +31,7 @@ class Story:
     fitted: Array  # NaN before the first fitted value
     level: Array
     slope: Array | None
-    season: Array | None
+    seasons: Mapping[str, Array]  # title -> index in force at each step; several with several periods
     point: Array  # (h,) forecasts
     bands: Mapping[int, tuple[Array, Array]]  # per cent -> lower, upper, each (h,)
     flagged: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # steps

@@ -12,7 +12,9 @@ from templates_engine.asking import Ask, Option
 from templates_engine.data.schema import Column, Schema
 from templates_engine.template import Template
 
-from .equations import LATEX_NAMES, recursion
+from .checking import constant_problems
+from .equations import recursion
+from .models import Model
 from .spec import Spec
 
 LONGEST_PERIOD = 10_000
@@ -77,14 +79,7 @@ class HoltWinters(Template):
         damped, seasonal = _form(ask, y, series, method)
         with ask.section("Robustness and start"):
             robust, k = _robustness(ask)
-            start = ask.choice(
-                "start",
-                "Start values",
-                [Option(value, label) for value, label in START_LABELS.items()],
-                default="robust" if robust else "decompose",
-                help="Where level, trend and season begin. They matter most in short series and with small constants. "
-                "With decompose the first period has no fitted values.",
-            )
+            start = _start(ask, method, robust)
         with ask.section("Smoothing constants"):
             periods = self._periods(ask, period, method)
             alpha, beta, gamma, phi, outside = _constants(ask, method, damped, periods)
@@ -246,6 +241,20 @@ def _robustness(ask: Ask) -> tuple[bool, float]:
     return robust, k
 
 
+def _start(ask: Ask, method: str, robust: bool) -> str:
+    if method == "Automatic":  # all that are compared must begin alike
+        return "robust" if robust else "optimal"
+    barred = "the robust criterion is too rough to choose start values by" if robust else ""
+    return ask.choice(
+        "start",
+        "Start values",
+        [Option(v, label, not (barred and v == "optimal"), barred) for v, label in START_LABELS.items()],
+        default="robust" if robust else "decompose",
+        help="Where level, trend and season begin. They matter most in short series and with small constants. With "
+        "decompose the first period has no fitted values.",
+    )
+
+
 def _constants(
     ask: Ask, method: str, damped: bool, periods: tuple[int, ...]
 ) -> tuple[float | None, float | None, tuple[float, ...] | None, float | None, bool]:
@@ -253,6 +262,8 @@ def _constants(
     alpha = beta = phi = gamma = None
     if method == "Automatic":
         return alpha, beta, gamma, phi, False
+    seasonal = method == "Holt-Winters"
+    model = Model(method != "SES", damped, "additive" if seasonal else "none", periods if seasonal else ())
     alpha = _constant(ask, "alpha", "Constant of the level, α")
     if method in ("Holt", "Holt-Winters"):
         beta = _constant(ask, "beta", "Constant of the trend, β")
@@ -274,7 +285,7 @@ def _constants(
             gamma = found
     if damped:
         phi = _constant(ask, "phi", "Damping of the trend, φ")
-    return alpha, beta, gamma, phi, _outside(ask, alpha, beta, gamma, phi)
+    return alpha, beta, gamma, phi, _outside(ask, model, alpha, beta, gamma, phi)
 
 
 def _constant(ask: Ask, key: str, label: str) -> float | None:
@@ -296,40 +307,21 @@ def _constant(ask: Ask, key: str, label: str) -> float | None:
 
 
 def _outside(
-    ask: Ask, alpha: float | None, beta: float | None, gamma: tuple[float, ...] | None, phi: float | None
+    ask: Ask, model: Model, alpha: float | None, beta: float | None, gamma: tuple[float, ...] | None, phi: float | None
 ) -> bool:
     """Asks whether constants outside their region are meant; without that they are refused with the reason."""
-    given = [("alpha", alpha), ("beta", beta), *(("gamma", g) for g in gamma or ()), ("phi", phi)]
-    bad = [(key, v) for key, v in given if v is not None and (not 0 <= v <= 1 or (key in ("alpha", "phi") and v == 0))]
-    if not bad:
+    faults = constant_problems(model, alpha, beta, gamma, phi)
+    if not any(fault.code == "inadmissible" for fault in faults):
         return False
     allowed = ask.yes_no(
         "outside",
         "Allow constants outside 0 to 1?",
         default="No",
-        help="Inside, every past value has a weight that fades with its age. Outside, some weights are negative or grow, "
-        "and forecasts can swing away from the data. Answer Yes only to repeat a published calculation.",
+        help="Inside, every past value has a weight that fades with its age. Outside, some weights are negative or "
+        "grow, and forecasts can swing away from the data. Answer Yes only to repeat a published calculation.",
     )
-    for key, value in bad:
-        message = inadmissible(key, value)
-        if not allowed:
-            more = "Give a number from 0 to 1 or auto; to use it all the same, answer Yes to outside."
-            ask.fault(key, f"{message} {more}", code="inadmissible")
+    if not allowed:
+        for fault in faults:
+            more = "Give a number that is, or auto; to use it all the same, answer Yes to outside."
+            ask.fault(fault.key, f"{fault.message} {more}", code=fault.code, nearest=fault.nearest)
     return allowed
-
-
-def inadmissible(key: str, value: float) -> str:
-    """Why a constant is refused without explicit request, in one sentence."""
-    return f"{LATEX_NAMES[key]} = {value:g} is not admissible: {_reason(key, value)}"
-
-
-def _reason(key: str, value: float) -> str:
-    if value == 0:
-        return "the level would never move." if key == "alpha" else "there would be no trend beyond the first step."
-    if key == "phi":
-        return "a trend that grows by itself." if value > 1 else "a trend that changes its sign at every step."
-    what = {"alpha": "level", "beta": "trend", "gamma": "season"}[key]
-    if value > 1:
-        weight = f"{1 - value:.3g}".replace("-", "−")
-        return f"the weight on the past {what} would be {weight}, below zero, so that errors are overcorrected."
-    return f"the {what} would be moved away from what was observed."

@@ -61,7 +61,7 @@ def arrange(spec: Spec, data: Dataset) -> Timeline:
     places, clock = _places(spec, data, codes)
     order = np.lexsort((np.arange(data.n_rows), places, codes))
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))
-    y = np.where(np.isfinite(data[spec.y]), data[spec.y], np.nan)
+    y = data[spec.y]
     made = []
     begin = 0
     for name, end in zip(names, ends.tolist(), strict=True):

@@ -54,7 +54,7 @@ def halfyear_insured() -> Dataset:
     n = 38
     k = np.arange(n)
     level = 18.0 * np.exp(0.07 * k) * np.where(k >= 22, 1.25, 1.0) * np.where(k >= 32, 1.4, 1.0)
-    insured = level * np.array([0.45, 1.55])[k % 2] * np.exp(0.22 * rng.standard_normal(n))
+    insured = level * np.array([0.45, 1.55])[k % 2] * np.exp(0.1 * rng.standard_normal(n))
     columns = {
         "half": np.array([f"{2000 + i // 2}-H{i % 2 + 1}" for i in k]),
         "year": 2000.0 + k // 2,

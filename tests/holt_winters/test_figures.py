@@ -33,7 +33,7 @@ def story(n: int = 72, m: int = 12, h: int = 24, clock: Clock = MONTHLY, seed: i
     point = 50 + 0.5 * ahead + 8 * np.sin(2 * np.pi * ahead / m)
     bands = {b: (point - z, point + z) for b, z in ((50, 0.7), (80, 1.3), (95, 2.0))}
     return Story("sales", clock, 0, m, y, fitted, np.where(t >= m, level, np.nan), np.where(t >= m, 0.5, np.nan),
-                 np.where(t >= m, season, np.nan), point, bands)  # fmt: skip
+                 {"Season": np.where(t >= m, season, np.nan)}, point, bands)  # fmt: skip
 
 
 def draw(one: Story) -> dict[str, bytes]:
@@ -57,7 +57,7 @@ STORIES = {
     "last missing": replace(story(), y=np.where(np.arange(72) >= 70, np.nan, story().y)),
     "exact": replace(story(), y=np.nan_to_num(story().fitted, nan=50.0)),
     "negative": replace(story(), y=story().y - 100, fitted=story().fitted - 100, level=story().level - 100),
-    "no season": replace(story(), season=None, slope=None),
+    "no season": replace(story(), seasons={}, slope=None),
     "huge": replace(story(), y=1e12 * story().y, fitted=1e12 * story().fitted),
 }
 

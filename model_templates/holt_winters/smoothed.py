@@ -1,0 +1,97 @@
+"""One fitted series with its forecast and checks: what tables and pictures are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .clock import Clock
+from .figures_story import MONTHS
+from .intervals import forecast
+from .models import Fit, Forecast
+from .residuals import Diagnostics, residual_diagnostics
+from .spec import Spec
+from .timeline import Series
+
+Array = npt.NDArray[np.float64]
+
+FAN = (50, 80, 95)  # per cent of the bands in the picture
+PATHS = 20_000  # simulated futures behind an interval
+MOST_CELLS = 4_000_000  # simulated values at once; longer horizons take fewer paths
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """A series, its fit, its forecast at the level asked for, the bands of the picture, and its residuals' figures."""
+
+    series: Series
+    name: str  # the series' name, or that of the column where there is one series
+    fit: Fit
+    forecast: Forecast
+    bands: Mapping[int, tuple[Array, Array]]  # per cent -> lower, upper
+    checks: Diagnostics
+
+    @property
+    def period(self) -> int:
+        """The longest period of the model's season, 1 without one."""
+        return self.fit.model.longest if self.fit.model.seasonal != "none" else 1
+
+    @property
+    def season_columns(self) -> tuple[str, ...]:
+        """Names of the season's columns: season, or season_24 and season_168."""
+        model = self.fit.model
+        if model.seasonal == "none":
+            return ()
+        return ("season",) if len(model.periods) == 1 else tuple(f"season_{m}" for m in model.periods)
+
+    @property
+    def flagged(self) -> npt.NDArray[np.int64]:
+        """Steps that the pictures mark: those the robust recursion cut, or residuals beyond the outer fences."""
+        if self.fit.robust is not None:
+            return np.flatnonzero(self.fit.robust.flags)
+        return np.asarray(self.checks.extreme, np.int64)
+
+
+def complete(spec: Spec, series: Series, fitted: Fit, fan: bool = True) -> Smoothed:
+    """Forecast and checks of a fit; `fan` adds the picture's bands."""
+    ahead = _forecast(spec, fitted, spec.level)
+    bands = {}
+    for level in FAN if fan else ():
+        one = ahead if level == spec.level else _forecast(spec, fitted, float(level))
+        bands[level] = (one.lower, one.upper)
+    checks = residual_diagnostics(fitted.residuals, lags=lags(fitted, spec))
+    return Smoothed(series, series.name or spec.y, fitted, ahead, bands, checks)
+
+
+def _forecast(spec: Spec, fitted: Fit, level: float) -> Forecast:
+    if spec.series:  # for thousands of series a simulation takes too long, and one must not differ from many
+        return forecast(fitted, spec.horizon, level, method="analytic")
+    # The same seed at every level: the bands come from the same futures, and so lie inside one another.
+    generator = np.random.Generator(np.random.PCG64DXSM(spec.seed))
+    paths = max(1000, min(PATHS, MOST_CELLS // spec.horizon))
+    return forecast(fitted, spec.horizon, level, n_paths=paths, generator=generator)
+
+
+def lags(fitted: Fit, spec: Spec) -> int:
+    """Lags of Ljung and Box's test: two periods, or ten without a season, and a fifth of the residuals at most."""
+    wanted = 2 * spec.period if spec.period > 1 else 10
+    return max(1, min(wanted, fitted.n_used // 5))
+
+
+def season_names(clock: Clock, start: int, m: int) -> tuple[int, list[str]]:
+    """(season of the step at grid position `start`, names of the m seasons): months, quarters, hours, or numbers."""
+    years, per_year = clock.in_years(start), clock.per_year
+    place = clock.origin + clock.step * start
+    if per_year == m and years is not None:
+        first = round((years - np.floor(years + 1e-9)) * m) % m
+        if m == 12:
+            return first, list(MONTHS)
+        return first, [f"{'Quarter' if m == 4 else 'Half-year' if m == 2 else 'Season'} {k + 1}" for k in range(m)]
+    if m == 7 and clock.unit == "day" and clock.step == 1:
+        return int(place) % 7, ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    if m == 24 and clock.unit == "second" and clock.step == 3600:
+        return int(place) // 3600 % 24, [f"{k:02d} h" for k in range(24)]
+    return start % m, [f"Season {k + 1}" for k in range(m)]

@@ -1,0 +1,409 @@
+"""HoltWinters from answers to files: R's numbers, the core's numbers, every output, many series, bad input."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "templates"))
+
+from running import SHARED, Ran, run, shared_data  # noqa: E402
+
+from model_templates.holt_winters import api  # noqa: E402
+from templates_engine import registry  # noqa: E402
+from templates_engine.bundle import Store  # noqa: E402
+from templates_engine.data.dataset import Dataset  # noqa: E402
+from templates_engine.data.simulate import SUPPLIED  # noqa: E402
+from templates_engine.data.simulate_series import OUTLIERS  # noqa: E402
+from templates_engine.job import Job  # noqa: E402
+from templates_engine.problems import Refused  # noqa: E402
+
+REFERENCE = json.loads((SHARED / "reference/holtwinters.json").read_text())
+SERIES = {"AirPassengers": "12", "UKgas": "4", "JohnsonJohnson": "4", "co2": "12"}
+FIXED = {"alpha": "0.3", "beta": "0.1", "gamma": "0.1"}
+
+
+def holt_winters(folder: Path, data: Dataset, **answers: str) -> Ran:
+    return run("HoltWinters", data, {"y": "value", "period": "1", **answers}, folder)
+
+
+def series(name: str) -> Dataset:
+    return shared_data(f"ts/{name}.csv")
+
+
+def coefficients(ran: Ran) -> dict[str, float]:
+    table = ran.table("Coefficients")
+    return dict(zip(table["parameter"], table["value"], strict=True))
+
+
+@pytest.mark.parametrize("name", SERIES)
+@pytest.mark.parametrize("kind", ["additive", "multiplicative"])
+def test_the_numbers_at_fixed_constants_are_those_of_r(name: str, kind: str, tmp_path: Path) -> None:
+    """R's HoltWinters at (0.3, 0.1, 0.1): start values, squared error, last states and forecasts to 1e-8."""
+    there = REFERENCE[name].get(f"HoltWinters_{kind}_fixed_0.3_0.1_0.1")
+    if there is None:
+        pytest.skip("R was not run on this")
+    period = SERIES[name]
+    ran = holt_winters(tmp_path, series(name), time="time", period=period, seasonal=kind, horizon="12", **FIXED)
+    mine = coefficients(ran)
+    assert ran.table("Fit").loc[0, "sse"] == pytest.approx(there["SSE"], rel=1e-10)
+    for state, value in there["coefficients"].items():
+        assert mine[state] == pytest.approx(value, rel=1e-8, abs=1e-8)
+    assert ran.table("Forecast")["point"].to_numpy() == pytest.approx(np.array(there["forecast12"]), rel=1e-8)
+    start = REFERENCE[name][f"HoltWinters_{kind}"]["start_values"]
+    assert (mine["l_start"], mine["b_start"]) == pytest.approx((start["l_start"], start["b_start"]), rel=1e-8)
+    found = [mine[f"s_start{k + 1}"] for k in range(int(period))]
+    assert found == pytest.approx(start["s_start"], rel=1e-8, abs=1e-8)
+
+
+@pytest.mark.parametrize("name", SERIES)
+@pytest.mark.parametrize("kind", ["additive", "multiplicative"])
+def test_the_optimum_is_no_worse_than_that_of_r(name: str, kind: str, tmp_path: Path) -> None:
+    there = REFERENCE[name][f"HoltWinters_{kind}"]
+    ran = holt_winters(tmp_path, series(name), time="time", period=SERIES[name], seasonal=kind, horizon="12")
+    assert ran.table("Fit").loc[0, "sse"] <= there["SSE"] * (1 + 1e-7)
+    point = ran.table("Forecast")["point"].to_numpy()
+    assert point == pytest.approx(np.array(there["forecast"])[:12], rel=2e-3)
+
+
+def test_additive_intervals_are_those_of_r_at_its_constants(tmp_path: Path) -> None:
+    """R's additive limits are right; its constants are given so that only the formula is compared."""
+    there = REFERENCE["AirPassengers"]["HoltWinters_additive"]
+    given = {name: repr(there[name]) for name in ("alpha", "beta", "gamma")}
+    ran = holt_winters(tmp_path, series("AirPassengers"), period="12", horizon="24", **given)
+    table = ran.table("Forecast").iloc[: len(there["upper95"])]
+    assert table["upper"].to_numpy() == pytest.approx(np.array(there["upper95"]), rel=1e-8)
+    assert table["lower"].to_numpy() == pytest.approx(np.array(there["lower95"]), rel=1e-8)
+
+
+def test_multiplicative_intervals_are_simulated_and_near_the_right_formula(tmp_path: Path) -> None:
+    """Half the width is 1.96 standard errors; 20,000 futures give it within 3 % (five Monte Carlo errors)."""
+    there = REFERENCE["AirPassengers"]["HoltWinters_multiplicative"]
+    given = {name: repr(there[name]) for name in ("alpha", "beta", "gamma")}
+    ran = holt_winters(
+        tmp_path, series("AirPassengers"), period="12", seasonal="Multiplicative", horizon="12", **given
+    )
+    table = ran.table("Forecast")
+    se = np.array(there["interval"]["formula_se_h"])[:12]
+    assert (table["upper"] - table["lower"]).to_numpy() / (2 * 1.959964) == pytest.approx(se, rel=0.03)
+
+
+def test_residual_figures_are_those_of_the_reference(tmp_path: Path) -> None:
+    there = REFERENCE["AirPassengers"]["HoltWinters_additive"]["residual_diagnostics_at_fixed_0.3_0.1_0.1"]
+    ran = holt_winters(tmp_path, series("AirPassengers"), period="12", horizon="3", **FIXED)
+    table = ran.table("ResidualDiagnostics").set_index("statistic")
+    value, p = table["value"], table["p"]
+    assert value["n"] == there["n"]
+    for mine, theirs in (("mean", "mean"), ("sd", "sd"), ("durbin_watson", "durbin_watson"), ("q1", "q1"), ("q3", "q3")):
+        assert value[mine] == pytest.approx(there[theirs], rel=1e-9)
+    assert (value["runs"], value["runs_z"]) == (there["runs_median"]["runs"], pytest.approx(there["runs_median"]["z"]))
+    assert p["runs_z"] == pytest.approx(there["runs_median"]["p"], rel=1e-6)
+    assert [value["lower_inner_fence"], value["upper_inner_fence"]] == pytest.approx(there["inner"], rel=1e-9)
+    assert [value["lower_outer_fence"], value["upper_outer_fence"]] == pytest.approx(there["outer"], rel=1e-9)
+    assert (value["beyond_inner"], value["beyond_outer"]) == (there["n_beyond_inner"], there["n_beyond_outer"])
+    assert [value["jarque_bera"], p["jarque_bera"]] == pytest.approx(there["jarque_bera"], rel=1e-8)
+    fit = ran.table("Fit").loc[0]
+    for name in ("mse", "rmse", "mae", "mape"):
+        assert fit[name] == pytest.approx(there[name], rel=1e-9)
+
+
+def test_tables_hold_what_the_core_gives(tmp_path: Path) -> None:
+    """Nothing is lost, moved or rounded between the fit and the files."""
+    data = SUPPLIED["quarterly_sales"]()
+    ran = run("HoltWinters", data, {
+        "y": "sales", "time": "quarter", "period": "4", "seasonal": "Multiplicative", "robust": "Yes", "k": "3", "horizon": "6",
+    }, tmp_path)  # fmt: skip
+    model = api.Model(True, False, "multiplicative", (4,))
+    fit = api.fit(data["sales"], model, robust=True, k=3.0)
+    assert fit.robust is not None
+    table = ran.table("Fitted")
+    for column, values in {
+        "observed": fit.y, "fitted": fit.fitted, "residual": fit.residuals, "level": fit.levels, "trend": fit.trends,
+        "season": fit.seasons[:, 0], "cleaned": fit.robust.cleaned, "outlier": fit.robust.flags.astype(float),
+    }.items():  # fmt: skip
+        assert table[column].to_numpy() == pytest.approx(values, nan_ok=True, abs=0), column
+    assert table["time"].tolist() == data["quarter"].tolist()
+    ahead = api.forecast(fit, 6, method="analytic")
+    forecast = ran.table("Forecast")
+    assert forecast["point"].to_numpy() == pytest.approx(ahead.point, abs=0)
+    assert forecast["time"].tolist() == ["2025-Q1", "2025-Q2", "2025-Q3", "2025-Q4", "2026-Q1", "2026-Q2"]
+    outliers = ran.table("Outliers")
+    cut = outliers[outliers["cut"] == "Yes"]
+    assert cut["time"].tolist() == data["quarter"][fit.robust.flags].tolist()
+    assert cut["replaced_by"].to_numpy() == pytest.approx(fit.robust.cleaned[fit.robust.flags])
+    planted = set(data["quarter"][list(OUTLIERS)])
+    assert planted <= set(cut["time"]), "the three planted outliers are found"
+    mine = coefficients(ran)
+    assert mine["alpha"] == fit.constants.alpha
+    assert mine["a"] == fit.last_level
+    assert [mine[f"s{k + 1}"] for k in range(4)] == [fit.last_seasons[0][(60 + k) % 4] for k in range(4)]
+
+
+def test_every_output_is_there_under_its_name(tmp_path: Path) -> None:
+    ran = run("HoltWinters", SUPPLIED["halfyear_insured"](), {
+        "y": "insured", "time": "half", "period": "2", "seasonal": "Multiplicative", "start": "hyndman", "horizon": "3",
+    }, tmp_path)  # fmt: skip
+    for name in ("Coefficients", "Fit", "Fitted", "Forecast", "ResidualDiagnostics", "Outliers", "Accuracy", "Verdicts",
+                 "SeasonTrends"):  # fmt: skip
+        assert (tmp_path / f"{name}.csv").exists(), name
+        assert (tmp_path / f"{name}.json").exists(), name
+    for name in ("forecast.svg", "components.svg", "residuals.svg", "seasons.svg", "fitted.dta", "forecast.dta",
+                 "equation.tex", "Methods.txt"):  # fmt: skip
+        assert (tmp_path / name).stat().st_size > 100, name
+    assert ran.table("Forecast").columns.tolist() == ["h", "time", "point", "lower", "upper"]
+    assert ran.table("Coefficients").columns.tolist()[:3] == ["parameter", "value", "fixed"]
+    assert ran.table("Accuracy")["method"].tolist()[1:] == ["Naive", "Seasonal naive"]
+    assert set(ran.table("Verdicts")["word"]) <= {"Fine", "Read with care", "Model in doubt"}
+    tex = (tmp_path / "equation.tex").read_text()
+    assert r"\hat{y}_t &= (\ell_{t-1} + b_{t-1})\,s_{t-2}" in tex
+    assert f"{coefficients(ran)['alpha']:.4f}".rstrip("0") in tex
+    trends = ran.table("SeasonTrends")
+    y = SUPPLIED["halfyear_insured"]()["insured"]
+    slope, intercept = np.polyfit(np.arange(19), np.log(y[1::2]), 1)
+    assert (trends.loc[1, "b"], np.log(trends.loc[1, "a"])) == pytest.approx((slope, intercept))
+
+
+def test_the_same_answers_give_the_same_bytes(tmp_path: Path) -> None:
+    """Tables, datasets and pictures; the seed is the only source of chance."""
+    answers = {"y": "sales_clean", "time": "quarter", "period": "4", "seasonal": "Multiplicative", "horizon": "4"}
+    data = SUPPLIED["quarterly_sales"]()
+    files: list[dict[str, bytes]] = []
+    for k, seed in enumerate(("1", "1", "2")):
+        folder = tmp_path / str(k)
+        run("HoltWinters", data, {**answers, "seed": seed}, folder)
+        files.append({f.name: f.read_bytes() for f in sorted(folder.iterdir()) if f.suffix != ".dta"})
+    assert files[0] == files[1]
+    assert files[0]["Forecast.csv"] != files[2]["Forecast.csv"], "simulated intervals follow the seed"
+    assert files[0]["Fit.csv"] == files[2]["Fit.csv"], "the fit does not"
+
+
+def test_gaps_are_filled_with_missing_rows_and_told(tmp_path: Path) -> None:
+    """Four quarters taken out, rows shuffled: the grid has its 60 quarters again, forecasts follow the last."""
+    data = SUPPLIED["quarterly_sales"]()
+    keep = np.setdiff1d(np.random.default_rng(1).permutation(60), [13, 14, 33, 50], assume_unique=True)
+    ran = run("HoltWinters", data.take(keep), {"y": "sales_clean", "time": "quarter", "period": "4", "horizon": "1"}, tmp_path)
+    table = ran.table("Fitted")
+    assert table["time"].tolist() == data["quarter"].tolist()
+    assert np.flatnonzero(table["observed"].isna()).tolist() == [13, 14, 33, 50]
+    assert table["fitted"].iloc[4:].notna().all()
+    assert ran.table("Forecast").loc[0, "time"] == "2025-Q1"
+    said = " ".join(n.message for n in ran.notes)
+    assert "4 quarters" in said
+    assert "2013-Q2" in said
+    assert "forecast is carried on" in said
+
+
+# Many series
+
+
+def shops() -> Dataset:
+    return SUPPLIED["many_series"]()
+
+
+MANY = {"y": "sales", "time": "month", "series": "shop", "period": "12", "horizon": "6"}
+
+
+def test_a_series_among_many_is_fitted_as_it_is_alone(tmp_path: Path) -> None:
+    """Fit, forecasts and constants of three shops from a run of forty, and from a run of each."""
+    data = shops()
+    ran = run("HoltWinters", data, MANY, tmp_path / "all")
+    fit = ran.table("Fit")
+    assert len(fit) == 40
+    assert fit["mase"].is_monotonic_decreasing, "the worst series first"
+    assert len(ran.table("Forecast")) == 40 * 6
+    assert (tmp_path / "all" / "worst1_forecast.svg").exists()
+    for shop in (1, 8, 25):
+        rows = data["shop"] == shop
+        alone = {k: v for k, v in MANY.items() if k != "series"}
+        one = run("HoltWinters", data.take(rows), alone, tmp_path / str(shop))
+        mine = fit[fit["series"] == shop].iloc[0]
+        for name in ("sse", "mae", "mase", "aic", "n_used"):
+            assert mine[name] == pytest.approx(one.table("Fit").loc[0, name], rel=1e-9), name
+        theirs = ran.table("Forecast")
+        theirs = theirs[theirs["series"] == shop]
+        for name in ("point", "lower", "upper"):
+            assert theirs[name].to_numpy() == pytest.approx(one.table("Forecast")[name].to_numpy(), rel=1e-9)
+        constants = ran.table("Coefficients")
+        constants = constants[constants["series"] == shop].set_index("parameter")["value"]
+        assert constants["alpha"] == pytest.approx(coefficients(one)["alpha"], rel=1e-9)
+
+
+def test_bad_series_are_left_out_and_told(tmp_path: Path) -> None:
+    """A short, a constant, an all-missing, a zero and a doubled series beside 35 good ones."""
+    data = shops()
+    shop, month, sales = data["shop"], data["month"].copy(), data["sales"].copy()
+    sales[shop == 2] = 7.0
+    sales[shop == 3] = np.nan
+    sales[np.flatnonzero(shop == 4)[5]] = 0.0
+    month[np.flatnonzero(shop == 5)[1]] = month[np.flatnonzero(shop == 5)[0]]
+    keep = ~((shop == 1) & (np.cumsum(shop == 1) > 20))
+    bad = Dataset("bad", {"shop": shop, "month": month, "sales": sales}).take(keep)
+    ran = run("HoltWinters", bad, {**MANY, "seasonal": "Multiplicative"}, tmp_path)
+    fit = ran.table("Fit")
+    assert (fit["status"] == "fitted").sum() == 35
+    failed = fit[fit["status"] != "fitted"].set_index("series")["status"]
+    assert fit["series"].iloc[:5].tolist() == failed.index.tolist(), "what failed stands first"
+    for number, word in ((1, "too short"), (2, "constant"), (3, "no observed"), (4, "zero or negative"), (5, "more than one row")):
+        assert word in failed[number]
+    assert len(ran.table("Forecast")) == 35 * 6
+    assert any("5 of 40 series" in n.message for n in ran.notes)
+    assert "5 of 40" in ran.table("Verdicts").loc[0, "sentence"]
+
+
+def test_a_thousand_series_take_a_few_seconds(tmp_path: Path) -> None:
+    """The panel of 1,000 series of 120 months; half of it against the whole shows that time is linear."""
+    text = gzip.open(SHARED / "data/ts/hw_panel_1000x120.csv.gz").read().split()
+    values = np.array([[float(v) for v in line.split(b",")] for line in text])
+    import time
+
+    def seconds(n: int, folder: Path) -> float:
+        data = Dataset("panel", {"id": np.repeat(np.arange(float(n)), 120), "value": values[:n].ravel()})
+        begin = time.process_time()
+        ran = run("HoltWinters", data, {"y": "value", "series": "id", "period": "12", "horizon": "12"}, folder)
+        assert (ran.table("Fit")["status"] == "fitted").all()
+        return time.process_time() - begin
+
+    seconds(70, tmp_path / "warm")
+    half, whole = seconds(500, tmp_path / "half"), seconds(1000, tmp_path / "whole")
+    assert whole < 15
+    assert whole < 3 * half + 1
+
+
+# Automatic
+
+
+def test_automatic_shows_what_it_compared(tmp_path: Path) -> None:
+    ran = run("HoltWinters", SUPPLIED["quarterly_sales"](), {
+        "y": "sales_clean", "time": "quarter", "period": "4", "method": "Automatic", "horizon": "4",
+    }, tmp_path)  # fmt: skip
+    table = ran.table("Candidates")
+    assert len(table) == 9
+    assert table["aicc"].is_monotonic_increasing
+    assert table["chosen"].tolist() == ["Yes"] + ["No"] * 8
+    assert table.loc[0, "model"] == ran.table("Fit").loc[0, "model"]
+    assert "multiplicative" in table.loc[0, "model"], "the series is simulated from a multiplicative model"
+    assert "smallest AICc" in (tmp_path / "Methods.txt").read_text()
+
+
+def test_automatic_of_many_counts_the_choices(tmp_path: Path) -> None:
+    data = shops().take(shops()["shop"] <= 3)
+    ran = run("HoltWinters", data, {**MANY, "method": "Automatic", "robust": "No"}, tmp_path)
+    assert ran.table("Candidates")["series"].sum() == 3
+    assert ran.table("Fit")["model"].notna().all()
+
+
+# Bad input
+
+
+Y = np.array([5.0, 9.0, 6.0, 8.0, 5.5, 9.5, 6.5, 8.5, 6.0, 10.0, 7.0, 9.0])
+REFUSED: list[tuple[dict[str, str], Any, str, str]] = [  # answers, y, question, a word of the message
+    ({"period": "4"}, Y[:8], "y", "too short"),
+    ({"period": "24"}, Y, "period", "longer than the series"),
+    ({"period": "4", "seasonal": "Multiplicative"}, Y - 5, "seasonal", "zero or less"),
+    ({"period": "4", "seasonal": "Multiplicative"}, np.where(Y > 9.9, -1, Y), "seasonal", "zero or less"),
+    ({"period": "4"}, np.full(12, np.nan), "y", "values are missing"),
+    ({"period": "4"}, np.full(12, 3.0), "y", "cannot be chosen"),
+    ({"period": "4"}, np.where(Y > 9.9, np.inf, Y), "y", "infinite"),
+    ({"period": "4"}, np.array(list("abcdefghijkl")), "y", "text"),
+    ({"period": "0"}, Y, "period", "0 is no season"),
+    ({"period": "1"}, Y, "period", "at least 2"),
+    ({"period": "4.5"}, Y, "period", "4.5"),
+    ({"period": "-4"}, Y, "period", "-4"),
+    ({"period": "four"}, Y, "period", "four"),
+    ({"period": "4,4"}, Y, "period", "twice"),
+    ({"period": "1,4"}, Y, "period", "1 is no season"),
+    ({"period": "99999"}, Y, "period", "too long"),
+    ({"period": "4", "horizon": "0"}, Y, "horizon", "out of range"),
+    ({"period": "4", "horizon": "1001"}, Y, "horizon", "1000"),
+    ({"period": "4", "level": "0.95"}, Y, "level", "50"),
+    ({"period": "4", "level": "100"}, Y, "level", "99.9"),
+    ({"period": "4", "alpha": "1.414"}, Y, "alpha", "-0.414"),
+    ({"period": "4", "alpha": "0"}, Y, "alpha", "alpha = 0"),
+    ({"period": "4", "beta": "-0.1"}, Y, "beta", "beta = -0.1"),
+    ({"period": "4", "gamma": "2"}, Y, "gamma", "gamma = 2"),
+    ({"period": "4", "gamma": "0.1,0.2"}, Y, "gamma", "1 periods need 1"),
+    ({"period": "4", "alpha": "half"}, Y, "alpha", "auto"),
+    ({"period": "4", "damped": "Yes", "phi": "1.5"}, Y, "phi", "phi = 1.5"),
+    ({"period": "4", "robust": "Yes", "start": "optimal"}, Y, "start", "cannot be chosen"),
+    ({"period": "4", "robust": "Yes", "k": "0"}, Y, "k", "out of range"),
+    ({"period": "4", "time": "value"}, Y, "time", "already used"),
+    ({"period": "4", "time": "when"}, Y, "time", "when"),
+    ({"period": "4", "y": "valu"}, Y, "y", "valu"),
+]
+
+
+@pytest.mark.parametrize(("answers", "y", "key", "word"), REFUSED, ids=[f"{k}-{w}" for _, _, k, w in REFUSED])
+def test_bad_input_is_refused_at_its_question(answers: dict[str, str], y: Any, key: str, word: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused) as caught:
+        holt_winters(tmp_path, Dataset("d", {"value": y}), **answers)
+    there = [p for p in caught.value.problems if p.key == key]
+    assert there, [p.line() for p in caught.value.problems]
+    assert any(word in p.message for p in there), [p.message for p in there]
+
+
+def test_constants_outside_are_used_on_request_with_the_reason(tmp_path: Path) -> None:
+    """The published constants, one of which lies outside: used as given, and the spectral radius is told."""
+    ran = run("HoltWinters", SUPPLIED["halfyear_insured"](), {
+        "y": "insured", "period": "2", "seasonal": "Multiplicative", "start": "hyndman", "alpha": "1.414", "beta": "0.11",
+        "gamma": "0.46", "outside": "Yes", "horizon": "3",
+    }, tmp_path)  # fmt: skip
+    mine = coefficients(ran)
+    assert (mine["alpha"], mine["beta"], mine["gamma"]) == (1.414, 0.11, 0.46)
+    assert set(ran.table("Coefficients").loc[:2, "fixed"]) == {"Yes"}
+    assert any("1.253" in n.message for n in ran.notes)
+
+
+def test_a_given_constant_stays_and_the_others_are_chosen(tmp_path: Path) -> None:
+    ran = holt_winters(tmp_path, series("AirPassengers"), period="12", alpha="0.5", horizon="1")
+    table = ran.table("Coefficients").set_index("parameter")
+    assert (table.loc["alpha", "value"], table.loc["alpha", "fixed"]) == (0.5, "Yes")
+    assert table.loc[["beta", "gamma"], "fixed"].tolist() == ["No", "No"]
+
+
+def test_two_seasons_at_once(tmp_path: Path) -> None:
+    """Hours with a day and a week: a constant for each, and better forecasts than with the day alone."""
+    data = SUPPLIED["hourly_demand"]()
+    both = run("HoltWinters", data, {"y": "demand", "period": "24,168", "horizon": "48"}, tmp_path / "both")
+    day = run("HoltWinters", data, {"y": "demand", "period": "24", "horizon": "48"}, tmp_path / "day")
+    names = set(both.table("Coefficients")["parameter"])
+    assert {"gamma_24", "gamma_168", "s24_1", "s168_168"} <= names
+    assert {"season_24", "season_168"} <= set(both.table("Fitted").columns)
+    assert both.table("Accuracy").loc[0, "mae"] < day.table("Accuracy").loc[0, "mae"]
+
+
+def test_a_stopped_run_ends_without_a_fault(tmp_path: Path) -> None:
+    """A user who stops a run of many series keeps what is there."""
+    template = registry.get("HoltWinters")
+    from templates_engine.asking import walk
+
+    data = shops()
+    spec = walk(template, MANY, data.schema()).require()
+    with Job(Store(tmp_path)) as job:
+        job.stop()
+        template.run(spec, data, job)
+
+
+def test_methods_name_the_model_and_its_numbers(tmp_path: Path) -> None:
+    ran = holt_winters(tmp_path, series("AirPassengers"), time="time", period="12", seasonal="Multiplicative", horizon="12")
+    text = (tmp_path / "Methods.txt").read_text()
+    assert "144 values" in text
+    assert f"α = {coefficients(ran)['alpha']:.3f}" in text
+    assert "95% prediction intervals by simulation (random seed 1)" in text
+    assert "rolling origins" in text
+
+
+def test_the_datasets_join_the_list_with_the_columns_of_the_data(tmp_path: Path) -> None:
+    run("HoltWinters", shops(), MANY, tmp_path)
+    fitted = pd.read_stata(tmp_path / "fitted.dta")
+    assert fitted.columns.tolist()[:3] == ["shop", "month", "sales"]
+    assert len(fitted) == 2400
+    forecast = pd.read_stata(tmp_path / "forecast.dta")
+    assert forecast.columns.tolist() == ["shop", "month", "h", "point", "lower", "upper"]
+    assert forecast["month"].iloc[0] == "2024-01"
