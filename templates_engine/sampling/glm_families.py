@@ -98,8 +98,32 @@ def informations(link: int, n: Any, eta: Any, out: Any) -> None:
         out[i] = information(link, n[i], eta[i])
 
 
+@njit
+def pointwise(link: int, y: Any, n: Any, eta: Any) -> None:
+    """Replace linear predictors (rows, draws) by the log likelihood of each row, without constants."""
+    for i in range(eta.shape[0]):
+        for s in range(eta.shape[1]):
+            eta[i, s] = row(link, y[i], n[i], eta[i, s])[0]
+
+
+def mean(link: int, eta: Floats) -> Floats:
+    """The expected share of successes, or the expected count, at linear predictors of any shape."""
+    if link == LOG:
+        return np.asarray(np.exp(eta))
+    if link == LOGIT:
+        return np.asarray(special.expit(eta))
+    if link == PROBIT:
+        return np.asarray(special.ndtr(eta))
+    return np.asarray(-np.expm1(-np.exp(eta)))
+
+
+def constants(link: int, y: Floats, n: Floats) -> Floats:
+    """Each row's part of the log likelihood that depends on the data alone."""
+    if link == LOG:
+        return np.asarray(-special.gammaln(y + 1))
+    return np.asarray(special.gammaln(n + 1) - special.gammaln(y + 1) - special.gammaln(n - y + 1))
+
+
 def constant(link: int, y: Floats, n: Floats) -> float:
     """The part of the log likelihood that depends on the data alone."""
-    if link == LOG:
-        return float(-special.gammaln(y + 1).sum())
-    return float((special.gammaln(n + 1) - special.gammaln(y + 1) - special.gammaln(n - y + 1)).sum())
+    return float(constants(link, y, n).sum())

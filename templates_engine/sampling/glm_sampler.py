@@ -24,8 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from templates_engine.sampling.glm_data import Grouped
-from templates_engine.sampling.glm_families import constant, rows
-from templates_engine.sampling.glm_steps import Data, Prior, State, sample
+from templates_engine.sampling.glm_families import constant, informations, rows
+from templates_engine.sampling.glm_steps import Data, Prior, Record, State, sample
+from templates_engine.sampling.mixed_kept import shelf
 from templates_engine.sampling.mixed_normal import Chain
 from templates_engine.sampling.mixed_priors import Priors
 from templates_engine.sampling.mixed_stats import Floats
@@ -43,8 +44,16 @@ def run_chain(
     gamma: Floats | None = None,
     effects: Floats | None = None,
     omega: Floats | None = None,
+    metric: Floats | None = None,
+    room: int = 0,
+    trace: Floats | None = None,
 ) -> Chain:
-    """`iterations` sweeps after `burnin`, of which every `thin`-th is kept. The start also gives the first W."""
+    """`iterations` sweeps after `burnin`, of which every `thin`-th is kept.
+
+    metric (n,): the linear predictor at which the first W is taken, the start's own if not given. room: of how many
+    draws to keep the group effects; trace (draws,): written while the chain runs, the first variance (the
+    first coefficient without groups) of each kept draw.
+    """
     p, q, groups = data.p, data.q, data.groups
     kept = iterations // thin
     mean, precision = priors.beta(p)
@@ -61,7 +70,14 @@ def run_chain(
     scale = priors.scale(q) if groups else np.zeros((0, 0))
     prior = Prior(gamma_mean, np.ascontiguousarray(gamma_precision), float(priors.omega.df), scale)
     state = State(at, u, start, data.eta(at, u), np.empty(data.n), np.zeros(max(groups, 1)), np.zeros((3, 2)))
-    done = sample(rng, cells, arrays, prior, state, burnin, iterations, thin, out, summary)
+    weight = np.empty(data.n)
+    informations(data.link, data.trials, state.eta if metric is None else metric, weight)
+    some = shelf(room, kept, groups, q)
+    seen = np.empty(kept) if trace is None else trace
+    if seen.shape != (kept,):
+        raise ValueError(f"a trace of {seen.shape} for {kept} draws")
+    record = Record(out, summary, some.effects, some.at, some.pace, seen, data.coordinates.inverse[0].copy())
+    done = sample(rng, cells, arrays, prior, state, weight, burnin, iterations, thin, record)
     if done < 0:
         raise ArithmeticError("a covariance matrix of the sampler is not positive definite")
     out = out[:done]
@@ -70,7 +86,9 @@ def run_chain(
     sd = np.sqrt(summary[1] / max(done - 1, 1))
     mean_beta = beta.mean(axis=0) if done else np.full(p, np.nan)
     rates = state.counts[:, 0] / np.maximum(state.counts[:, 1], 1.0)
-    return Chain(beta, out[:, p:-1], np.full(done, np.nan), deviance, summary[0], sd, mean_beta, rates)
+    return Chain(
+        beta, out[:, p:-1], np.full(done, np.nan), deviance, summary[0], sd, mean_beta, rates, *some.filled
+    )  # fmt: skip
 
 
 def deviance_at(data: Grouped, beta: Floats, effects: Floats) -> float:

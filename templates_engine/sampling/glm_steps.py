@@ -17,6 +17,7 @@ from templates_engine.sampling.linalg import (
     solve_lower,
     solve_upper,
 )
+from templates_engine.sampling.mixed_kept import put
 
 Array = Any  # inside kernels: float64 arrays
 
@@ -73,6 +74,18 @@ class Work(NamedTuple):
     held: Array
     gamma: Array
     u: Array
+
+
+class Record(NamedTuple):
+    """Where the draws go."""
+
+    out: Array  # (draw, p + q (q + 1) / 2 + 1): γ, packed Ω, log likelihood without constants
+    summary: Array  # (2, J, q): means of the effects and sums of squares about them
+    effects: Array  # (room, J, q), at (room,) and pace: see mixed_kept
+    at: Array
+    pace: Array
+    seen: Array  # (draw,) the first variance, or coefficient without groups
+    first: Array  # (p,) the first coefficient as a combination of γ
 
 
 @njit
@@ -364,12 +377,13 @@ def draw_omega(rng: Any, prior: Prior, state: State) -> bool:
 
 @njit
 def sample(
-    rng: Any, cells: Any, data: Data, prior: Prior, state: State, burnin: int, iterations: int, thin: int, out: Array,
-    summary: Array,
+    rng: Any, cells: Any, data: Data, prior: Prior, state: State, weight: Array, burnin: int, iterations: int,
+    thin: int, record: Record,
 ) -> int:  # fmt: skip
-    """The sweeps; fills out (kept draw: γ, packed Ω, log likelihood without constants) and summary (2, J, q): means of
-    the effects and sums of squares about them. Returns how many draws were kept, -1 on a matrix not positive definite.
+    """The sweeps, from the weights given; fills the record. Returns how many draws were kept, -1 on a matrix not
+    positive definite.
     """
+    out, summary = record.out, record.summary
     n, p = data.design.shape
     groups, q = state.u.shape
     shape = Shape(
@@ -377,10 +391,9 @@ def sample(
         np.zeros((groups, q, q)), np.zeros((groups, q, p)), np.empty((p, p)),
     )  # fmt: skip
     work = Work(np.empty(n), np.empty(n), np.empty(len(state.held)), np.empty(p), np.empty((groups, q)))
-    weight, weight_sum, weight_count = np.empty(n), np.zeros(n), 0
+    weight_sum, weight_count = np.zeros(n), 0
     width = np.full(q, 0.5)
     likelihood(data, groups, state.eta, state.score, state.held)
-    informations(data.link, data.trials, state.eta, weight)
     set_metric(data, weight, shape)
     kept = 0
     for sweep in range(burnin + iterations):
@@ -428,7 +441,14 @@ def sample(
             out[kept, at] = 0.0
             for part in state.held:
                 out[kept, at] += part
+            record.seen[kept] = 0.0
+            if groups > 0:
+                record.seen[kept] = state.omega[0, 0]
+            else:
+                for a in range(p):
+                    record.seen[kept] += record.first[a] * state.gamma[a]
             kept += 1
+            put(kept, state.u, record.effects, record.at, record.pace)
             for j in range(groups):
                 for a in range(q):
                     change = state.u[j, a] - summary[0, j, a]

@@ -18,7 +18,7 @@ Statistics and coordinates: mixed_stats. Without groups (J = 0) steps 1 to 4 are
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,12 @@ import numpy.typing as npt
 
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.linalg import cholesky, cholesky_semi, draw_inverse_wishart, inverse_spd, solve_upper
+from templates_engine.sampling.mixed_kept import put, shelf
 from templates_engine.sampling.mixed_priors import Priors
 from templates_engine.sampling.mixed_stats import Statistics
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class Chain:
     effect_sd: Floats  # (J, q)
     beta_mean: Floats  # (p,)
     acceptance: Floats  # of Metropolis steps, empty where there are none
+    # Evenly spaced draws whose group effects were kept: which draws, and the effects (draw, J, q)
+    kept_at: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    kept_effects: Floats = field(default_factory=lambda: np.zeros((0, 0, 0)))
 
 
 def packed(q: int) -> list[tuple[int, int]]:
@@ -62,8 +67,14 @@ def run_chain(
     thin: int = 1,
     sigma2: float = 1.0,
     omega: Floats | None = None,
+    room: int = 0,
+    trace: Floats | None = None,
 ) -> Chain:
-    """`iterations` sweeps after `burnin`, of which every `thin`-th is kept, from the given starting variances."""
+    """`iterations` sweeps after `burnin`, of which every `thin`-th is kept, from the given starting variances.
+
+    room: of how many draws to keep the group effects; trace (draws,): written while the chain runs, the first
+    variance (σ² without groups) of each kept draw.
+    """
     p, q, groups = stats.p, stats.q, stats.groups
     kept = iterations // thin
     mean, precision = priors.beta(p)
@@ -73,11 +84,15 @@ def run_chain(
     start = np.eye(q)
     if omega is not None:
         start[:] = omega
+    some = shelf(room, kept, groups, q)
+    seen = np.empty(kept) if trace is None else trace
+    if seen.shape != (kept,):
+        raise ValueError(f"a trace of {seen.shape} for {kept} draws")
     done = _gibbs(
         rng, cells, stats.n, stats.t, stats.c, stats.triangles, stats.within_matrix, stats.within_centre,
         stats.within_rss, gamma_mean, gamma_precision, priors.sigma2.shape, priors.sigma2.scale, priors.omega.df,
         priors.scale(q), burnin, iterations, thin, float(sigma2), start, out,
-        effects,
+        effects, some.effects, some.at, some.pace, seen,
     )  # fmt: skip
     if done < 0:
         raise ArithmeticError("the covariance of the fixed effects is not positive definite")
@@ -87,7 +102,7 @@ def run_chain(
     empty = np.zeros(0)
     return Chain(
         beta, out[:, p:-2], out[:, -2], out[:, -1], effects[0], sd,
-        beta.mean(axis=0) if done else np.full(p, np.nan), empty,
+        beta.mean(axis=0) if done else np.full(p, np.nan), empty, *some.filled,
     )  # fmt: skip
 
 
@@ -144,6 +159,7 @@ def _gibbs(
     rng: Any, cells: Any, n: int, t: Any, c: Any, triangles: Any, within: Any, centre: Any, within_rss: float,
     prior_mean: Any, prior_precision: Any, shape: float, scale: float, df: float, prior_scale: Any,
     burnin: int, iterations: int, thin: int, sigma2: float, omega: Any, out: Any, effects: Any,
+    some: Any, some_at: Any, pace: Any, seen: Any,
 ) -> int:  # fmt: skip
     """The sweeps; fills out (kept draw: γ, packed Ω, σ², deviance) and effects (mean, sum of squares about it).
 
@@ -319,7 +335,9 @@ def _gibbs(
                     at += 1
             out[kept, at] = sigma2
             out[kept, at + 1] = n * math.log(2.0 * math.pi * sigma2) + rss / sigma2
+            seen[kept] = omega[0, 0] if groups > 0 else sigma2
             kept += 1
+            put(kept, u, some, some_at, pace)
             for j in range(groups):
                 for a in range(q):
                     change = u[j, a] - effects[0, j, a]
