@@ -18,9 +18,9 @@ def preload() -> None:
     for module in MODULES:
         importlib.import_module(module)
     if settings().warm:
-        from templates_engine.sampling.compiled import cache_folder
+        from templates_engine.sampling.compiled import kernels_folder
 
-        if not cache_folder().is_dir():
+        if not kernels_folder().is_dir():
             log.info("compiling the samplers; this is done once and takes a minute or two")
         warm()
     log.info("worker ready after %.1f s", time.monotonic() - began)
