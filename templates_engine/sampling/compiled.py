@@ -12,7 +12,7 @@ import ast
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def kernels_folder() -> Path:
     return (Path(base) if base else home / "statgrove") / "kernels"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _digest(file: Path) -> str:
     """Digest of a module's source and of all the project's sources that it rests on, with Numba's version."""
     total = hashlib.sha256(numba.__version__.encode())
@@ -50,7 +50,7 @@ def _closure(file: Path) -> set[Path]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(file: Path) -> frozenset[Path]:
     """The project's modules that a file names in its imports, wherever these stand in it."""
     package = file.parent.relative_to(_ROOT).parts if file.is_relative_to(_ROOT) else ()
