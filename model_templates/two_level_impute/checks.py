@@ -51,7 +51,7 @@ def check(spec: Spec, data: Dataset) -> list[Problem]:
 
 def _improper(spec: Spec, data: Dataset) -> list[Problem]:
     """With flat priors the posterior of a covariance matrix needs enough groups or units."""
-    from templates_engine.sampling.joint_model import propriety
+    from templates_engine.sampling.joint_propriety import propriety
 
     from .imputing import joint_model
 
