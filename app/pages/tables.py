@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,9 +68,22 @@ HEADS = {
     "n": Head("N", about="Observed values"),
     "parameter": Head("Parameter", number=False),
     "variable": Head("Variable", number=False),
+    "sse": Head("SSE", about="Sum of squared errors"),
+    "mse": Head("MSE", about="Mean squared error"),
+    "rmse": Head("RMSE", about="Root mean square error"),
+    "mae": Head("MAE", about="Mean absolute error"),
+    "mape": Head("MAPE", about="Mean absolute error, per cent of the value"),
+    "mase": Head("MASE", about="Mean absolute error in units of that of the naive forecast"),
+    "aic": Head("AIC"),
+    "aicc": Head("AICc"),
+    "bic": Head("BIC"),
+    "h": Head("h", about="Steps ahead"),
+    "p": Head("p"),
+    "r2_log": Head("R²", about="Share of the variance of the log values"),
 }
 PLACES = {"fmi": 2, "riv": 2, "rhat": 2, "ess_bulk": 0, "ess_tail": 0, "df": 0}
 INTERVALS = {("lower", "upper"): "95% interval", ("q025", "q975"): "95% interval"}
+TIMES = ("time", "year")  # numbers that are read as dates: 1961, never 1,961
 MOST_ROWS = 200
 
 
@@ -130,8 +144,12 @@ def journal(table: Mapping[str, Any], schema: Schema | None, rows: int = MOST_RO
                 continue
             both = values + [r[pair[1]] for r in found]
             places = min(2, decimals_for(both)) if decimals_for(both) else 0
-            heads.append(Head(INTERVALS[pair]))
+            heads.append(Head(_level(table) or INTERVALS[pair]))
             columns.append([Cell(interval(r[pair[0]], r[pair[1]], places)) for r in shown])
+            continue
+        if name in TIMES:
+            heads.append(Head(_plain(name), number=False))
+            columns.append([Cell(_time(r[name]), number=False) for r in shown])
             continue
         text = any(isinstance(v, str) for v in values)
         heads.append(HEADS.get(name) or Head(_plain(name), number=not text))
@@ -145,7 +163,7 @@ def journal(table: Mapping[str, Any], schema: Schema | None, rows: int = MOST_RO
         cells = tuple(column[i] for column in columns)
         if first:
             value = record[first]
-            lines.append(Line(short(value), "", cells))
+            lines.append(Line(_time(value) if first in TIMES else short(value), "", cells))
             continue
         name, under = plain_name(record["parameter"], record["variable"] or "", schema)
         fixed_part = bool(record["variable"])
@@ -161,6 +179,18 @@ def journal(table: Mapping[str, Any], schema: Schema | None, rows: int = MOST_RO
         len(found) - len(shown),
         tuple(shown),
     )
+
+
+def _level(table: Mapping[str, Any]) -> str:
+    """ "80% interval" of a table whose title names another level than the usual."""
+    found = re.search(r"([\d.]+%) (?:prediction )?intervals?", table.get("title") or "")
+    return f"{found[1]} interval" if found else ""
+
+
+def _time(value: Any) -> str:
+    """A time as the data write it: a date, or a number without thousands commas."""
+    found = number(value)
+    return f"{found:.10g}" if found is not None else "" if value is None else str(value)
 
 
 def _plain(name: str) -> str:

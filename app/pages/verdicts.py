@@ -70,6 +70,8 @@ def _mends(answers: Mapping[str, Any], word: str, sentence: str) -> tuple[str, s
     few = re.search(r"About ([\d,]+) imputations", sentence) if word == "Too few imputations" else None
     if few and "numimpute" in answers:
         return "numimpute", few[1].replace(",", ""), f"Ask for {few[1]} imputations"
+    if "robust variant" in sentence and str(answers.get("robust", "")) == "No":
+        return "robust", "Yes", "Try the robust variant"
     if word == "Too short" and (found := re.search(r"([\d,]+) more iterations", sentence)):
         key = "imputefirst" if "imputefirst" in answers and not sentence.startswith("Fit ") else "iterations"
         if str(answers.get(key, "")).isdigit():
