@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from templates_engine.data.dataset import Dataset, Values
 from templates_engine.data.design import first_in_group
+from templates_engine.data.simulate_breeding import breeding, breeding_wide
 from templates_engine.data.simulate_crossed import crossed_schools
 from templates_engine.data.simulate_series import halfyear_insured, hourly_demand, many_series, quarterly_sales
 
@@ -226,4 +227,6 @@ SUPPLIED: dict[str, Supplied] = {
     "halfyear_insured": Supplied("38 simulated half-years of insured farmers, growing exponentially", halfyear_insured),
     "hourly_demand": Supplied("Six simulated weeks of hourly demand, with seasons of the day and week", hourly_demand),
     "many_series": Supplied("40 simulated shops, 60 months each, in long form", many_series),
+    "breeding": Supplied("60 simulated sires with offspring: weights, lambs weaned, ticks; long form", breeding),
+    "breeding_wide": Supplied("100 simulated sires with two offspring side by side, wide form", breeding_wide),
 }

@@ -151,7 +151,7 @@ def decay(draws: Mapping[int, Floats], parameters: Sequence[str]) -> Decay:
     # Relative to the first covariance, so that no parameter's units hide it: K₁ S(K₁) against K S(K) at the last K.
     scale = np.sqrt(np.maximum(variances[0], 1e-300))
     last = covariances[clones[-1]] / np.outer(scale, scale)
-    values, vectors = np.linalg.eigh(last)
+    _values, vectors = np.linalg.eigh(last)
     direction = vectors[:, -1] / scale  # coefficients of the parameters themselves
     along = [float(direction @ covariances[k] @ direction) for k in clones]
     return Decay(

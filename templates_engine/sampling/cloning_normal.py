@@ -33,6 +33,7 @@ from templates_engine.sampling.linalg import cholesky, log_determinant, solve_lo
 from templates_engine.sampling.mixed_stats import Coordinates, Floats, Statistics
 
 SLICE_EVERY = 8  # iterations, where the target is regular
+WIDE = 60.0  # standard deviation of the wide proposal, about that of the prior
 _FARTHEST = 600.0  # of ρ: exp stays within the range of numbers
 
 
@@ -133,8 +134,18 @@ def approximate(of: Target, omega: Floats, sigma2: float) -> Laplace:
     start = of.theta(omega, sigma2)
     size = of.cells.n * of.clones
     found = laplace(of, start, np.full(of.d, max(1.0 / math.sqrt(size), 1e-3)) * 3.0, widest=30.0)
-    if not found.regular or of.cells.q > 1 or of.fixed > 0:
+    if not found.regular or of.fixed > 0:
         return found
+    if of.cells.q > 1:
+        # Far down each logarithm of the factor's diagonal, where a variance vanishes.
+        rows, columns = np.tril_indices(of.cells.q)
+        best, heights = of(found.mode), []
+        for k in np.flatnonzero(rows == columns):
+            for down in (4.0, 12.0):
+                point = found.mode.copy()
+                point[1 + k] -= down
+                heights.append(of(point))
+        return Laplace(found.mode, found.factor, max(heights) < best - 25.0)
     # The prior of log τ hardly falls: is the far end of small (or of large) ρ worth a visit?
     far = [of(np.array([found.mode[0], found.mode[1] + step])) for step in (-60.0, 60.0)]
     far.append(max(of(np.array([found.mode[0] + ds, found.mode[1] - 60.0])) for ds in np.linspace(-3, 3, 61)))
@@ -168,6 +179,8 @@ def run_chain(
         widths = np.maximum(widths, 1.0)
         if d == 2:
             widths[1] = 20.0
+        elif d > 2:
+            widths = np.maximum(widths, 2.0)
     done = _sample(
         rng, progress, start, c.n, float(of.clones), c.triangles, c.counts, c.moments, c.base, of.mean, of.precision,
         of.variances, of.unit, of.spread, of.fixed, approximation.mode, approximation.factor, approximation.regular,
@@ -246,7 +259,7 @@ def _log_target(
     if not prior > -np.inf:
         return -np.inf
     logs = reduced(triangles, counts, moments, base, relative, matrix)
-    if not logs == logs:
+    if logs != logs:
         return -np.inf
     p = len(mean)
     times = clones / sigma2
@@ -290,16 +303,19 @@ def _sample(
             theta[:] = other
             value, density = new, there
             tally[0] += 1.0
-        if not regular and d == 2 and fixed == 0.0:
-            # A wide proposal of ρ with s held: from one end of a ridge to the other.
-            wide = 60.0
-            other[0] = theta[0]
-            other[1] = wide * rng.standard_normal()
+        if not regular and fixed == 0.0:
+            # A wide proposal of ρ, or of one logarithm of the factor's diagonal: from one end of a ridge to the other.
+            chosen = 1
+            if q > 1:
+                row = int(q * rng.random())
+                chosen = 1 + row * (row + 1) // 2 + row
+            other[:] = theta
+            other[chosen] = mode[chosen] + WIDE * rng.standard_normal()
             new = _log_target(other, n, clones, triangles, counts, moments, base, mean, precision, variances, unit,
                               spread, fixed, relative, matrix, linear)  # fmt: skip
-            ratio = new - value + 0.5 * (other[1] * other[1] - theta[1] * theta[1]) / (wide * wide)
-            if math.log(rng.random()) < ratio:
-                theta[1] = other[1]
+            before, after = theta[chosen] - mode[chosen], other[chosen] - mode[chosen]
+            if math.log(rng.random()) < new - value + 0.5 * (after * after - before * before) / (WIDE * WIDE):
+                theta[chosen] = other[chosen]
                 value = new
         if not regular or sweep % SLICE_EVERY == 0:
             for k in range(d):

@@ -1,0 +1,51 @@
+"""Data in long or wide form to the long rows that are fitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from templates_engine.data.dataset import Dataset, missing
+from templates_engine.sampling.mixed_data import Rows, prepare
+
+from .spec import CONS, Spec
+
+
+def long(spec: Spec, data: Dataset) -> Dataset:
+    """One row an observation. In wide form every response gives a row; other columns are repeated."""
+    times = len(spec.y)
+    names = {t.name for t in (*spec.x, *spec.x2)} | {spec.trials, spec.offset, spec.truth, spec.group}
+    columns: dict[str, npt.NDArray[Any]] = {spec.response: np.concatenate([data[name] for name in spec.y])}
+    for name in sorted(names - {"", *spec.y}):
+        if name in data:
+            columns[name] = np.tile(data[name], times)
+        elif name == CONS:
+            columns[name] = np.ones(times * data.n_rows)
+    if spec.unit not in columns:
+        columns[spec.unit] = np.tile(np.arange(1.0, data.n_rows + 1.0), times)
+    labels = {k: v for k, v in data.labels.items() if k in columns and k not in spec.y}
+    return Dataset(data.name, columns, labels)
+
+
+def rows_of(spec: Spec, data: Dataset) -> Rows:
+    """The complete rows. Raises Refused for a column that cannot be used."""
+    return prepare(spec.model, long(spec, data))
+
+
+def truths(spec: Spec, data: Dataset, rows: Rows) -> npt.NDArray[np.float64] | None:
+    """(J,) each group's true effect: the first that stands in its rows; NaN where none does."""
+    if not spec.truth:
+        return None
+    table = long(spec, data)
+    ids, values = table[spec.unit], table[spec.truth]
+    known = ~missing(values) & ~missing(ids)
+    found, first = np.unique(ids[known], return_index=True)
+    out = np.full(rows.J, np.nan)
+    at = np.searchsorted(found, rows.group_values)
+    inside = at < len(found)
+    match = np.zeros(rows.J, bool)
+    match[inside] = found[at[inside]] == rows.group_values[inside]
+    out[match] = values[known][first][at[match]]
+    return out

@@ -1,0 +1,218 @@
+"""The run of LMM/DC: likelihood, chains at every clone number, verdict, tables, prediction, pictures."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from templates_engine import inputs
+from templates_engine.asking import walk
+from templates_engine.outputs import Result, Table
+from templates_engine.problems import Problem
+from templates_engine.sampling import diagnostics
+from templates_engine.sampling.cloning_cells import cells
+from templates_engine.sampling.cloning_diagnostics import RHAT_MARK, measures
+from templates_engine.sampling.cloning_glm import target as glm_target
+from templates_engine.sampling.cloning_profile import NormalLikelihood, Profile, general_profile, normal_profile
+from templates_engine.template import Template
+
+from . import figures, predicting, tables
+from .equations import latex
+from .fitting import Fitted, gather, prepare, tasks
+from .rows import rows_of, truths
+from .spec import Spec
+from .verdicts import Judged, judge
+
+if TYPE_CHECKING:
+    from templates_engine.data.dataset import Dataset
+    from templates_engine.job import Job
+
+FIT, SAMPLE, JUDGE, PREDICT = "Exact likelihood", "Chains at every clone number", "Verdict and tables", "Predict"
+
+
+def run(template: Template, spec: Spec, data: Dataset, job: Job) -> Result:
+    """Everything: the verdict first, then the estimates."""
+    job.steps((FIT, 1.0), (SAMPLE, 3.0), (JUDGE, 1.0), (PREDICT, 1.0))
+    _describe(template, spec, data, job)
+    job.step(FIT)
+    fitted = prepare(spec, rows_of(spec, data))
+
+    job.step(SAMPLE)
+    chains = job.chains(tasks(fitted), spec.mcmc.burnin + spec.mcmc.iterations)
+    if min(len(chain.theta) for chain in chains) < 20:
+        job.note(Problem("no-draws", "The run was stopped before there were draws to judge."))
+        return Result()
+    gather(fitted, chains)
+
+    job.step(JUDGE)
+    judged = judge(fitted)
+    found = _tables(fitted, judged)
+    for name, table in found.items():
+        job.table(name, table)
+    for problem in _notices(fitted, judged):
+        job.note(problem)
+    largest = fitted.draws(spec.clones[-1])
+    job.draws(spec.mcmc.outdata, largest, title=f"Draws at {spec.clones[-1]} clones")
+
+    job.step(PREDICT)
+    if spec.profile:
+        found |= _profile(fitted, job)
+    if spec.predict:
+        found |= _predict(fitted, judged, data, job)
+    _pictures(fitted, judged, job)
+    return Result(largest, found, {"n": fitted.rows.n, "groups": fitted.rows.J, "dropped": fitted.rows.dropped})
+
+
+def _describe(template: Template, spec: Spec, data: Dataset, job: Job) -> None:
+    schema = data.schema()
+    job.text("equation.tex", latex(spec, schema), title="Equation")
+    walked = walk(template, answers(spec), schema)
+    job.text("Inputs", inputs.write(walked.answers) + "\n", title="Input string")
+    command = inputs.command(template.name, data.name, walked)
+    job.text("script.py", f"from statgrove import RunStatJR\n\n{command}\n", title="The same run from Python")
+
+
+def answers(spec: Spec) -> dict[str, str]:
+    """The answers as text; a question that is not asked ignores its own."""
+    m = spec.mcmc
+    yes = {True: "Yes", False: "No"}
+    given = {
+        "y": ",".join(spec.y),
+        "C1": spec.group or "none",
+        "D": spec.family,
+        "n": spec.trials or None,
+        "link": spec.link if spec.family == "Binomial" else None,
+        "offset": spec.offset if spec.family == "Poisson" else None,
+        "x": ",".join(map(str, spec.x)),
+        "smoothing": yes[spec.smoothing],
+        "x2_1": ",".join(map(str, spec.x2)) if spec.smoothing else None,
+        "clones": ",".join(map(str, spec.clones)),
+        "priors": spec.prior,
+        "tests": yes[spec.tests],
+        "profile": spec.profile or "none",
+        "predict": yes[spec.predict] if spec.smoothing else None,
+        "predmethod": spec.method if spec.predict else None,
+        "truth": (spec.truth or "none") if spec.predict else None,
+        "level": f"{spec.level:g}",
+        "nchains": m.nchains,
+        "seed": m.seed,
+        "burnin": m.burnin,
+        "iterations": m.iterations,
+        "thinning": m.thinning,
+        "outdata": m.outdata,
+    }
+    return {key: str(value) for key, value in given.items() if value is not None}
+
+
+def _tables(fitted: Fitted, judged: Judged) -> dict[str, Table]:
+    found: dict[str, Table | None] = {
+        "Estimability": judged.table,
+        "Coefficients": tables.coefficients(fitted, judged),
+        "CoefficientsLog": tables.coefficients_log(fitted, judged),
+        "DCTable": tables.dctable(fitted),
+        "DCDiag": tables.dcdiag(fitted, fitted.names, "Diagnostics by clone number"),
+    }
+    if fitted.totals:
+        p = len(fitted.exact.beta)
+        names = [*fitted.names[:p], tables.named(fitted)[0][-1]]
+        found["DCDiagSum"] = tables.dcdiag(fitted, names, "Diagnostics of the coefficients and the sum of variances")
+    found |= {
+        "Covariance": tables.covariance(fitted) if judged.estimable and not judged.boundary else None,
+        "MLE": tables.mle(fitted),
+        "ModelFit": tables.model_fit(fitted),
+        "Tests": tables.tests(fitted) if fitted.spec.tests else None,
+        "Bayes": tables.bayes(fitted),
+    }
+    return {name: table for name, table in found.items() if table is not None}
+
+
+def _notices(fitted: Fitted, judged: Judged) -> list[Problem]:
+    found = []
+    if not judged.estimable or judged.boundary:
+        found.append(Problem("estimability", judged.table.notes[0], level="notice"))
+    last = fitted.spec.clones[-1]
+    rhat = measures(fitted.values(last), last).r_hat
+    if math.isfinite(rhat) and rhat >= RHAT_MARK:
+        text = f"The chains at {last} clones do not agree (R-hat {rhat:.2f}): a longer run is needed."
+        found.append(Problem("r-hat", text, level="notice"))
+    at = fitted.values(last)
+    worst = float(np.nanmin(diagnostics.measures(np.moveaxis(at, 2, 0))["ess_bulk"]))
+    if worst < 400:
+        text = f"The smallest effective sample size at {last} clones is {worst:,.0f}: more iterations would be better."
+        found.append(Problem("few-draws", text, level="notice"))
+    return found
+
+
+def _profile(fitted: Fitted, job: Job) -> dict[str, Table]:
+    from scipy import stats
+
+    spec, exact = fitted.spec, fitted.exact
+    names = [n for n in fitted.names if not n.startswith("u_")]
+    k = names.index(spec.profile)
+    values, errors = np.concatenate([exact.beta, exact.variances]), np.concatenate([exact.beta_se, exact.variances_se])
+    if not math.isfinite(values[k]):
+        job.note(Problem("no-profile", f"{spec.profile} is not estimable, so its profile is flat and is not shown."))
+        return {}
+    result: Profile
+    if fitted.stats is None:
+        assert fitted.data is not None
+        assert fitted.fit is not None
+        target = glm_target(fitted.data, fitted.prior, 1)
+        tau = max(math.sqrt(fitted.fit.sigma2_u), 1e-4)
+        mode = np.append(fitted.fit.gamma, math.log(tau))
+        result = general_profile(target, spec.profile, mode, float(errors[k]), spec.level)
+    else:
+        likelihood = NormalLikelihood(cells(fitted.stats), fitted.stats.coordinates)
+        result = normal_profile(
+            likelihood, spec.profile, float(values[k]), float(errors[k]), exact.deviance, spec.level
+        )
+    limit = float(stats.chi2.ppf(spec.level / 100, 1))
+    rows = tuple(
+        (float(v), float(d), -0.5 * (exact.deviance + float(d)))
+        for v, d in zip(result.values, result.drops, strict=True)
+    )
+    curve = Table((spec.profile, "drop", "logLik"), rows, f"Profile likelihood of {spec.profile}")
+    upper = result.upper if math.isfinite(result.upper) else None
+    lower = result.lower if math.isfinite(result.lower) else None
+    interval = Table(
+        ("parameter", "estimate", "lower", "upper", "level"),
+        ((spec.profile, float(values[k]), lower, upper, spec.level),),
+        "Profile-likelihood interval",
+        (f"Values at which twice the log likelihood falls by less than {limit:.4f}.",),
+    )
+    job.table("ProfileInterval", interval)
+    job.table("Profile", curve)
+    job.figure("profile.svg", figures.profile(result, spec.profile, spec.level, limit), f"Profile of {spec.profile}")
+    return {"ProfileInterval": interval, "Profile": curve}
+
+
+def _predict(fitted: Fitted, judged: Judged, data: Dataset, job: Job) -> dict[str, Table]:
+    truth = truths(fitted.spec, data, fitted.rows)
+    result, problems = predicting.predict(fitted, judged, truth)
+    for problem in problems:
+        job.note(problem)
+    if result is None:
+        return {}
+    found = {"RandomEffects": predicting.table(fitted, result)}
+    counted = predicting.coverage(fitted, result)
+    if counted is not None:
+        found["Coverage"] = counted
+    for name, table in found.items():
+        job.table(name, table)
+    job.figure("caterpillar.svg", figures.caterpillar(fitted, result), "Predicted effects")
+    return found
+
+
+def _pictures(fitted: Fitted, judged: Judged, job: Job) -> None:
+    spec = fitted.spec
+    if len(spec.clones) > 1:
+        job.figure("decay.svg", figures.decay(fitted, judged), "Decay of the scaled variance")
+    job.figure("estimates.svg", figures.estimates(fitted), "Estimates by clone number")
+    if len(fitted.names) > 1:
+        job.figure("pairs.svg", figures.pairs(fitted), f"Pairs at {spec.clones[-1]} clones")
+    for name in tables.named(fitted)[0][: figures.MOST]:
+        job.figure(f"density_{name.replace('+', '_')}.svg", figures.trace_density(fitted, name), f"Density of {name}")
+    for clones in spec.clones:
+        job.diagnostics(f"K{clones}_", fitted.draws(clones), title=f"{clones} clones")

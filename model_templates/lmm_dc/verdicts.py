@@ -1,0 +1,173 @@
+"""What the data can tell: a verdict on every parameter, in words, before any estimate is read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from templates_engine.outputs import Cell, Table
+from templates_engine.sampling.cloning_diagnostics import (
+    ESTIMABLE,
+    FLAT,
+    NOT_ESTIMABLE,
+    STEEP,
+    UNDECIDED,
+    Decay,
+    combination,
+    decay,
+    slope,
+    word,
+)
+from templates_engine.sampling.mixed_stats import Floats
+
+from .fitting import TOTAL, Fitted
+
+BOUNDARY = "on the boundary"
+_LOADING = 0.3  # of a unit vector: a parameter that takes part in a direction
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Verdicts by parameter, with the decay behind them."""
+
+    decay: Decay
+    words: dict[str, str]  # parameter -> verdict, the sum of the variances among them
+    combinations: tuple[tuple[str, float, float], ...]  # estimable combinations: words, estimate, standard error
+    table: Table
+
+    @property
+    def estimable(self) -> bool:
+        return NOT_ESTIMABLE not in self.words.values()
+
+    @property
+    def boundary(self) -> bool:
+        return BOUNDARY in self.words.values()
+
+
+def with_total(fitted: Fitted, values: Floats) -> Floats:
+    """(chain, draw, p + 1) with the sum of the variances behind the parameters."""
+    at = [fitted.names.index(name) for name in ("sigma2_u", "sigma2")]
+    return np.concatenate([values, values[:, :, at].sum(axis=2, keepdims=True)], axis=2)
+
+
+def judge(fitted: Fitted) -> Judged:
+    clones = fitted.spec.clones
+    draws = {k: fitted.values(k) for k in clones}
+    found = decay(draws, fitted.names)
+    words = {name: word(value) for name, value in zip(fitted.names, found.slopes, strict=True)}
+    slopes = dict(zip(fitted.names, found.slopes, strict=True))
+    if fitted.totals:
+        sums = [float(with_total(fitted, draws[k])[:, :, -1].var(ddof=1)) for k in clones]
+        slopes[TOTAL] = slope(clones, sums)
+        words[TOTAL] = word(slopes[TOTAL])
+    edge = _edge(fitted)
+    for name in edge:
+        words[name] = BOUNDARY
+    if len(clones) == 1 and fitted.singles and fitted.totals:  # known without cloning
+        words |= {"sigma2_u": NOT_ESTIMABLE, "sigma2": NOT_ESTIMABLE}
+    combos = _combinations(fitted, found, words, draws)
+    rows: list[tuple[Cell, ...]] = []
+    for name, verdict in words.items():
+        value = slopes[name]
+        rows.append((name, verdict, value if math.isfinite(value) else None, _sentence(fitted, name, verdict, value)))
+    rows += [
+        (text, ESTIMABLE, None, f"{text} is told by the data: {_number(at)}, standard error {_number(se)}.")
+        for text, at, se in combos
+        if text.replace(" ", "") != TOTAL
+    ]
+    notes = [_overall(fitted, found, words, combos)]
+    notes.append(
+        f"slope: of log posterior variance on log K; -1 when the data tell the parameter (at {STEEP} or less), 0 "
+        f"when only the prior does (at {FLAT} or more)."
+    )
+    table = Table(("parameter", "verdict", "slope", "sentence"), tuple(rows), "What the data can tell", tuple(notes))
+    return Judged(found, words, tuple(combos), table)
+
+
+def _edge(fitted: Fitted) -> list[str]:
+    """Parameters whose maximum likelihood estimate lies on the edge of the parameter space."""
+    if not fitted.exact.singular:
+        return []
+    return [name for name in fitted.names if name == "sigma2_u" or name.startswith("omega_u_")]
+
+
+def _combinations(
+    fitted: Fitted, found: Decay, words: dict[str, str], draws: dict[int, Floats]
+) -> list[tuple[str, float, float]]:
+    """Sums and differences of two parameters that the data tell although they tell neither."""
+    flat = [k for k, name in enumerate(fitted.names) if words[name] == NOT_ESTIMABLE]
+    if len(flat) < 2:
+        return []
+    clones = fitted.spec.clones
+    last = clones[-1]
+    pooled = draws[last].reshape(-1, len(fitted.names))
+    combos: list[tuple[str, float, float]] = []
+    for a in range(len(flat)):
+        for b in range(a + 1, len(flat)):
+            i, j = flat[a], flat[b]
+            _values, vectors = np.linalg.eigh(np.cov(pooled[:, [i, j]], rowvar=False))
+            weights = vectors[:, 0] / vectors[np.argmax(np.abs(vectors[:, 0])), 0]
+            weights = np.where(np.abs(np.abs(weights) - 1.0) < 0.05, np.sign(weights), np.round(weights, 2))
+            text = combination(list(weights), [fitted.names[i], fitted.names[j]])
+            series = [draws[k][:, :, [i, j]] @ weights for k in clones]
+            if len(clones) > 1 and word(slope(clones, [float(s.var(ddof=1)) for s in series])) != ESTIMABLE:
+                continue
+            se = math.sqrt(last * float(series[-1].var(ddof=1)))
+            combos.append((text, float(series[-1].mean()), se))
+    return combos
+
+
+def _sentence(fitted: Fitted, name: str, verdict: str, value: float) -> str:
+    spec = fitted.spec
+    if verdict == BOUNDARY:
+        return (
+            f"{name}: the likelihood is highest on the edge of the parameter space, with a variance of zero there. The "
+            "cloned posterior is not Normal at any K, so its standard error means nothing."
+        )
+    if verdict == NOT_ESTIMABLE:
+        fall = f" (slope {value:.2f})" if math.isfinite(value) else ""
+        reason = f"{name}: its variance does not fall as clones are added{fall}: the data alone do not determine it."
+        if name in ("sigma2_u", "sigma2") and fitted.singles:
+            reason += (
+                " Each group has one observation, and the likelihood depends on the sum of the two variances only."
+            )
+        return reason
+    if verdict == UNDECIDED:
+        if not math.isfinite(value):
+            return f"{name}: one clone number cannot tell; give at least two."
+        return f"{name}: its variance falls, but not as 1/K (slope {value:.2f}). Add larger clone numbers."
+    rate = "as 1/K" if value > -1.3 else "faster than 1/K, the prior being felt at the smallest clone number"
+    text = f"{name}: its variance falls {rate} (slope {value:.2f})."
+    if not spec.smoothing and name == "sigma2":
+        n, groups = fitted.rows.n, fitted.rows.J
+        share = (n - groups) / n
+        text += (
+            f" But it is not consistent: with a parameter for each of {groups:,} groups of {n / groups:.3g} on "
+            f"average, the estimate tends to {share:.3g} of the true variance (Neyman and Scott 1948)."
+        )
+    return text
+
+
+def _overall(fitted: Fitted, found: Decay, words: dict[str, str], combos: list[tuple[str, float, float]]) -> str:
+    lost = [name for name, verdict in words.items() if verdict == NOT_ESTIMABLE]
+    if lost:
+        weights = [w if abs(w) >= _LOADING else 0.0 for w in found.direction]
+        direction = combination(weights, found.parameters)
+        text = f"Not estimable: {', '.join(lost)}. The data tell nothing along {direction}"
+        if combos:
+            text += f"; they tell {', '.join(c for c, _, _ in combos[:3])}"
+        return text + "."
+    if BOUNDARY in words.values():
+        return "The maximum lies on the edge of the parameter space: a variance is estimated as zero."
+    if UNDECIDED in words.values():
+        if len(fitted.spec.clones) == 1:
+            return "One clone number: no verdict."
+        return "Undecided: add larger clone numbers."
+    text = f"All parameters are estimable: the largest eigenvalue falls with slope {found.lambda_slope:.2f}"
+    return text + f", and no direction falls more slowly than {found.direction_slope:.2f}."
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"

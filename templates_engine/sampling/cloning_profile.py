@@ -1,0 +1,168 @@
+"""Profile likelihood of one parameter: the log likelihood maximised over all the others, and its interval.
+
+The interval holds the values that a likelihood-ratio test at the level would not reject, 2 (l̂ - l(v)) ≤ χ²_1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, stats
+
+from templates_engine.sampling.cloning_cells import Cells, reduced
+from templates_engine.sampling.cloning_glm import Target
+from templates_engine.sampling.mixed_stats import Coordinates, Floats
+
+POINTS = 41
+
+
+@dataclass(frozen=True)
+class Profile:
+    """values and drops = 2 (l̂ - l(v)); the interval's ends, 0 or infinite where the likelihood does not fall enough."""
+
+    values: Floats
+    drops: Floats
+    lower: float
+    upper: float
+
+
+class NormalLikelihood:
+    """-2 log L of the Normal model with a random intercept, with the coefficients maximised over, or all but one."""
+
+    def __init__(self, cells: Cells, coordinates: Coordinates):
+        self.cells, self.coordinates = cells, coordinates
+
+    def at(self, sigma2: float, relative: float, coefficient: int = -1, value: float = 0.0) -> float:
+        """At σ² and Λ; with a coefficient, under β_k = value."""
+        matrix, logs = self._reduced(np.array([[relative]]))
+        rss = self._rss(matrix, coefficient, value)
+        return self.cells.n * math.log(2 * math.pi * sigma2) + logs + rss / sigma2
+
+    def best(self, relative: float, coefficient: int = -1, value: float = 0.0) -> float:
+        """At Λ, σ² maximised over too."""
+        matrix, logs = self._reduced(np.array([[relative]]))
+        n = self.cells.n
+        return n * (1.0 + math.log(2 * math.pi * self._rss(matrix, coefficient, value) / n)) + logs
+
+    def _reduced(self, relative: Floats) -> tuple[Floats, float]:
+        c = self.cells
+        matrix = np.empty((c.p + 1, c.p + 1))
+        logs = float(reduced(c.triangles, c.counts, c.moments, c.base, relative, matrix))
+        return matrix, logs
+
+    def _rss(self, matrix: Floats, coefficient: int, value: float) -> float:
+        p = self.cells.p
+        a, b = matrix[:p, :p], matrix[:p, p]
+        gamma = np.linalg.solve(a, b)
+        rss = float(matrix[p, p] - b @ gamma)
+        if coefficient >= 0:
+            weights = self.coordinates.inverse[coefficient]
+            away = value - self.coordinates.centre[coefficient] - float(weights @ gamma)
+            rss += away**2 / float(weights @ np.linalg.solve(a, weights))
+        return rss
+
+
+def _least(criterion: Callable[[float], float]) -> float:
+    """Least value over one logarithm: a grid, then Brent between its neighbours; the lower end counts too."""
+    grid = np.linspace(-14.0, 14.0, 57)
+    values = [criterion(v) for v in grid]
+    at = int(np.argmin(values))
+    low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
+    found = optimize.minimize_scalar(criterion, bounds=(low, high), method="bounded", options={"xatol": 1e-8})
+    return float(min(found.fun, values[at]))
+
+
+def normal_profile(
+    likelihood: NormalLikelihood, parameter: str, estimate: float, se: float, best: float, level: float
+) -> Profile:
+    """beta_k, sigma2_u or sigma2. best: -2 log likelihood at the maximum."""
+    if parameter.startswith("beta_"):
+        k = int(parameter.removeprefix("beta_"))
+        return _profile(
+            lambda v: _least(lambda r: likelihood.best(math.exp(r), k, v)) - best, estimate, se, False, level
+        )
+    if parameter == "sigma2":
+        return _profile(lambda v: _least(lambda r: likelihood.at(v, math.exp(r))) - best, estimate, se, True, level)
+
+    def group(v: float) -> float:
+        return _least(lambda s: likelihood.at(math.exp(s) * scale, v / (math.exp(s) * scale))) - best
+
+    scale = max(abs(estimate), se if math.isfinite(se) else 0.0, 1e-12)
+    return _profile(group, estimate, se, True, level)
+
+
+def general_profile(of: Target, parameter: str, mode: Floats, se: float, level: float) -> Profile:
+    """beta_k or sigma2_u of a binomial or Poisson model. mode: the maximum in (γ, log τ)."""
+    p = of.data.p
+    best = of.likelihood(mode)
+
+    def conditional(base: Floats, free: Floats, start: Floats) -> tuple[float, Floats]:
+        scale = np.append(np.full(p, 0.1), 0.3)
+        basis = free * scale[:, None]
+        found = optimize.minimize(
+            lambda w: -of.likelihood(base + basis @ w), start, method="BFGS", options={"gtol": 1e-4}
+        )
+        return float(found.fun), np.asarray(found.x)
+
+    if parameter == "sigma2_u":
+        free = np.eye(p + 1)[:, :p]
+        last = np.zeros(p)
+
+        def drop(v: float) -> float:
+            nonlocal last
+            base = np.append(mode[:-1], 0.5 * math.log(max(v, 1e-12)))
+            value, last = conditional(base, free, last)
+            return 2.0 * (value + best)
+
+        return _profile(drop, math.exp(2 * mode[-1]), se, True, level)
+    weights = of.data.coordinates.inverse[int(parameter.removeprefix("beta_"))]
+    estimate = float(weights @ mode[:-1])
+    unit = weights / float(weights @ weights)
+    _, _, vectors = np.linalg.svd(weights[None, :])
+    free = np.zeros((p + 1, p))
+    free[:p, : p - 1] = vectors[1:].T
+    free[p, p - 1] = 1.0
+    at = np.zeros(p)
+
+    def drop_beta(v: float) -> float:
+        nonlocal at
+        base = mode.copy()
+        base[:-1] += unit * (v - estimate)
+        value, at = conditional(base, free, at)
+        return 2.0 * (value + best)
+
+    return _profile(drop_beta, estimate, se, False, level)
+
+
+def _profile(drop: Callable[[float], float], estimate: float, se: float, positive: bool, level: float) -> Profile:
+    limit = float(stats.chi2.ppf(level / 100.0, 1))
+    spread = se if math.isfinite(se) and se > 0 else max(abs(estimate), 1e-3)
+    ends = []
+    for side in (-1.0, 1.0):
+        near, far, end = estimate, estimate, math.nan
+        for step in range(60):
+            if positive:
+                factor = spread / estimate if estimate > 0 else 1.0
+                far = max(estimate, 1e-12) * math.exp(side * 0.5 * (step + 1) * max(factor, 0.05))
+                if estimate <= 1e-12 * spread:
+                    far = spread * 0.25 * (step + 1) if side > 0 else 0.0
+            else:
+                far = estimate + side * 0.5 * (step + 1) * spread
+            value = drop(far)
+            if value > limit:
+                end = float(optimize.brentq(lambda v: drop(v) - limit, near, far, xtol=1e-9 * spread, rtol=1e-9))
+                break
+            near = far
+            if positive and side < 0 and far < 1e-6 * max(spread, 1e-300):
+                end = 0.0
+                break
+        ends.append(end if math.isfinite(end) else (0.0 if side < 0 and positive else side * math.inf))
+    lower, upper = ends
+    low = lower if math.isfinite(lower) else estimate - 4 * spread
+    high = upper if math.isfinite(upper) else estimate + 4 * spread
+    room = 0.15 * (high - low)
+    values = np.linspace(max(low - room, 1e-9 * spread) if positive else low - room, high + room, POINTS)
+    return Profile(values, np.array([max(drop(v), 0.0) for v in values]), lower, upper)
