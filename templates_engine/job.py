@@ -87,6 +87,11 @@ class Job:
         return self._run.store
 
     @property
+    def called(self) -> bool:
+        """Another template runs this one, as a part of its own run."""
+        return self._parent is not None
+
+    @property
     def notes(self) -> list[Problem]:
         return list(self._run.notes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from templates_engine.ask import Ask
@@ -10,6 +10,7 @@ from templates_engine.walks import ESTOPTIONS
 
 # Published keys with one working answer here: a pasted string may have them.
 ACCEPTED: Mapping[str, str] = {"defaultalg": "Yes", "makepred": "No", "defaultsv": "Yes"}
+ACCEPTED_ALGORITHM: Mapping[str, str] = {"defaultalg": "Yes"}  # for templates that ask the other two
 # Spellings printed in the guides.
 RENAMED: Mapping[str, str] = {"defaulstv": "defaultsv"}
 
@@ -17,6 +18,18 @@ MOST_CHAINS = 64
 MOST_ITERATIONS = 10_000_000
 MOST_SEED = 2**32 - 1
 NAME = r"[A-Za-z][A-Za-z0-9_]{0,59}"
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Starting values that the user gave."""
+
+    variances: tuple[tuple[str, float], ...] = ()  # (parameter, value)
+    coefficients: str = ""  # the first ones, numbers with commas between; the others start as they would have
+
+    @property
+    def beta(self) -> list[float]:
+        return [float(part) for part in self.coefficients.split(",")] if self.coefficients else []
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,8 @@ class McmcOptions:
     iterations: int
     thinning: int
     outdata: str
+    makepred: bool = False
+    starts: Starts | None = None  # None: the template's own
 
     @property
     def kept(self) -> int:
@@ -59,8 +74,18 @@ def seed(ask: Ask, default: int = 1) -> int:
     )
 
 
-def mcmc_options(ask: Ask, *, burnin: int = 500, iterations: int = 2000) -> McmcOptions:
-    """Ask nchains, seed, burnin, iterations, thinning and outdata, as estoptions, in the published order."""
+def mcmc_options(
+    ask: Ask,
+    *,
+    burnin: int = 500,
+    iterations: int = 2000,
+    predictions: bool = False,
+    starts: Callable[[], Starts] | None = None,
+) -> McmcOptions:
+    """Ask nchains, seed, burnin, iterations, thinning and outdata, as estoptions, in the published order.
+
+    predictions: ask makepred too. starts: asks the starting values, when defaultsv (asked only then) is No.
+    """
     with ask.group(ESTOPTIONS), ask.section("Estimation"):
         chains = nchains(ask)
         start = seed(ask)
@@ -88,6 +113,22 @@ def mcmc_options(ask: Ask, *, burnin: int = 500, iterations: int = 2000) -> Mcmc
             max=100_000,
             help="Keep every so-manieth draw: 1 keeps all. Thinning saves space, not accuracy.",
         )
+        makepred = predictions and ask.yes_no(
+            "makepred",
+            "Make a prediction dataset?",
+            default="No",
+            help="Yes gives the dataset prediction: your columns, and for each row the posterior mean, standard "
+            "deviation and 95 % interval of the expected response, with the residual. It joins the list of datasets.",
+        )
+        given = None
+        if starts is not None and not ask.yes_no(
+            "defaultsv",
+            "Use default starting values?",
+            default="Yes",
+            help="Yes starts each chain near the maximum likelihood estimate. No asks for values of your own. The "
+            "algorithm has no settings to choose, so defaultalg is accepted as Yes only.",
+        ):
+            given = starts()
         outdata = ask.text(
             "outdata",
             "Name of the dataset of draws",
@@ -96,7 +137,7 @@ def mcmc_options(ask: Ask, *, burnin: int = 500, iterations: int = 2000) -> Mcmc
             form="letters, digits and _, starting with a letter, at most 60",
             help="The parameter chains are stored as a dataset under this name.",
         )
-    return McmcOptions(chains, start, burn, length, thinning, outdata)
+    return McmcOptions(chains, start, burn, length, thinning, outdata, makepred, given)
 
 
 def made_dataset(ask: Ask, default: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from templates_engine.asking import Ask
 from templates_engine.data.schema import Schema
-from templates_engine.options import ACCEPTED, RENAMED, mcmc_options
+from templates_engine.options import RENAMED
 from templates_engine.problems import Problem
 from templates_engine.sampling import mixed_questions as q
 from templates_engine.sampling.mixed_names import GAMMA
@@ -24,16 +24,16 @@ class OneLevelMod(Template):
     heading = "Models"
     tags = ("model", "1 level", "Normal", "binomial", "Poisson", "MCMC")
     renamed = RENAMED
-    accepted = ACCEPTED
+    accepted = q.ACCEPTED_ROWS
     equation = "<<model>>"
-    outputs = q.OUTPUTS
+    outputs = {**q.OUTPUTS, **q.MADE_OF_ROWS}
 
     def questions(self, ask: Ask) -> q.Model:
         y = q.ask_response(ask)
         family, link, trials, offset = q.ask_family(ask)
         x = q.ask_fixed(ask)
         prior = q.ask_variance_prior(ask, levels=1) if family == "Normal" else GAMMA
-        mcmc = mcmc_options(ask)
+        mcmc = q.ask_mcmc(ask, ("sigma2",) if family == "Normal" else (), family)
         return q.finish(ask, q.Model(y, x, mcmc, family=family, link=link, trials=trials, offset=offset, prior=prior))
 
     def equation_values(self, spec: q.Model, schema: Schema) -> dict[str, Any]:

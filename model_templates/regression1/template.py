@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from templates_engine.asking import Ask
 from templates_engine.data.schema import Schema
-from templates_engine.options import RENAMED, mcmc_options
+from templates_engine.options import RENAMED
 from templates_engine.problems import Problem
 from templates_engine.sampling import mixed_questions as q
 from templates_engine.template import Template
@@ -23,14 +23,14 @@ class RegressionOne(Template):
     heading = "Models"
     tags = ("model", "1 level", "Normal", "MCMC")
     renamed = RENAMED
-    accepted = q.ACCEPTED_NORMAL
+    accepted = q.ACCEPTED_ROWS_NORMAL
     equation = "<<model>>"
-    outputs = q.OUTPUTS
+    outputs = {**q.OUTPUTS, **q.MADE_OF_ROWS}
 
     def questions(self, ask: Ask) -> q.Model:
         y = q.ask_response(ask)
         x = q.ask_fixed(ask)
-        return q.finish(ask, q.Model(y, x, mcmc_options(ask)))
+        return q.finish(ask, q.Model(y, x, q.ask_mcmc(ask, ("sigma2",))))
 
     def equation_values(self, spec: q.Model, schema: Schema) -> dict[str, Any]:
         from templates_engine.sampling.mixed_equation import model_latex

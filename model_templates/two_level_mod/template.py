@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from templates_engine.asking import Ask
 from templates_engine.data.schema import Schema
-from templates_engine.options import ACCEPTED, RENAMED, mcmc_options
+from templates_engine.options import RENAMED
 from templates_engine.problems import Problem
 from templates_engine.sampling import mixed_questions as q
 from templates_engine.template import Template
@@ -26,9 +26,9 @@ class TwoLevelMod(Template):
     heading = "Models"
     tags = ("model", "2 levels", "Normal", "binomial", "Poisson", "MCMC")
     renamed = RENAMED
-    accepted = ACCEPTED
+    accepted = q.ACCEPTED_ROWS
     equation = "<<model>>"
-    outputs = q.OUTPUTS_OF_GROUPS
+    outputs = {**q.OUTPUTS_OF_GROUPS, **q.MADE_OF_ROWS}
 
     def questions(self, ask: Ask) -> q.Model:
         y = q.ask_response(ask)
@@ -36,7 +36,7 @@ class TwoLevelMod(Template):
         family, link, trials, offset = q.ask_family(ask)
         x = q.ask_fixed(ask)
         prior = q.ask_variance_prior(ask)
-        mcmc = mcmc_options(ask)
+        mcmc = q.ask_mcmc(ask, ("sigma2_u", "sigma2") if family == "Normal" else ("sigma2_u",), family)
         return q.finish(
             ask, q.Model(y, x, mcmc, group, family=family, link=link, trials=trials, offset=offset, prior=prior)
         )

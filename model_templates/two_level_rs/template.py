@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from templates_engine.asking import Ask
 from templates_engine.data.schema import Schema
-from templates_engine.options import RENAMED, mcmc_options
+from templates_engine.options import RENAMED
 from templates_engine.problems import Problem
 from templates_engine.sampling import mixed_questions as q
 from templates_engine.template import Template
@@ -23,9 +23,9 @@ class TwoLevelRS(Template):
     heading = "Models"
     tags = ("model", "2 levels", "random slopes", "Normal", "MCMC")
     renamed = RENAMED
-    accepted = q.ACCEPTED_NORMAL
+    accepted = q.ACCEPTED_ROWS_NORMAL
     equation = "<<model>>"
-    outputs = q.OUTPUTS_OF_GROUPS
+    outputs = {**q.OUTPUTS_OF_GROUPS, **q.MADE_OF_ROWS}
 
     def questions(self, ask: Ask) -> q.Model:
         y = q.ask_response(ask)
@@ -33,7 +33,8 @@ class TwoLevelRS(Template):
         x = q.ask_fixed(ask)
         x2 = q.ask_random(ask)
         prior = q.ask_covariance_prior(ask)
-        return q.finish(ask, q.Model(y, x, mcmc_options(ask), group, x2, prior=prior))
+        mcmc = q.ask_mcmc(ask, ("omega_u", "sigma2"))
+        return q.finish(ask, q.Model(y, x, mcmc, group, x2, prior=prior))
 
     def equation_values(self, spec: q.Model, schema: Schema) -> dict[str, Any]:
         from templates_engine.sampling.mixed_equation import model_latex

@@ -30,7 +30,7 @@ def check(model: Model, data: Dataset) -> list[Problem]:
     if not found and model.family != NORMAL:
         found += _separation(model, rows)
     if not found:
-        found += _priors(model, rows)
+        found += _starts(model, rows) + _priors(model, rows)
     if not any(p.level == "error" for p in found):
         found += _notices(model, data, rows)
     return found
@@ -179,6 +179,33 @@ def _separation(model: Model, rows: Rows) -> list[Problem]:
         f"{', '.join(guilty) or 'one of them'} has no finite estimate. Leave it out or merge categories."
     )
     return [Problem("separation", text, key="x")]
+
+
+def _starts(model: Model, rows: Rows) -> list[Problem]:
+    """Starting values that the model has coefficients for, at which the likelihood is a number."""
+    given = model.mcmc.starts.beta if model.mcmc.starts is not None else []
+    if not given:
+        return []
+    if len(given) > rows.x.shape[1]:
+        text = f"{len(given)} starting values for {rows.x.shape[1]} coefficients ({', '.join(rows.names)})."
+        return [Problem("too-many-starts", text, key="startbeta")]
+    from templates_engine.sampling import glm_data, glm_fit
+
+    data = glm_data.grouped(model.link, rows.y, rows.x, trials=rows.trials, offset=rows.offset)
+    beta = glm_fit.fixed_only(data).beta.copy()
+    beta[: len(given)] = given
+    with np.errstate(over="ignore"):
+        far = np.abs(data.offset + data.q_matrix @ (data.coordinates.triangle @ beta)).max()
+    if not far < FARTHEST:
+        text = (
+            f"From these starting values the linear predictor reaches {far:.3g}, where the likelihood cannot be told "
+            f"from 0; keep it within {FARTHEST:g}."
+        )
+        return [Problem("start-too-far", text, key="startbeta")]
+    return []
+
+
+FARTHEST = 30.0  # of a linear predictor: further out a chain would take thousands of iterations to come back
 
 
 def _priors(model: Model, rows: Rows) -> list[Problem]:

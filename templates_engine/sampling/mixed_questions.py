@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from templates_engine.asking import Ask, Walk, walk
 from templates_engine.data.schema import Column, Schema
-from templates_engine.options import ACCEPTED, McmcOptions
+from templates_engine.options import ACCEPTED, ACCEPTED_ALGORITHM, McmcOptions, Starts, mcmc_options
 from templates_engine.questions import Chosen, Term
 from templates_engine.sampling.mixed_names import GAMMA, UNIFORM, WISHART
 from templates_engine.template import Template
@@ -31,7 +31,14 @@ OUTPUTS = {
     "script.py": "The call that repeats the run from Python.",
     "*.svg": "Six-part diagnostics of each parameter.",
 }
+MADE_OF_ROWS = {
+    "ModelFit": "DIC, WAIC, PSIS-LOO and their effective numbers of parameters; N, groups, rows left out.",
+    "prediction": "With makepred = Yes: your data with the expected response of each row, its interval and the "
+    "residual.",
+}
 OUTPUTS_OF_GROUPS = {**OUTPUTS, "residuals": "Group effects: posterior mean and sd of each, as a dataset."}
+ACCEPTED_ROWS = ACCEPTED_ALGORITHM  # templates that ask makepred and defaultsv
+ACCEPTED_ROWS_NORMAL = {**ACCEPTED_ROWS, "D": NORMAL}
 ACCEPTED_NORMAL = {**ACCEPTED, "D": NORMAL}  # templates without a question for the distribution
 
 
@@ -72,7 +79,7 @@ class Model:
     def answers(self) -> dict[str, str]:
         """The answers as text, as far as a template asks them (see `said`)."""
         m = self.mcmc
-        given = {
+        given: dict[str, object] = {
             "y": self.y,
             "L2ID": self.group,
             "D": self.family,
@@ -87,8 +94,13 @@ class Model:
             "burnin": m.burnin,
             "iterations": m.iterations,
             "thinning": m.thinning,
+            "makepred": "Yes" if m.makepred else "No",
+            "defaultsv": "No" if m.starts else "Yes",
             "outdata": m.outdata,
         }
+        if m.starts:
+            given |= {f"start_{parameter}": value for parameter, value in m.starts.variances}
+            given["startbeta"] = m.starts.coefficients if self.family != NORMAL else None
         return {key: str(value) for key, value in given.items() if value is not None}
 
 
@@ -207,6 +219,46 @@ def ask_covariance_prior(ask: Ask) -> str:
     )
 
 
+NUMBER = r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?\s*"
+
+
+def ask_mcmc(ask: Ask, variances: tuple[str, ...], family: str = NORMAL) -> McmcOptions:
+    """The sampler's questions with makepred and defaultsv; variances: those that a starting value can be given to."""
+
+    def starts() -> Starts:
+        values = tuple((name, _start(ask, name)) for name in variances)
+        if family == "Normal":
+            return Starts(values)
+        text = ask.text(
+            "startbeta",
+            "Starting values of the first coefficients",
+            default="",
+            optional=True,
+            pattern=rf"{NUMBER}(,{NUMBER})*",
+            form="numbers with commas between, such as 0.5,-1",
+            sample="0",
+            help="Numbers with commas between, in the order of the explanatory variables, as many as you like. The "
+            "others start at their maximum likelihood estimates. From a poor start allow a longer burn-in.",
+        )
+        return Starts(values, text)
+
+    return mcmc_options(ask, predictions=True, starts=starts)
+
+
+def _start(ask: Ask, parameter: str) -> float:
+    return ask.number(
+        "start_{parameter}",
+        "Starting value of {parameter}",
+        min=1e-10,
+        max=1e10,
+        default=1,
+        help="A variance, above 0. Every chain starts within some ten or twenty per cent of it. With random slopes "
+        "omega_u is the variance of each of them, and covariances start at 0. The coefficients of a Normal response "
+        "need no start, because they are drawn first.",
+        parameter=parameter,
+    )
+
+
 def finish(ask: Ask, model: Model) -> Model:
     """What can be said of the answers together; asked last, so that it holds nothing up."""
     if any(term.name == model.y for term in model.x):
@@ -214,7 +266,7 @@ def finish(ask: Ask, model: Model) -> Model:
     if model.offset == model.y:
         ask.fault("offset", f"{model.y} is the response, so it cannot be the offset.", column=model.y)
     name = model.mcmc.outdata
-    if name in OUTPUTS_OF_GROUPS and name != "out":
+    if name in {**OUTPUTS_OF_GROUPS, **MADE_OF_ROWS} and name != "out":
         ask.fault("outdata", f"{name} is the name of another output; choose another for the draws.")
     if model.trials == model.y:
         ask.fault("n", f"{model.y} is the response (successes); choose the column of trials.", column=model.y)

@@ -12,6 +12,7 @@ from templates_engine.data.dataset import Dataset
 from templates_engine.outputs import Cell, Draws, Result, Table
 from templates_engine.problems import Problem
 from templates_engine.sampling import (
+    criteria,
     diagnostics,
     glm_data,
     glm_fit,
@@ -19,6 +20,7 @@ from templates_engine.sampling import (
     mixed_ml,
     mixed_normal,
     mixed_priors,
+    mixed_rows,
 )
 from templates_engine.sampling.chains import Progress
 from templates_engine.sampling.mixed_data import Rows, prepare
@@ -34,13 +36,15 @@ if TYPE_CHECKING:
     from templates_engine.job import Job
 
 FIT, SUMMARISE = "Likelihood fit", "Summarise"
+FOR_CRITERIA, FOR_PREDICTIONS = 500, 2000  # draws whose group effects are kept, over all chains
+ROWS_TIMES_DRAWS = 20_000_000  # at most so many log likelihoods are smoothed, but for 100 draws in any case
 
 
 def run(template: Template, model: Model, data: Dataset, job: Job) -> Result:
     """Everything a regression gives: tables first, pictures when the tables can be read."""
     options = model.mcmc
-    sample = f"Sample, {options.nchains} chain{'s' if options.nchains > 1 else ''}"
-    job.steps((FIT, 0.5), (sample, 4.0), (SUMMARISE, 0.5))
+    title = f"Sample, {options.nchains} chain{'s' if options.nchains > 1 else ''}"
+    job.steps((FIT, 0.5), (title, 4.0), (SUMMARISE, 0.5))
     rows = prepare(model, data)
     _describe(template, model, data, job)
 
@@ -48,8 +52,16 @@ def run(template: Template, model: Model, data: Dataset, job: Job) -> Result:
     task, deviance, mle = _normal(model, rows) if model.family == NORMAL else _general(model, rows)
     job.table("MLE", mle)
 
-    job.step(sample)
-    tasks = [lambda progress, rng=rng: task(rng, progress) for rng in streams(options.seed, options.nchains)]
+    job.step(title)
+    *chain_streams, spare = streams(options.seed, options.nchains + 1)
+    traces = [np.full(options.kept, np.nan) for _ in chain_streams]
+    room = _room(model, rows, job)
+    tasks = [
+        lambda progress, rng=rng, trace=trace: task(rng, progress, room, trace)
+        for rng, trace in zip(chain_streams, traces, strict=True)
+    ]
+    if not job.called:
+        job.watch(next(iter(variance_names(model, rows)), ("beta_0", ""))[0], traces)
     chains: list[Chain] = job.chains(tasks, options.burnin + options.iterations)
 
     job.step(SUMMARISE)
@@ -59,7 +71,8 @@ def run(template: Template, model: Model, data: Dataset, job: Job) -> Result:
         return Result(info=_info(model, rows))
     draws = _draws(model, rows, chains, kept)
     results = diagnostics.summary(draws, title=f"{model.y}: {template.title}", notes=_notes(model, rows))
-    fit = _model_fit(model, rows, chains, kept, deviance)
+    sample = mixed_rows.sample_of(model, chains)
+    fit = _model_fit(model, rows, chains, kept, deviance, _criteria(model, rows, sample, results))
     tables = {"ModelResults": results, "ModelParameters": _parameters(model, draws, chains, kept), "ModelFit": fit}
     for name, table in tables.items():
         job.table(name, table)
@@ -68,6 +81,9 @@ def run(template: Template, model: Model, data: Dataset, job: Job) -> Result:
     job.draws(options.outdata, draws, title="Parameter chains")
     if model.group is not None:
         job.dataset("residuals", _residuals(model, rows, chains), title=f"Group effects of {model.group}", listed=True)
+    if options.makepred and sample.size > 1:
+        made = mixed_rows.predictions(model, data, rows, sample, spare)
+        job.dataset("prediction", made, title="The data with predictions", listed=True)
     job.diagnostics("", draws)
     return Result(draws, {**tables, "MLE": mle}, _info(model, rows))
 
@@ -83,7 +99,7 @@ def _describe(template: Template, model: Model, data: Dataset, job: Job) -> None
     job.text("script.py", f"from statgrove import RunStatJR\n\n{command}\n", title="The same run from Python")
 
 
-Task = Callable[[np.random.Generator, Progress], Chain]
+Task = Callable[[np.random.Generator, Progress, int, Floats], Chain]  # room for effects, trace
 Plug = Callable[[Floats, Floats, float], float]  # deviance at (beta, group effects, sigma2)
 
 
@@ -94,11 +110,16 @@ def _normal(model: Model, rows: Rows) -> tuple[Task, Plug, Table]:
     priors = mixed_priors.named(model.prior, stats.q if model.group else 0, _guess(fit, stats))
     options = model.mcmc
 
-    def task(rng: np.random.Generator, progress: Progress) -> Chain:
-        sigma2, omega = scattered(rng, fit.sigma2, _guess(fit, stats))
+    sigma2, omega, width = fit.sigma2, _guess(fit, stats), 0.5
+    if options.starts is not None:
+        given = dict(options.starts.variances)
+        sigma2, omega, width = given["sigma2"], _started(given, len(omega)), 0.1
+
+    def task(rng: np.random.Generator, progress: Progress, room: int, trace: Floats) -> Chain:
+        first, start = scattered(rng, sigma2, omega, width)
         return mixed_normal.run_chain(
             stats, priors, rng, progress.cells, burnin=options.burnin, iterations=options.iterations,
-            thin=options.thinning, sigma2=sigma2, omega=omega,
+            thin=options.thinning, sigma2=first, omega=start, room=room, trace=trace,
         )  # fmt: skip
 
     def deviance(beta: Floats, effects: Floats, sigma2: float) -> float:
@@ -107,11 +128,34 @@ def _normal(model: Model, rows: Rows) -> tuple[Task, Plug, Table]:
     return task, deviance, _mle(model, rows, fit)
 
 
-def scattered(rng: np.random.Generator, sigma2: float, omega: Floats) -> tuple[float, Floats]:
+def scattered(rng: np.random.Generator, sigma2: float, omega: Floats, width: float = 0.5) -> tuple[float, Floats]:
     """Starting variances of one chain: around the estimate by factors of e^±½ or so, so that R-hat can see a chain
-    that does not forget its start."""
-    factors = np.exp(0.5 * rng.standard_normal(len(omega)))
-    return float(sigma2 * np.exp(0.5 * rng.standard_normal())), omega * np.outer(factors, factors)
+    that does not forget its start; around a user's own value by less."""
+    factors = np.exp(width * rng.standard_normal(len(omega)))
+    return float(sigma2 * np.exp(width * rng.standard_normal())), omega * np.outer(factors, factors)
+
+
+def _started(given: dict[str, float], q: int) -> Floats:
+    """Ω of the user's starting values: the same variance for each random coefficient, no covariances."""
+    return np.eye(q) * given.get("sigma2_u", given.get("omega_u", 1.0))
+
+
+def _room(model: Model, rows: Rows, job: Job) -> int:
+    """Draws of each chain whose group effects are kept; none in a child's run, whose rows nobody looks at again."""
+    if job.called and not model.mcmc.makepred:
+        return 0
+    wanted = FOR_PREDICTIONS if model.mcmc.makepred else FOR_CRITERIA
+    return max(2, mixed_rows.affordable(wanted, rows.J, model.q) // model.mcmc.nchains)
+
+
+def _criteria(model: Model, rows: Rows, sample: mixed_rows.Sample, results: Table) -> criteria.Criteria | None:
+    """WAIC and PSIS-LOO from at most 500 draws, fewer where the rows are very many."""
+    if sample.size < criteria.FEWEST:
+        return None
+    few = sample.thinned(min(FOR_CRITERIA, max(100, ROWS_TIMES_DRAWS // rows.n)))
+    known = [float(size) for size in results.column("ess_bulk") if size is not None]
+    r_eff = min(1.0, float(np.mean(known)) / few.size) if known else 1.0
+    return criteria.criteria(mixed_rows.log_likelihoods(model, rows, few), r_eff)
 
 
 def _guess(fit: mixed_ml.Fit, stats: Statistics) -> Floats:
@@ -141,12 +185,20 @@ def _general(model: Model, rows: Rows) -> tuple[Task, Plug, Table]:
     options = model.mcmc
     spread = np.linalg.cholesky(fit.gamma_covariance + 1e-12 * np.eye(data.p))
 
-    def task(rng: np.random.Generator, progress: Progress) -> Chain:
-        _, omega = scattered(rng, 1.0, np.array([[max(fit.sigma2_u, 0.05)]]) if data.groups else np.eye(1))
-        gamma = fit.gamma + spread @ rng.standard_normal(data.p)
+    centre, variance, width, metric = fit.gamma, np.eye(1), 0.5, None
+    if data.groups:
+        variance = np.array([[max(fit.sigma2_u, 0.05)]])
+    if options.starts is not None:
+        centre, variance, width = _started_gamma(model, data, fit), _started(dict(options.starts.variances), 1), 0.1
+        metric = data.eta(fit.gamma, fit.modes[:, None])
+
+    def task(rng: np.random.Generator, progress: Progress, room: int, trace: Floats) -> Chain:
+        _, omega = scattered(rng, 1.0, variance, width)
+        gamma = centre + (2.0 * width) * (spread @ rng.standard_normal(data.p))
         return glm_sampler.run_chain(
             data, priors, rng, progress.cells, burnin=options.burnin, iterations=options.iterations,
             thin=options.thinning, gamma=gamma, effects=fit.modes[:, None], omega=omega,
+            metric=metric, room=room, trace=trace,
         )  # fmt: skip
 
     def deviance(beta: Floats, effects: Floats, sigma2: float) -> float:
@@ -160,6 +212,15 @@ def _general(model: Model, rows: Rows) -> tuple[Task, Plug, Table]:
         deviance,
         _mle_table(model, rows, fit.beta, fit.beta_se, tail, "Maximum likelihood", notes, fit.singular),
     )
+
+
+def _started_gamma(model: Model, data: glm_data.Grouped, fit: glm_fit.GlmFit) -> Floats:
+    """γ of the maximum likelihood estimates with the user's first coefficients in their place."""
+    beta = fit.beta.copy()
+    given = model.mcmc.starts.beta if model.mcmc.starts else []
+    beta[: len(given)] = given
+    gamma: Floats = data.coordinates.triangle @ (beta - data.coordinates.centre)
+    return gamma
 
 
 def _mle(model: Model, rows: Rows, fit: mixed_ml.Fit) -> Table:
@@ -234,7 +295,9 @@ def _parameters(model: Model, draws: Draws, chains: Sequence[Chain], kept: int) 
     return diagnostics.summary(more, title="Parameters and what is made of them", notes=notes)
 
 
-def _model_fit(model: Model, rows: Rows, chains: Sequence[Chain], kept: int, deviance: Plug) -> Table:
+def _model_fit(
+    model: Model, rows: Rows, chains: Sequence[Chain], kept: int, deviance: Plug, found: criteria.Criteria | None
+) -> Table:
     """DIC = D̄ + p_D, p_D = D̄ - D(mean of β, u, σ²) (Spiegelhalter, Best, Carlin and van der Linde 2002)."""
     mean = float(np.mean([chain.deviance[:kept] for chain in chains]))
     beta = np.mean([chain.beta[:kept].mean(axis=0) for chain in chains], axis=0)
@@ -247,13 +310,27 @@ def _model_fit(model: Model, rows: Rows, chains: Sequence[Chain], kept: int, dev
         ("pD", mean - plug),
         ("deviance", mean),
         ("deviance at the means", plug),
-        ("n", rows.n),
     ]
+    notes = ["deviance: posterior mean of -2 log likelihood given the group effects, all constants kept."]
+    if found is not None:
+        records += [
+            ("WAIC", found.waic),
+            ("p_waic", found.p_waic),
+            ("LOOIC", found.looic),
+            ("p_loo", found.p_loo),
+            ("se of LOOIC", found.looic_se),
+            ("rows with Pareto k above 0.7", found.above),
+        ]
+        given = "given the group effects (a row is left out, its group is not); " if model.group is not None else ""
+        text = "WAIC and LOOIC: -2 times the expected log predictive density, "
+        notes.append(f"{text}{given}from {found.draws} draws; LOOIC by Pareto-smoothed importance sampling.")
+        if found.above:
+            notes.append("Pareto k above 0.7: those rows weigh so much that LOOIC is not to be relied on.")
+    records.append(("n", rows.n))
     if model.group is not None:
         records.append(("groups", rows.J))
     records.append(("rows left out", rows.dropped))
-    notes = ("deviance: posterior mean of -2 log likelihood given the group effects, all constants kept.",)
-    return Table(("measure", "value"), tuple(records), "Fit of the model", notes)
+    return Table(("measure", "value"), tuple(records), "Fit of the model", tuple(notes))
 
 
 def _residuals(model: Model, rows: Rows, chains: Sequence[Chain]) -> Dataset:
@@ -319,6 +396,7 @@ def warm(slopes: bool = False, groups: bool = True) -> None:
     mixed_normal.run_chain(
         stats, mixed_priors.named(GAMMA, 1), rng, np.zeros(2, dtype=np.int64), burnin=1, iterations=2
     )
+    criteria.pointwise(np.zeros((1, criteria.FEWEST)))
     if not slopes:
         data = glm_data.grouped("log", np.arange(12.0), x, codes=codes if groups else None, z=x[:, :1])
         glm_fit.fit(data)

@@ -1,0 +1,179 @@
+"""A fitted model taken back to its rows, draw by draw: pointwise log likelihoods, and predictions.
+
+Both use the draws whose group effects were kept (mixed_kept), in blocks of rows, so that memory stays bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from templates_engine.data.dataset import Dataset
+from templates_engine.data.design import design, levels_of
+from templates_engine.sampling import glm_families
+from templates_engine.sampling.mixed_data import Rows
+from templates_engine.sampling.mixed_normal import Chain, packed
+from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL, Model
+from templates_engine.sampling.mixed_stats import Floats, Ints
+
+CELLS = 2_000_000  # rows times draws in one block: 16 MB
+EFFECTS = 16_000_000  # group effects of all draws kept: 128 MB
+SPREAD = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Draws of all chains joined, S of them, with their group effects."""
+
+    beta: Floats  # (S, p)
+    omega: Floats  # (S, q, q); q = 0 without groups
+    sigma2: Floats  # (S,)
+    effects: Floats  # (S, J, q)
+
+    @property
+    def size(self) -> int:
+        return len(self.beta)
+
+    def thinned(self, most: int) -> Sample:
+        """At most `most` of them, evenly spaced."""
+        if self.size <= most:
+            return self
+        at = np.linspace(0, self.size - 1, most).astype(np.int64)
+        return Sample(self.beta[at], self.omega[at], self.sigma2[at], self.effects[at])
+
+
+def affordable(draws: int, groups: int, q: int) -> int:
+    """How many of so many draws there is room for with all their group effects; a hundred in any case."""
+    return min(draws, max(100, EFFECTS // max(1, groups * q)))
+
+
+def sample_of(model: Model, chains: Sequence[Chain]) -> Sample:
+    """The draws whose effects were kept."""
+    q = model.q
+    size = sum(len(chain.kept_at) for chain in chains)
+    omega = np.zeros((size, q, q))
+    if q:
+        values = np.concatenate([chain.omega[chain.kept_at] for chain in chains])
+        for k, (i, j) in enumerate(packed(q)):
+            omega[:, i, j] = omega[:, j, i] = values[:, k]
+    return Sample(
+        np.concatenate([chain.beta[chain.kept_at] for chain in chains]), omega,
+        np.concatenate([chain.sigma2[chain.kept_at] for chain in chains]),
+        np.concatenate([chain.kept_effects for chain in chains])[:, :, :q],
+    )  # fmt: skip
+
+
+def linear(x: Floats, z: Floats | None, codes: Ints | None, offset: Floats, beta: Floats, effects: Floats) -> Floats:
+    """The linear predictor (rows, S), group effects and offset included."""
+    eta: Floats = x @ beta.T + offset[:, None]
+    if codes is not None and z is not None:
+        for k in range(z.shape[1]):
+            eta += z[:, k, None] * effects[:, codes, k].T
+    return eta
+
+
+def blocks(rows: int, draws: int) -> Iterator[slice]:
+    step = max(1, CELLS // max(draws, 1))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+def log_likelihoods(model: Model, rows: Rows, sample: Sample) -> Iterator[Floats]:
+    """log p(y_i | β, u, σ²) by blocks (rows, S), all constants kept, given the group effects."""
+    link = glm_families.CODES.get(model.link, -1)
+    for part in blocks(rows.n, sample.size):
+        y, trials = rows.y[part], rows.trials[part]
+        z, codes = (None, None) if rows.z is None or rows.codes is None else (rows.z[part], rows.codes[part])
+        eta = linear(rows.x[part], z, codes, rows.offset[part], sample.beta, sample.effects)
+        if model.family == NORMAL:
+            yield -0.5 * (np.log(2 * np.pi * sample.sigma2) + (y[:, None] - eta) ** 2 / sample.sigma2)
+        else:
+            glm_families.pointwise(link, y, trials, eta)
+            yield eta + glm_families.constants(link, y, trials)[:, None]
+
+
+def _usable(model: Model, data: Dataset) -> tuple[np.ndarray, dict[str, list[float | str]]]:
+    """Which rows have all that a prediction needs (n,), and the levels of the categories that were fitted.
+
+    A row in a category that no fitted row is in has no prediction, as the category has no coefficient.
+    """
+    usable = np.ones(data.n_rows, dtype=bool)
+    for name in model.columns:
+        if name != model.y:
+            usable &= ~data.missing(name)
+    fitted = data.complete_cases(model.columns)
+    levels = {term.name: levels_of(fitted[term.name]) for term in (*model.x, *model.x2) if term.categorical}
+    for name, known in levels.items():
+        usable &= np.isin(data[name], np.asarray(known))
+    if model.trials:
+        usable &= ~(data[model.trials] < 0)
+    return usable, levels
+
+
+def predictions(model: Model, data: Dataset, rows: Rows, sample: Sample, rng: np.random.Generator) -> Dataset:
+    """The data with the posterior mean, sd and 95 % interval of each row's expected response, and the residual.
+
+    Expected: the mean, or the expected number of successes or the expected count, given the row's group effect; one
+    of a group that was not fitted is drawn from N(0, Ω). Missing where a predictor is.
+    """
+    usable, levels = _usable(model, data)
+    part = data.take(usable)
+    x = design(part, model.x, levels).matrix
+    n = part.n_rows
+    codes: Ints | None = None
+    z: Floats | None = None
+    if model.group is not None:
+        sample = sample.thinned(affordable(sample.size, rows.J + len(np.unique(part[model.group])), model.q))
+    effects = sample.effects
+    if model.group is not None:
+        z = design(part, model.x2, levels).matrix if model.x2 else np.ones((n, 1))
+        codes, effects = _groups(part[model.group], rows, sample, rng)
+    trials = np.asarray(part[model.trials], dtype=float) if model.trials else np.ones(n)
+    offset = np.asarray(part[model.offset], dtype=float) if model.offset else np.zeros(n)
+    found = np.empty((4, n))
+    for at in blocks(n, sample.size):
+        at_z, at_codes = (None, None) if z is None or codes is None else (z[at], codes[at])
+        value = linear(x[at], at_z, at_codes, offset[at], sample.beta, effects)
+        if model.family != NORMAL:
+            with np.errstate(over="ignore"):
+                value = glm_families.mean(glm_families.CODES[model.link], value)
+        if model.family == BINOMIAL:
+            value *= trials[at, None]
+        found[0, at], found[1, at] = value.mean(axis=1), value.std(axis=1, ddof=1)
+        found[2:, at] = np.quantile(value, SPREAD, axis=1)
+    columns = np.full((4, data.n_rows), np.nan)
+    columns[:, usable] = found
+    return _joined(model, data, columns)
+
+
+def _groups(values: np.ndarray, rows: Rows, sample: Sample, rng: np.random.Generator) -> tuple[Ints, Floats]:
+    """Each row's group, and effects (S, groups, q) with those of groups that were not fitted put at the end."""
+    known = rows.group_values
+    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    new = known[place] != values
+    codes = place.astype(np.int64)
+    if not new.any():
+        return codes, sample.effects
+    others, which = np.unique(values[new], return_inverse=True)
+    codes[new] = len(known) + which.reshape(-1)
+    vectors = np.linalg.eigh(sample.omega)
+    root = vectors.eigenvectors * np.sqrt(np.maximum(vectors.eigenvalues, 0.0))[:, None, :]
+    noise = rng.standard_normal((sample.size, len(others), root.shape[1]))
+    return codes, np.concatenate([sample.effects, np.einsum("sab,sjb->sja", root, noise)], axis=1)
+
+
+def _joined(model: Model, data: Dataset, columns: Floats) -> Dataset:
+    """The original columns, then the predictions, numbered where the data have such a column already."""
+    names = ("pred", "pred_sd", "pred_lower", "pred_upper", "residual")
+    taken = {name.lower() for name in data.columns}
+    ends = ("", *(f"_{k}" for k in range(2, len(taken) + 3)))
+    end = next(end for end in ends if not any(f"{name}{end}" in taken for name in names))
+    residual = np.asarray(data[model.y], dtype=float) - columns[0]
+    added = {f"{name}{end}": value for name, value in zip(names, (*columns, residual), strict=True)}
+    of = f"expected {model.y}"
+    titles = (f"{of}, posterior mean", f"{of}, posterior sd", f"{of}, 2.5 % quantile", f"{of}, 97.5 % quantile",
+              f"{model.y} less its posterior expectation")  # fmt: skip
+    full = data.with_columns(added).with_name("prediction")
+    return replace(full, titles={**full.titles, **dict(zip(added, titles, strict=True))})
