@@ -151,6 +151,11 @@ def _likelihood(
                 here += one
                 slope += tau * z[i, 0] * score
                 curvature += (tau * z[i, 0]) ** 2 * information(link, trials[i], eta)
+            if value == -np.inf and not here > -np.inf:  # the mode of other parameters is out of range for these
+                if b == 0.0:
+                    break
+                b = 0.0
+                continue
             if not here >= value - 1e-10 * (1.0 + abs(value)):
                 step *= 0.5
                 b -= step

@@ -180,6 +180,11 @@ def _likelihood(
                 here += one
                 slope += sd * score
                 curvature += sd * sd * information(link, trials[i], eta)
+            if value == -np.inf and not here > -np.inf:  # the mode of other parameters is out of range for these
+                if b == 0.0:
+                    break
+                b = 0.0
+                continue
             if not here >= value - 1e-10 * (1.0 + abs(value)):
                 step *= 0.5
                 b -= step
@@ -191,7 +196,7 @@ def _likelihood(
             if abs(step) < 1e-8:
                 break
             b += step
-        modes[j] = b
+        modes[j] = b if b == b else 0.0
         width = 1.0 / math.sqrt(curvature)
         for m in range(nodes):
             at = b + width * points[m]
