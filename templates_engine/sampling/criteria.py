@@ -101,18 +101,19 @@ def _rows(block: Any, tail: int, out: Any) -> None:
 
 @njit
 def _mean_log(b: float, excess: Any, tail: int) -> float:
-    """Mean of log(1 - b x), by the logarithm of products, which costs a sixth."""
-    total, product = 0.0, 1.0
-    for m in range(tail):
-        factor = 1.0 - b * excess[m]
-        if factor > 1e100 or factor < 1e-100:
-            total += math.log(factor)
-            continue
-        product *= factor
-        if product > 1e150 or product < 1e-150:
-            total += math.log(product)
-            product = 1.0
-    return (total + math.log(product)) / tail
+    """Mean of log(1 - b x) over increasing x >= 0, by the logarithm of products where these stay in range."""
+    total = 0.0
+    last = 1.0 - b * excess[tail - 1]  # the furthest from 1 of all factors
+    if last > 1e30 or last < 1e-30:
+        for m in range(tail):
+            total += math.log1p(-b * excess[m])
+        return total / tail
+    for start in range(0, tail, 8):
+        product = 1.0
+        for m in range(start, min(start + 8, tail)):
+            product *= 1.0 - b * excess[m]
+        total += math.log(product)
+    return total / tail
 
 
 @njit
@@ -122,12 +123,22 @@ def _smooth(log_weights: Any, tail: int, excess: Any) -> float:
     -inf when all weights are alike, NaN when no tail can be fitted; the weights then stay as they are.
     """
     draws = len(log_weights)
-    order = np.argsort(log_weights)
-    if log_weights[order[0]] > -1e-12:
+    if np.min(log_weights) > -1e-12:
         return -np.inf
-    cutoff = math.exp(log_weights[order[draws - tail - 1]])
+    below = np.partition(log_weights, draws - tail - 1)[draws - tail - 1]
+    order, above, level = np.empty(tail, dtype=np.int64), 0, 0
+    for s in range(draws):  # the tail: what is above the cutoff, then some of what is level with it
+        if log_weights[s] > below:
+            order[above] = s
+            above += 1
+    for s in range(draws):
+        if above + level < tail and log_weights[s] == below:
+            order[above + level] = s
+            level += 1
+    order = order[np.argsort(log_weights[order])]
+    cutoff = math.exp(below)
     for m in range(tail):
-        excess[m] = math.exp(log_weights[order[draws - tail + m]]) - cutoff
+        excess[m] = math.exp(log_weights[order[m]]) - cutoff
     quarter = excess[int(tail / 4 + 0.5) - 1]
     if not quarter > 0.0:
         return np.nan
@@ -156,5 +167,5 @@ def _smooth(log_weights: Any, tail: int, excess: Any) -> float:
     for m in range(tail):
         log_left = math.log1p(-(m + 0.5) / tail)
         value = cutoff - sigma * log_left if k == 0.0 else cutoff + sigma * math.expm1(-k * log_left) / k
-        log_weights[order[draws - tail + m]] = min(math.log(value), 0.0)
+        log_weights[order[m]] = min(math.log(value), 0.0)
     return k

@@ -15,6 +15,7 @@ from templates_engine.sampling import (
     criteria,
     diagnostics,
     glm_data,
+    glm_families,
     glm_fit,
     glm_sampler,
     mixed_ml,
@@ -402,4 +403,5 @@ def warm(slopes: bool = False, groups: bool = True) -> None:
         glm_fit.fit(data)
         prior = mixed_priors.named(GAMMA, data.q)
         glm_sampler.run_chain(data, prior, rng, np.zeros(2, dtype=np.int64), burnin=1, iterations=2)
+        glm_families.pointwise(data.link, data.y, data.trials, np.zeros((12, 1)))
     diagnostics.warm()
