@@ -1,4 +1,7 @@
-"""What can be wrong with the series once the rows are looked at. Errors stop the run; notices stand with the results."""
+"""What can be wrong with the series once the rows are looked at.
+
+Errors stop the run; notices stand with the results.
+"""
 
 from __future__ import annotations
 

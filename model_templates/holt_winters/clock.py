@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 FORMS = "2019-03-31, 2019-03, 2019-Q1, 2019-H1, 2019-W05, 2019, or 2019-03-31T14:00"
 _EPOCH = date(1, 1, 1).toordinal()
 
@@ -49,6 +50,20 @@ class Clock:
         """The time of a position, written as in the data."""
         return self.write(self.origin + self.step * position)
 
+    def words(self, position: int) -> str:
+        """The time of a position as a reader says it: 1961.083 of months is Feb 1961."""
+        found = self.at(position)
+        if isinstance(found, str):
+            return found
+        years, per_year = self.in_years(position), self.per_year
+        if self.unit == "number" and years is not None and per_year in (2, 4, 12):
+            whole = round(years * per_year)
+            part = whole % per_year
+            if per_year == 12:
+                return f"{MONTHS[part]} {whole // 12}"
+            return f"{whole // per_year}-{'Q' if per_year == 4 else 'H'}{part + 1}"
+        return f"{found:.10g}"
+
     def in_years(self, position: float) -> float | None:
         """The position in years, for the axis of a picture; None where the times are no calendar times."""
         place = self.origin + self.step * position
@@ -57,7 +72,9 @@ class Clock:
         if self.unit == "number" and 1000 <= self.origin <= 3000 and self.per_year is not None:
             return place
         if self.unit in ("day", "week", "weekday", "second"):
-            days = {"day": place, "week": 7 * place, "weekday": place // 5 * 7 + place % 5}.get(self.unit, place / 86400)
+            days = {"day": place, "week": 7 * place, "weekday": place // 5 * 7 + place % 5}.get(
+                self.unit, place / 86400
+            )
             return 1.0 + days / 365.2425
         return None
 
@@ -104,7 +121,8 @@ class NotATime(ValueError):
 
 
 def read_texts(texts: Sequence[str]) -> tuple[str, Ints, Callable[[float], str | float]]:
-    """(unit, places, how a place is written) of texts that are all of one form. Raises NotATime at the first that is not.
+    """(unit, places, how a place is written) of texts that are all of one form. Raises NotATime at the first
+    that is not.
 
     The texts are taken as distinct; the form is that of the first.
     """
@@ -134,8 +152,12 @@ def read_codes(values: npt.NDArray[np.float64]) -> tuple[str, Ints, Callable[[fl
         except ValueError:
             return None
         unit, places, write = _as_months_or_days(days.astype(np.int64), lambda d: d)
-        number: Callable[[float], str | float] = lambda place: float(write(place).strftime("%Y%m%d"))  # noqa: E731
-        return unit, places, number, "numbers such as 19490131, read as year, month and day"
+        return (
+            unit,
+            places,
+            lambda place: float(write(place).strftime("%Y%m%d")),
+            "numbers such as 19490131, read as year, month and day",
+        )
     return None
 
 

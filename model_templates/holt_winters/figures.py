@@ -80,8 +80,10 @@ def _forecast_words(story: Story, first: int) -> str:
     n, h = len(story.y), len(story.point)
     error = story.residual[np.isfinite(story.residual)]
     words = [
-        f"{n} values of {story.name} from {story.time(0)} to {story.time(n - 1)}, between {said(np.nanmin(story.y))} and "
-        f"{said(np.nanmax(story.y))}.",
+        (
+            f"{n} values of {story.name} from {story.time(0)} to {story.time(n - 1)}, between "
+            f"{said(np.nanmin(story.y))} and {said(np.nanmax(story.y))}."
+        ),
         f"The fitted values are {said(float(np.sqrt((error**2).mean())))} away on average (root mean square).",
         f"Forecast for {story.time(n)}: {said(float(story.point[0]))}",
     ]
@@ -122,7 +124,16 @@ def components(story: Story) -> bytes:
         last = k == len(rows)
         top = 76 + k * (tall + gap)
         plot = Plot(
-            picture, MARGIN, top, WIDE, tall, span, padded(values), title=title, x_ticks=ticks if last else _bare(ticks), up=3
+            picture,
+            MARGIN,
+            top,
+            WIDE,
+            tall,
+            span,
+            padded(values),
+            title=title,
+            x_ticks=ticks if last else _bare(ticks),
+            up=3,
         )
         if title.startswith("Trend") and plot.y[0] < 0 < plot.y[1]:
             plot.level(0.0)

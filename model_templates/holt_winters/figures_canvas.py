@@ -79,7 +79,12 @@ class Picture:
         return style.finish(out.getvalue(), self.title, self.words, WIDTH, self.height)
 
 
-_DASHES: dict[str, tuple[float, ...]] = {"line": (), "dashed": (3.5, 1.5), "dotted": (1, 1.5), "dashdot": (4, 1.5, 1, 1.5)}
+_DASHES: dict[str, tuple[float, ...]] = {
+    "line": (),
+    "dashed": (3.5, 1.5),
+    "dotted": (1, 1.5),
+    "dashdot": (4, 1.5, 1, 1.5),
+}
 SHAPES = ("line", "dashed", "dotted", "dashdot")
 
 

@@ -71,8 +71,9 @@ def _flags(plot: Plot, story: Story, steps: npt.NDArray[np.int64], error: Array,
         at = float(plot.across(np.array([float(steps[k])]))[0])
         if len(shown) < 6 and all(abs(at - other) > 76 for other in shown):
             right = at > plot.left + plot.width - 90
-            plot.note(float(steps[k]) + (-1 if right else 1) * 8 / plot.width * (plot.x[1] - plot.x[0]), float(error[k]),
-                      story.time(int(steps[k])), ha="right" if right else "left", va="center_baseline")  # fmt: skip
+            beside = (-8 if right else 8) / plot.width * (plot.x[1] - plot.x[0])
+            where = {"ha": "right" if right else "left", "va": "center_baseline"}
+            plot.note(float(steps[k]) + beside, float(error[k]), story.time(int(steps[k])), **where)
             shown.append(at)
 
 
@@ -85,7 +86,9 @@ def _histogram(picture: Picture, left: float, width: float, error: Array) -> Non
     grid = np.linspace(low, high, 160)
     curve = np.zeros(160)
     if sd > 0:
-        curve = len(error) * (edges[1] - edges[0]) * np.exp(-0.5 * ((grid - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+        curve = (
+            len(error) * (edges[1] - edges[0]) * np.exp(-0.5 * ((grid - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+        )
     most = 1.08 * max(float(counts.max()), float(curve.max()))
     x_ticks = style.ticks(low, high, 4)
     counted = [t for t in style.ticks(0.0, most, 5) if float(t).is_integer()]
@@ -150,10 +153,13 @@ def _residual_words(story: Story, fences: Fences, sentence: str) -> str:
     outside = (error < fences.inner[0]) | (error > fences.inner[1])
     extreme = (error < fences.outer[0]) | (error > fences.outer[1])
     words = [
-        f"{len(error)} residuals, mean {said(float(error.mean()))}, from {said(float(error.min()))} to {said(float(error.max()))}.",
+        f"{len(error)} residuals from {said(float(error.min()))} to {said(float(error.max()))}.",
         sentence,
-        f"Inner fences {said(fences.inner[0])} and {said(fences.inner[1])}, outer fences {said(fences.outer[0])} and "
-        f"{said(fences.outer[1])}: {int(outside.sum())} residuals outside the inner, {int(extreme.sum())} outside the outer.",
+        (
+            f"Inner fences {said(fences.inner[0])} and {said(fences.inner[1])}, outer fences "
+            f"{said(fences.outer[0])} and {said(fences.outer[1])}: {int(outside.sum())} residuals outside the inner, "
+            f"{int(extreme.sum())} outside the outer."
+        ),
     ]
     if outside.any():
         words.append("Outside: " + ", ".join(story.time(int(s)) for s in steps[outside][:12]) + ".")

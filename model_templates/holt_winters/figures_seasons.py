@@ -17,7 +17,9 @@ def seasons(story: Story, trends: Sequence[SeasonTrend]) -> bytes:
     """Each season's own series over the cycles, with its exponential trend and R2 on the log scale."""
     m = len(trends)
     said = [f"{t.name}: {t.sentence}" for t in trends]
-    about = "One line a season, with an exponential trend fitted by least squares on the log scale; R² is on that scale."
+    about = (
+        "One line a season, with an exponential trend fitted by least squares on the log scale; R² is on that scale."
+    )
     first = min(float(t.cycles[0]) for t in trends if len(t.cycles))
     last = max(float(t.cycles[-1]) for t in trends if len(t.cycles))
     if m <= 4:
@@ -50,7 +52,9 @@ def _seasons_in_one(
     places = apart(ends, 16 / 296 * (high - low))
     for k, trend in enumerate(trends):
         _season(plot, trend, k)
-        plot.note(float(trend.cycles[-1]) + 10 / plot.width * (last - first + 1), places[k], trend.name, va="center_baseline")
+        plot.note(
+            float(trend.cycles[-1]) + 10 / plot.width * (last - first + 1), places[k], trend.name, va="center_baseline"
+        )
     return picture.svg()
 
 

@@ -46,23 +46,7 @@ class Story:
 
     def time(self, step: int) -> str:
         """The time of a step, in words."""
-        found = self.clock.at(self.start + step)
-        return found if isinstance(found, str) else _year_and_part(self.clock, self.start + step, found)
-
-
-def _year_and_part(clock: Clock, position: int, value: float) -> str:
-    """1961.083 of months is February 1961; other numbers as they are."""
-    per_year, years = clock.per_year, clock.in_years(position)
-    if years is None or per_year not in (2, 4, 12):
-        return style.labels([value])[0].replace(",", "") if float(value).is_integer() else f"{value:g}"
-    whole = round(years * per_year)
-    part = whole % per_year
-    if per_year == 12:
-        return f"{MONTHS[part]} {whole // 12}"
-    return f"{whole // per_year} {'Q' if per_year == 4 else 'H'}{part + 1}"
-
-
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+        return self.clock.words(self.start + step)
 
 
 def time_ticks(clock: Clock, start: int, first: float, last: float, wanted: int = 8) -> list[tuple[float, str]]:

@@ -53,8 +53,8 @@ def draw(spec: Spec, line: Timeline, one: Smoothed) -> Iterator[tuple[str, str, 
     yield "components", f"{story.name}: components", components(story), None
     checks = one.checks
     sentence = (
-        f"Mean {checks.mean:.3g}, Durbin–Watson {checks.durbin_watson:.2f}, runs test {p_text(checks.runs_p)}, Ljung–Box "
-        f"{p_text(checks.ljung_box_p)} at {checks.ljung_box_lag} lags."
+        f"Mean {checks.mean:.3g}, Durbin–Watson {checks.durbin_watson:.2f}, runs test {p_text(checks.runs_p)}, "
+        f"Ljung–Box {p_text(checks.ljung_box_p)} at {checks.ljung_box_lag} lags."
     ).replace("-", "−")
     yield "residuals", f"{story.name}: residuals", residuals(story, Fences(checks.inner, checks.outer), sentence), None
     m = max((p for p in spec.periods if 1 < p <= MOST_SEASONS), default=0)

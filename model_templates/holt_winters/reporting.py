@@ -12,7 +12,6 @@ from templates_engine.outputs import Table
 from .models import Candidate, RollingOrigin
 from .smoothed import Smoothed
 from .spec import Spec
-from .tables import shown
 from .timeline import Timeline
 
 FINE, CARE, DOUBT = "Fine", "Read with care", "Model in doubt"
@@ -74,21 +73,25 @@ def _bounds(one: Smoothed) -> Said:
 def _residuals(one: Smoothed) -> Said:
     checks = one.checks
     said: Said = []
+    tests = [f"Ljung–Box, {checks.ljung_box_lag} lags, {p_text(checks.ljung_box_p)}"] if checks.ljung_box_p >= 0 else []
+    tests += [f"runs test {p_text(checks.runs_p)}"] if checks.runs_p >= 0 else []
+    told = "; ".join([*tests, f"Durbin–Watson {checks.durbin_watson:.2f}"])
     if checks.ljung_box_p < P_LOW:
-        text = f"Residuals are autocorrelated (Ljung–Box, {checks.ljung_box_lag} lags, {p_text(checks.ljung_box_p)}), so the "
-        said.append((CARE, f"{text}intervals are likely too narrow."))
-    elif checks.ljung_box_p >= P_LOW:
-        text = f"No autocorrelation of the residuals is seen (Ljung–Box, {checks.ljung_box_lag} lags, "
-        said.append((FINE, f"{text}{p_text(checks.ljung_box_p)}; Durbin–Watson {checks.durbin_watson:.2f})."))
+        said.append((CARE, f"Residuals are autocorrelated ({told}), so the intervals are likely too narrow."))
+    elif checks.runs_p < P_LOW:
+        length = "long" if checks.runs_z < 0 else "short"
+        said.append((CARE, f"Residuals of one sign come in too {length} runs ({told})."))
+    elif tests:
+        said.append((FINE, f"No autocorrelation of the residuals is seen ({told})."))
     if checks.mean_p < P_LOW:
-        text = f"The residuals have a mean of {number(checks.mean)} ({p_text(checks.mean_p)}): forecasts one step ahead were "
-        said.append((CARE, f"{text}{'too low' if checks.mean > 0 else 'too high'} by that on average."))
-    if checks.runs_p < P_LOW:
-        text = f"Residuals of one sign come in {'too long' if checks.runs_z < 0 else 'too short'} runs (runs test"
-        said.append((CARE, f"{text}, {p_text(checks.runs_p)})."))
+        text = f"The residuals have a mean of {number(checks.mean)} ({p_text(checks.mean_p)})"
+        side = "too low" if checks.mean > 0 else "too high"
+        said.append((CARE, f"{text}: forecasts one step ahead were {side} by that on average."))
     cycles = one.fit.n_used / one.period
     if one.period > 1 and cycles < 3:
-        said.append((CARE, f"The residuals cover {cycles:.1f} periods; the season is known from little more than its start."))
+        said.append(
+            (CARE, f"The residuals cover {cycles:.1f} periods; the season is known from little more than its start.")
+        )
     return said
 
 
@@ -110,7 +113,7 @@ def _outliers(spec: Spec, line: Timeline, one: Smoothed) -> Said:
 
 
 def shown_time(line: Timeline, one: Smoothed, row: int) -> str:
-    return shown(line.time(one.series.start + row))
+    return line.words(one.series.start + row)
 
 
 def _against_naive(found: RollingOrigin) -> Said:
@@ -119,7 +122,8 @@ def _against_naive(found: RollingOrigin) -> Said:
     if best is None or not np.isfinite(ours.mae):
         return []
     where = f"Over {found.n_origins} rolling origins and {found.horizon} steps ahead"
-    text = f"the mean absolute error is {number(ours.mae)}, against {number(best.mae)} of the {best.method.lower()} forecast"
+    text = f"the mean absolute error is {number(ours.mae)}, "
+    text += f"against {number(best.mae)} of the {best.method.lower()} forecast"
     word = FINE if ours.mae < best.mae else DOUBT
     return [(word, f"{where} {text}.")]
 
@@ -143,7 +147,9 @@ def _kind(spec: Spec, one: Smoothed) -> Said:
     slope = float(np.polyfit(centre, np.log(span), 1)[0])
     if slope < 0.6:
         return []
-    text = f"The season's range grows with the level (slope {slope:.2f} on log scales; 0 if constant, 1 if proportional): "
+    text = (
+        f"The season's range grows with the level (slope {slope:.2f} on log scales; 0 if constant, 1 if proportional): "
+    )
     return [(CARE, f"{text}a multiplicative season may suit better.")]
 
 
@@ -173,7 +179,9 @@ def verdicts_of_many(spec: Spec, every: Sequence[Smoothed], failed: int) -> Tabl
         worst = max(ranked, key=lambda one: one.fit.mase)
         middle = float(np.median([one.fit.mase for one in ranked]))
         word = CARE if worst.fit.mase > 1 else FINE
-        said.append((word, f"The worst series is {worst.name} with MASE {worst.fit.mase:.2f}; the median is {middle:.2f}."))
+        said.append(
+            (word, f"The worst series is {worst.name} with MASE {worst.fit.mase:.2f}; the median is {middle:.2f}.")
+        )
     return Table(("word", "sentence"), tuple(said), "What to think of these results")
 
 
@@ -197,7 +205,9 @@ def methods(
     if spec.series:
         lengths = [int(np.isfinite(one.fit.y).sum()) for one in every]
         span = f"{min(lengths):,} to {max(lengths):,}" if min(lengths) < max(lengths) else f"{lengths[0]:,}"
-        said.append(f"{len(every):,} series of {spec.y} ({span} values each, identified by {spec.series}) were smoothed")
+        said.append(
+            f"{len(every):,} series of {spec.y} ({span} values each, identified by {spec.series}) were smoothed"
+        )
         if failed:
             said[-1] += f"; {failed:,} more could not be used"
     else:
@@ -213,30 +223,41 @@ def methods(
         said[-1] += f" by {_named(model.title)}"
     said[-1] += "."
     start = _STARTS[first.fit.start.kind]
-    said.append(f"Start values were obtained {start}." if first.fit.start.kind != "optimal" else f"Start values were {start}.")
+    said.append(
+        f"Start values were obtained {start}." if first.fit.start.kind != "optimal" else f"Start values were {start}."
+    )
     if spec.robust:
-        said.append(f"The robust recursion of Gelper, Fried and Croux (2010) was used with k = {spec.k:g}, and the constants "
-                    "were chosen by a robust likelihood.")  # fmt: skip
+        said.append(f"The robust recursion of Gelper, Fried and Croux (2010) was used with k = {spec.k:g}, and the "
+                    "constants were chosen by a robust likelihood.")  # fmt: skip
     elif not all(first.fit.fixed.values()):
-        said.append("Smoothing constants were chosen by least squares of the one-step errors within their admissible range.")
+        said.append(
+            "Smoothing constants were chosen by least squares of the one-step errors within their admissible range."
+        )
     if not spec.series:
         values = ", ".join(
             f"{GREEK[name.rstrip('0123456789')]}{name.removeprefix(name.rstrip('0123456789'))} = {value:.3f}"
             + (" (given)" if first.fit.fixed[name] else "")
             for name, value in first.fit.constants.named().items()
         )
-        said.append(f"The constants were {values}; the root mean square error one step ahead was {number(first.fit.rmse)}.")
+        said.append(
+            f"The constants were {values}; the root mean square error one step ahead was {number(first.fit.rmse)}."
+        )
         checks = first.checks
         if np.isfinite(checks.ljung_box_p):
-            text = f"Residuals had mean {number(checks.mean)}, Durbin–Watson statistic {checks.durbin_watson:.2f}, runs test "
-            said.append(f"{text}{p_text(checks.runs_p)} and Ljung–Box {p_text(checks.ljung_box_p)} at {checks.ljung_box_lag} lags.")
+            text = f"Residuals had mean {number(checks.mean)}, Durbin–Watson statistic {checks.durbin_watson:.2f}, "
+            said.append(
+                f"{text}runs test {p_text(checks.runs_p)} and Ljung–Box {p_text(checks.ljung_box_p)} at "
+                f"{checks.ljung_box_lag} lags."
+            )
     how = "simulation" if first.forecast.method == "simulated" else "the analytic formula"
     seeded = f" (random seed {spec.seed})" if first.forecast.method == "simulated" else ""
     said.append(f"Forecasts for {spec.horizon} steps have {spec.level:g}% prediction intervals by {how}{seeded}.")
     if accuracy is not None:
         ours = accuracy.rows[0]
         others = "; ".join(f"{row.method.lower()} {number(row.mae)}" for row in accuracy.rows[1:])
-        said.append(f"Over {accuracy.n_origins} rolling origins the mean absolute error was {number(ours.mae)} ({others}).")
+        said.append(
+            f"Over {accuracy.n_origins} rolling origins the mean absolute error was {number(ours.mae)} ({others})."
+        )
     return " ".join([*said, "Computed with StatGrove."]) + "\n"
 
 

@@ -16,12 +16,13 @@ from templates_engine.problems import Refused
 from templates_engine.sampling.chains import cores
 
 from . import reporting, tables
+from .checking import needed
 from .checks import faults, model_of, options
 from .choosing import choose, rolling_origin
-from .checking import needed
 from .equations import form
 from .fitting import fit
-from .models import Candidate, Fit, RollingOrigin
+from .intervals import forecast
+from .models import Candidate, Fit, Model, RollingOrigin
 from .panel import fit_many
 from .smoothed import Smoothed, complete
 from .spec import Spec
@@ -34,7 +35,9 @@ ORIGINS = 12
 
 def run(spec: Spec, data: Dataset, job: Any) -> Result:
     """Every output of the template; pictures come last."""
-    job.steps(("Read the times", 0.5), ("Fit", 4.0), ("Forecast and check", 1.0), ("Rolling origins", 2.0), ("Pictures", 1.5))
+    job.steps(
+        ("Read the times", 0.5), ("Fit", 4.0), ("Forecast and check", 1.0), ("Rolling origins", 2.0), ("Pictures", 1.5)
+    )
     job.step("Read the times")
     line = arrange(spec, data)
     model = model_of(spec)
@@ -142,7 +145,6 @@ def _given(spec: Spec, names: Sequence[str]) -> dict[str, float | None]:
     return {name: found[name] for name in names}
 
 
-
 def _advance(job: Any) -> Any:
     def advance(done: int, total: int) -> bool:
         job.advance(done, total)
@@ -176,10 +178,14 @@ def _candidates(tried: Sequence[Candidate]) -> Table:
             tables.cell(c.fit.sse) if c.fit is not None else None, "Yes" if c.chosen else "No", c.reason or None,
         ))  # fmt: skip
     notes = (
-        "All begin at the first value, with start states chosen with the constants (with long seasons: worked out before). "
-        "Errors are absolute for additive models and relative to the forecast for multiplicative ones.",
+        (
+            "All begin at the first value, with start states chosen with the constants (with long seasons: worked out "
+            "before). Errors are absolute for additive models and relative to the forecast for multiplicative ones."
+        ),
     )
-    return Table(("model", "aicc", "difference", "sse", "chosen", "reason"), tuple(rows), "Models compared by AICc", notes)
+    return Table(
+        ("model", "aicc", "difference", "sse", "chosen", "reason"), tuple(rows), "Models compared by AICc", notes
+    )
 
 
 def _counted(every: Sequence[Sequence[Candidate]]) -> Table:
@@ -286,9 +292,7 @@ def warm() -> None:
     """Compile the kernels by tiny fits of each kind."""
     rng = np.random.default_rng(1)
     y = 10 + np.arange(24.0) + np.tile([1.0, 2.0, 3.0, 4.0], 6) + rng.standard_normal(24)
-    from .models import Model
-
-    for seasonal in ("additive", "multiplicative"):
-        model = Model(True, False, seasonal, (4,))  # type: ignore[arg-type]
-        fit(y, model)
-        fit(y, model, robust=True)
+    model = Model(True, False, "multiplicative", (4,))
+    forecast(fit(y, model), 1, generator=rng)
+    fit(y, model, robust=True)
+    fit_many([y, y], model)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .clock import Clock
-from .figures_story import MONTHS
+from .clock import MONTHS, Clock
 from .intervals import forecast
 from .models import Fit, Forecast
 from .residuals import Diagnostics, residual_diagnostics

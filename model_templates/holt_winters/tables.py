@@ -49,36 +49,42 @@ def coefficients(spec: Spec, line: Timeline, every: Sequence[Smoothed]) -> Table
     """Constants, start values and last states; of several series the constants alone."""
     if spec.series:
         records = [{"series": one.name, **record} for one in every for record in constants(spec, one)]
-        return table_from(("series", "parameter", "value", "fixed"), records, title="Smoothing constants of each series")
+        return table_from(
+            ("series", "parameter", "value", "fixed"), records, title="Smoothing constants of each series"
+        )
     (one,) = every
     fit = one.fit
     free = "No" if fit.start.kind == "optimal" else "Yes"
     records = constants(spec, one)
-    first = line.time(one.series.start + fit.start.first)
-    records.append(_state("l_start", fit.start.level, free, f"level before {shown(first)}"))
+    first = line.words(one.series.start + fit.start.first)
+    records.append(_state("l_start", fit.start.level, free, f"level before {first}"))
     if fit.model.trend:
-        records.append(_state("b_start", fit.start.trend, free, f"trend before {shown(first)}"))
+        records.append(_state("b_start", fit.start.trend, free, f"trend before {first}"))
     n = len(fit.y)
     for m, values in zip(fit.model.periods, fit.start.seasons, strict=False):
         mark = "" if len(fit.model.periods) == 1 else f"{m}_"
         for k in range(m):
             row = fit.start.first + k
-            when = shown(line.time(one.series.start + row))
+            when = line.words(one.series.start + row)
             records.append(_state(f"s_start{mark}{k + 1}", values[row % m], free, f"season at {when}, at the start"))
-    last = shown(line.time(one.series.start + n - 1))
+    last = line.words(one.series.start + n - 1)
     records.append(_state("a", fit.last_level, None, f"level after {last}"))
     if fit.model.trend:
         records.append(_state("b", fit.last_trend, None, f"trend after {last}, a step"))
     for m, values in zip(fit.model.periods, fit.last_seasons, strict=False):
         mark = "" if len(fit.model.periods) == 1 else f"{m}_"
         for k in range(m):
-            when = shown(line.time(one.series.start + n + k))
+            when = line.words(one.series.start + n + k)
             records.append(_state(f"s{mark}{k + 1}", values[(n + k) % m], None, f"season for {when}"))
     notes = (
-        f"{fit.model.title}. Start values: {fit.start.kind}. Fixed: Yes where a value was given or worked out before "
-        "the fit, No where it was chosen by it.",
-        "l_start, b_start and s_start are the states before the first fitted value; a, b and s1, s2, … those after the "
-        "last value, s1 for the first step ahead, as R names them.",
+        (
+            f"{fit.model.title}. Start values: {fit.start.kind}. Fixed: Yes where a value was given or worked out "
+            "before the fit, No where it was chosen by it."
+        ),
+        (
+            "l_start, b_start and s_start are the states before the first fitted value; a, b and s1, s2, … those after "
+            "the last value, s1 for the first step ahead, as R names them."
+        ),
     )
     return table_from(("parameter", "value", "fixed", "meaning"), records, title="Constants and states", notes=notes)
 
@@ -87,13 +93,9 @@ def _state(name: str, value: float, fixed: str | None, meaning: str) -> dict[str
     return {"parameter": name, "value": cell(float(value)), "fixed": fixed, "meaning": meaning}
 
 
-def shown(time: str | float) -> str:
-    return time if isinstance(time, str) else f"{time:.10g}"
-
-
 FIT = (
-    "series", "model", "n", "n_used", "sse", "mse", "rmse", "mae", "mape", "mase", "aic", "aicc", "bic", "sigma",
-    "n_outliers", "at_bound", "converged", "status",
+    "series", "n", "n_used", "sse", "mse", "rmse", "mae", "mape", "mase", "aic", "aicc", "bic", "sigma", "n_outliers",
+    "at_bound", "converged", "status", "model",
 )  # fmt: skip
 
 
@@ -124,13 +126,19 @@ def fit_table(spec: Spec, records: Sequence[Mapping[str, Cell]]) -> Table:
 
     scale = f"seasonal naive forecast (period {spec.period})" if spec.period > 1 else "naive forecast"
     notes = [
-        f"Errors are those of forecasts one step ahead within the series. MASE is the mean absolute error in units of that "
-        f"of the {scale}. AIC is n log(SSE) + 2p.",
+        (
+            f"Errors are those of forecasts one step ahead within the series. MASE is the mean absolute error in units "
+            f"of that of the {scale}. AIC is n log(SSE) + 2p."
+        ),
     ]
     if spec.robust:
         notes.append("Robust fits: AIC is the robust −2 log likelihood + 2p, and sigma the last scale.")
     title = "Fit of each series, the worst first by MASE" if spec.series else "Fit"
-    return table_from(FIT, sorted(records, key=worst), title=title, notes=tuple(notes))
+    columns = FIT
+    if spec.series and spec.method != "Automatic":  # one model for all, told once
+        columns = FIT[:-1]
+        notes.append(f"Model: {next((r['model'] for r in records if r.get('model')), '')}.")
+    return table_from(columns, sorted(records, key=worst), title=title, notes=tuple(notes))
 
 
 def fitted_columns(spec: Spec, every: Sequence[Smoothed]) -> list[str]:
@@ -169,8 +177,10 @@ def fitted_table(spec: Spec, line: Timeline, every: Sequence[Smoothed], note: st
         before = [[one.name] * len(times), times] if spec.series else [times]
         rows += list(zip(*before, *columns, strict=True))
     notes = (
-        "Level and trend are those after the row, the season that in force when the row was forecast. A missing value has "
-        "no residual.",
+        (
+            "Level and trend are those after the row, the season that in force when the row was forecast. A missing "
+            "value has no residual."
+        ),
     )
     return Table((*lead, *names), tuple(rows), "Observed and fitted values", (*notes, *([note] if note else [])))
 
@@ -191,9 +201,7 @@ def forecast_table(spec: Spec, line: Timeline, every: Sequence[Smoothed]) -> Tab
     how = every[0].forecast.method if every else "analytic"
     paths = max(1000, min(20_000, 4_000_000 // spec.horizon))
     made = f"simulated ({paths:,} futures, seed {spec.seed})" if how == "simulated" else "by formula"
-    notes = (
-        f"{spec.level:g}% prediction intervals, {made}, with the constants taken as known and normal errors.",
-    )
+    notes = (f"{spec.level:g}% prediction intervals, {made}, with the constants taken as known and normal errors.",)
     lead = ("series",) if spec.series else ()
     title = f"Forecast with {spec.level:g}% prediction intervals"
     return Table((*lead, "h", "time", "point", "lower", "upper"), tuple(rows), title, notes)
@@ -224,8 +232,8 @@ def outliers_table(spec: Spec, line: Timeline, every: Sequence[Smoothed]) -> Tab
     notes = ["Fence: the inner fences lie 1.5 interquartile ranges beyond the quartiles of the residuals, the outer 3."]
     if spec.robust:
         columns += ["cut", "replaced_by"]
-        notes.append(f"Cut: the value lay more than k = {spec.k:g} scales from its forecast; the recursion went on with "
-                     "the value in replaced_by.")  # fmt: skip
+        notes.append(f"Cut: the value lay more than k = {spec.k:g} scales from its forecast; the recursion went on "
+                     "with the value in replaced_by.")  # fmt: skip
     return table_from(columns, records, title="Outliers", notes=tuple(notes))
 
 
@@ -237,7 +245,10 @@ def diagnostics_table(spec: Spec, every: Sequence[Smoothed]) -> Table:
         records = []
         for one in every:
             record: dict[str, Cell] = {"series": one.name} | {name: cell(getattr(one.checks, name)) for name in names}
-            record |= {"beyond_inner": len(one.checks.mild) + len(one.checks.extreme), "beyond_outer": len(one.checks.extreme)}
+            record |= {
+                "beyond_inner": len(one.checks.mild) + len(one.checks.extreme),
+                "beyond_outer": len(one.checks.extreme),
+            }
             records.append(record)
         columns = ("series", *names, "beyond_inner", "beyond_outer")
         return table_from(columns, records, title="Residuals of each series")

@@ -48,6 +48,10 @@ class Timeline:
     notices: tuple[Problem, ...] = ()
     _times: dict[int, str | float] = field(default_factory=dict, compare=False, repr=False)
 
+    def words(self, position: int) -> str:
+        """The time of a grid position as a reader says it."""
+        return self.clock.words(position)
+
     def time(self, position: int) -> str | float:
         """The time of a grid position, as the data write it."""
         if position not in self._times:  # thousands of series share a calendar
@@ -146,7 +150,7 @@ def _numbers(spec: Spec, times: Array, codes: Ints) -> tuple[Array, Clock]:
     origin = float(times.min())
     differences = np.asarray(_differences(times, codes), np.float64)
     if not len(differences):
-        return np.zeros(len(times)), Clock("number", origin, 1.0, _plain(0))
+        return np.zeros(len(times)), Clock("number", origin, 1.0, _Plain(0))
     step = float(np.median(differences))
     whole = np.rint(differences / step)
     if (whole >= 1).any():
@@ -155,10 +159,10 @@ def _numbers(spec: Spec, times: Array, codes: Ints) -> tuple[Array, Clock]:
         if abs(step * parts - 1) < 1e-4 * min(1.0, 12 / parts):
             step = 1 / parts
     decimals = max((len(repr(float(t)).partition(".")[2]) for t in times[:50] if not float(t).is_integer()), default=0)
-    return (times - origin) / step, Clock("number", origin, step, _plain(min(decimals, 9)))
+    return (times - origin) / step, Clock("number", origin, step, _Plain(min(decimals, 9)))
 
 
-class _plain:  # noqa: N801 - a function with a memory
+class _Plain:
     """Writes a number with the decimals that the column shows."""
 
     def __init__(self, decimals: int):
@@ -168,9 +172,7 @@ class _plain:  # noqa: N801 - a function with a memory
         return round(float(place), self.decimals) + 0.0
 
 
-def _one(
-    spec: Spec, data: Dataset, clock: Clock, name: str, rows: Ints, places: Array, y: Array
-) -> Series:
+def _one(spec: Spec, data: Dataset, clock: Clock, name: str, rows: Ints, places: Array, y: Array) -> Series:
     """One series: its rows in the order of time, laid out on the grid."""
     at = np.rint(places[rows]).astype(np.int64)
     off = np.abs(places[rows] - at)
@@ -214,7 +216,8 @@ def _irregular(spec: Spec, data: Dataset, clock: Clock, rows: Ints, places: Arra
         f"The times of {spec.time} are irregular: {100 * counts.max() / len(steps):.0f} % of the steps are "
         f"{usual:g}{unit}, others range from {float(steps.min()):g} to {float(steps.max()):g}{unit} (first: from "
         f"{_written(data, spec, int(rows[odd]))} to {_written(data, spec, int(rows[odd + 1]))}, rows "
-        f"{int(rows[odd]) + 1:,} and {int(rows[odd + 1]) + 1:,}). Equal steps are needed; gaps of whole steps are allowed."
+        f"{int(rows[odd]) + 1:,} and {int(rows[odd + 1]) + 1:,}). Equal steps are needed; gaps of whole steps "
+        "are allowed."
     )
 
 
@@ -243,9 +246,8 @@ def _notices(
     if holes:
         total = sum(len(h) for _, h in holes)
         first, where = holes[0]
-        time = clock.at(first.start + int(where[0]))
+        time = clock.words(first.start + int(where[0]))
         named = f" of series {first.name}" if first.name else ""
-        time = code_text(time) if isinstance(time, float) else time
         text = f"{total:,} {clock.name}{'s' if total != 1 else ''} between the first and last time have no row (first: "
         say("gaps", f"{text}{time}{named}). They count as missing values.")
     gaps = sum(int(np.isnan(s.values).sum()) for s in good)

@@ -1,9 +1,9 @@
 """Example time series that come with the product. SIMULATED: no value was ever observed.
 
-    quarterly_sales    60 quarters with a growing season and three planted outliers, and the same without them
-    halfyear_insured   38 half-years of a count that grows exponentially, with two structural jumps
-    hourly_demand      six weeks of hours with a season of the day and one of the week
-    many_series        40 shops, 60 months each, in long form: shops that grow, shops with outliers, one with gaps
+quarterly_sales    60 quarters with a growing season and three planted outliers, and the same without them
+halfyear_insured   38 half-years of a count that grows exponentially, with two structural jumps
+hourly_demand      six weeks of hours with a season of the day and one of the week
+many_series        40 shops, 60 months each, in long form: shops that grow, shops with outliers, one with gaps
 """
 
 from __future__ import annotations

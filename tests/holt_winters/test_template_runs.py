@@ -14,16 +14,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "templates"))
 
-from running import SHARED, Ran, run, shared_data  # noqa: E402
+from running import SHARED, Ran, run, shared_data
 
-from model_templates.holt_winters import api  # noqa: E402
-from templates_engine import registry  # noqa: E402
-from templates_engine.bundle import Store  # noqa: E402
-from templates_engine.data.dataset import Dataset  # noqa: E402
-from templates_engine.data.simulate import SUPPLIED  # noqa: E402
-from templates_engine.data.simulate_series import OUTLIERS  # noqa: E402
-from templates_engine.job import Job  # noqa: E402
-from templates_engine.problems import Refused  # noqa: E402
+from model_templates.holt_winters import api
+from templates_engine import registry
+from templates_engine.bundle import Store
+from templates_engine.data.dataset import Dataset
+from templates_engine.data.simulate import SUPPLIED
+from templates_engine.data.simulate_series import OUTLIERS
+from templates_engine.job import Job
+from templates_engine.problems import Refused
 
 REFERENCE = json.loads((SHARED / "reference/holtwinters.json").read_text())
 SERIES = {"AirPassengers": "12", "UKgas": "4", "JohnsonJohnson": "4", "co2": "12"}
@@ -87,9 +87,7 @@ def test_multiplicative_intervals_are_simulated_and_near_the_right_formula(tmp_p
     """Half the width is 1.96 standard errors; 20,000 futures give it within 3 % (five Monte Carlo errors)."""
     there = REFERENCE["AirPassengers"]["HoltWinters_multiplicative"]
     given = {name: repr(there[name]) for name in ("alpha", "beta", "gamma")}
-    ran = holt_winters(
-        tmp_path, series("AirPassengers"), period="12", seasonal="Multiplicative", horizon="12", **given
-    )
+    ran = holt_winters(tmp_path, series("AirPassengers"), period="12", seasonal="Multiplicative", horizon="12", **given)
     table = ran.table("Forecast")
     se = np.array(there["interval"]["formula_se_h"])[:12]
     assert (table["upper"] - table["lower"]).to_numpy() / (2 * 1.959964) == pytest.approx(se, rel=0.03)
@@ -101,7 +99,13 @@ def test_residual_figures_are_those_of_the_reference(tmp_path: Path) -> None:
     table = ran.table("ResidualDiagnostics").set_index("statistic")
     value, p = table["value"], table["p"]
     assert value["n"] == there["n"]
-    for mine, theirs in (("mean", "mean"), ("sd", "sd"), ("durbin_watson", "durbin_watson"), ("q1", "q1"), ("q3", "q3")):
+    for mine, theirs in (
+        ("mean", "mean"),
+        ("sd", "sd"),
+        ("durbin_watson", "durbin_watson"),
+        ("q1", "q1"),
+        ("q3", "q3"),
+    ):
         assert value[mine] == pytest.approx(there[theirs], rel=1e-9)
     assert (value["runs"], value["runs_z"]) == (there["runs_median"]["runs"], pytest.approx(there["runs_median"]["z"]))
     assert p["runs_z"] == pytest.approx(there["runs_median"]["p"], rel=1e-6)
@@ -118,7 +122,8 @@ def test_tables_hold_what_the_core_gives(tmp_path: Path) -> None:
     """Nothing is lost, moved or rounded between the fit and the files."""
     data = SUPPLIED["quarterly_sales"]()
     ran = run("HoltWinters", data, {
-        "y": "sales", "time": "quarter", "period": "4", "seasonal": "Multiplicative", "robust": "Yes", "k": "3", "horizon": "6",
+        "y": "sales", "time": "quarter", "period": "4", "seasonal": "Multiplicative", "robust": "Yes", "k": "3",
+        "horizon": "6",
     }, tmp_path)  # fmt: skip
     model = api.Model(True, False, "multiplicative", (4,))
     fit = api.fit(data["sales"], model, robust=True, k=3.0)
@@ -188,7 +193,9 @@ def test_gaps_are_filled_with_missing_rows_and_told(tmp_path: Path) -> None:
     """Four quarters taken out, rows shuffled: the grid has its 60 quarters again, forecasts follow the last."""
     data = SUPPLIED["quarterly_sales"]()
     keep = np.setdiff1d(np.random.default_rng(1).permutation(60), [13, 14, 33, 50], assume_unique=True)
-    ran = run("HoltWinters", data.take(keep), {"y": "sales_clean", "time": "quarter", "period": "4", "horizon": "1"}, tmp_path)
+    ran = run(
+        "HoltWinters", data.take(keep), {"y": "sales_clean", "time": "quarter", "period": "4", "horizon": "1"}, tmp_path
+    )
     table = ran.table("Fitted")
     assert table["time"].tolist() == data["quarter"].tolist()
     assert np.flatnonzero(table["observed"].isna()).tolist() == [13, 14, 33, 50]
@@ -250,7 +257,13 @@ def test_bad_series_are_left_out_and_told(tmp_path: Path) -> None:
     assert (fit["status"] == "fitted").sum() == 35
     failed = fit[fit["status"] != "fitted"].set_index("series")["status"]
     assert fit["series"].iloc[:5].tolist() == failed.index.tolist(), "what failed stands first"
-    for number, word in ((1, "too short"), (2, "constant"), (3, "no observed"), (4, "zero or negative"), (5, "more than one row")):
+    for number, word in (
+        (1, "too short"),
+        (2, "constant"),
+        (3, "no observed"),
+        (4, "zero or negative"),
+        (5, "more than one row"),
+    ):
         assert word in failed[number]
     assert len(ran.table("Forecast")) == 35 * 6
     assert any("5 of 40 series" in n.message for n in ran.notes)
@@ -259,7 +272,8 @@ def test_bad_series_are_left_out_and_told(tmp_path: Path) -> None:
 
 def test_a_thousand_series_take_a_few_seconds(tmp_path: Path) -> None:
     """The panel of 1,000 series of 120 months; half of it against the whole shows that time is linear."""
-    text = gzip.open(SHARED / "data/ts/hw_panel_1000x120.csv.gz").read().split()
+    with gzip.open(SHARED / "data/ts/hw_panel_1000x120.csv.gz") as file:
+        text = file.read().split()
     values = np.array([[float(v) for v in line.split(b",")] for line in text])
     import time
 
@@ -328,7 +342,7 @@ REFUSED: list[tuple[dict[str, str], Any, str, str]] = [  # answers, y, question,
     ({"period": "4", "alpha": "0"}, Y, "alpha", "alpha = 0"),
     ({"period": "4", "beta": "-0.1"}, Y, "beta", "beta = -0.1"),
     ({"period": "4", "gamma": "2"}, Y, "gamma", "gamma = 2"),
-    ({"period": "4", "gamma": "0.1,0.2"}, Y, "gamma", "1 periods need 1"),
+    ({"period": "4", "gamma": "0.1,0.2"}, Y, "gamma", "One period needs one"),
     ({"period": "4", "alpha": "half"}, Y, "alpha", "auto"),
     ({"period": "4", "damped": "Yes", "phi": "1.5"}, Y, "phi", "phi = 1.5"),
     ({"period": "4", "robust": "Yes", "start": "optimal"}, Y, "start", "cannot be chosen"),
@@ -340,7 +354,9 @@ REFUSED: list[tuple[dict[str, str], Any, str, str]] = [  # answers, y, question,
 
 
 @pytest.mark.parametrize(("answers", "y", "key", "word"), REFUSED, ids=[f"{k}-{w}" for _, _, k, w in REFUSED])
-def test_bad_input_is_refused_at_its_question(answers: dict[str, str], y: Any, key: str, word: str, tmp_path: Path) -> None:
+def test_bad_input_is_refused_at_its_question(
+    answers: dict[str, str], y: Any, key: str, word: str, tmp_path: Path
+) -> None:
     with pytest.raises(Refused) as caught:
         holt_winters(tmp_path, Dataset("d", {"value": y}), **answers)
     there = [p for p in caught.value.problems if p.key == key]
@@ -351,7 +367,8 @@ def test_bad_input_is_refused_at_its_question(answers: dict[str, str], y: Any, k
 def test_constants_outside_are_used_on_request_with_the_reason(tmp_path: Path) -> None:
     """The published constants, one of which lies outside: used as given, and the spectral radius is told."""
     ran = run("HoltWinters", SUPPLIED["halfyear_insured"](), {
-        "y": "insured", "period": "2", "seasonal": "Multiplicative", "start": "hyndman", "alpha": "1.414", "beta": "0.11",
+        "y": "insured", "period": "2", "seasonal": "Multiplicative", "start": "hyndman", "alpha": "1.414",
+        "beta": "0.11",
         "gamma": "0.46", "outside": "Yes", "horizon": "3",
     }, tmp_path)  # fmt: skip
     mine = coefficients(ran)
@@ -391,7 +408,9 @@ def test_a_stopped_run_ends_without_a_fault(tmp_path: Path) -> None:
 
 
 def test_methods_name_the_model_and_its_numbers(tmp_path: Path) -> None:
-    ran = holt_winters(tmp_path, series("AirPassengers"), time="time", period="12", seasonal="Multiplicative", horizon="12")
+    ran = holt_winters(
+        tmp_path, series("AirPassengers"), time="time", period="12", seasonal="Multiplicative", horizon="12"
+    )
     text = (tmp_path / "Methods.txt").read_text()
     assert "144 values" in text
     assert f"α = {coefficients(ran)['alpha']:.3f}" in text

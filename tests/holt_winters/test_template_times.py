@@ -1,4 +1,4 @@
-"""Rows become series: times of many writings are read, sorted, laid on a grid, and what is wrong is told with its row."""
+"""Rows become series: times of many writings are read, sorted, laid on a grid; what is wrong is told with its row."""
 
 from __future__ import annotations
 
