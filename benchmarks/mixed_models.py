@@ -6,7 +6,7 @@
 
 Cases: normal2 (two levels, 4,059 rows), crossed (InstEval's shape: 73,421 rows, 2,972 by 1,128 by 14 units), binomial
 and poisson (1,600 rows, 80 by 16 units). Only sampling is timed: reading, compiling, burn-in and warm-up are left out
-for everyone. A figure is the smallest ESS (bulk) of all coefficients and log variances, divided by CPU seconds. The peers'
+for everyone. A figure is the smallest ESS (bulk) of all coefficients and log variances per CPU second. The peers'
 runs are kept near --seconds. Nothing here is a test: no time gates anything.
 """
 
