@@ -82,7 +82,10 @@ def run(template: Template, model: Model, data: Dataset, job: Job) -> Result:
     job.draws(options.outdata, draws, title="Parameter chains")
     if model.group is not None:
         job.dataset("residuals", _residuals(model, rows, chains), title=f"Group effects of {model.group}", listed=True)
-    if options.makepred and sample.size > 1:
+    if options.makepred and sample.size < criteria.FEWEST:
+        text = f"Too few draws for predictions: {sample.size} were kept, and {criteria.FEWEST} are needed."
+        job.note(Problem("no-predictions", text))
+    elif options.makepred:
         made = mixed_rows.predictions(model, data, rows, sample, spare)
         job.dataset("prediction", made, title="The data with predictions", listed=True)
     job.diagnostics("", draws)
