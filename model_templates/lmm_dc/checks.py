@@ -29,13 +29,17 @@ def check(spec: Spec, data: Dataset) -> list[Problem]:
         for p in mixed_checks.check(spec.model, table)
         if p.code not in _ELSEWHERE
     ]
-    if any(p.level == "error" for p in found):
+    wrong = [p for p in found if p.level == "error"]
+    if any(p.code == "no-complete-rows" for p in wrong):
         return found
     try:
         rows = rows_of(spec, data)
     except Refused as refused:
         return list(refused.problems)
-    return found + _groups(spec, rows) + _sampling(spec, rows) + _notices(spec, data, rows)
+    ours = _groups(spec, rows)
+    if ours or wrong:
+        return ours + [p for p in wrong if not (ours and p.code == "too-few-groups")]
+    return found + _sampling(spec, rows) + _notices(spec, data, rows)
 
 
 def _groups(spec: Spec, rows: Rows) -> list[Problem]:
@@ -77,14 +81,22 @@ def _left(rows: Rows) -> bool:
     return bool(stats.within_rss > 1e-20 * float(rows.y @ rows.y))
 
 
+def _residual(rows: Rows) -> float:
+    """The maximum likelihood estimate of the residual variance; with groups of one, of both variances together."""
+    from templates_engine.sampling import mixed_ml
+    from templates_engine.sampling.mixed_stats import statistics
+
+    return mixed_ml.fit(statistics(rows.y, rows.x, rows.codes, rows.z), reml=False).sigma2
+
+
 def _sampling(spec: Spec, rows: Rows) -> list[Problem]:
     found: list[Problem] = []
     p, q = rows.x.shape[1], 1 if rows.z is None else rows.z.shape[1]
     if spec.prior == SECOND and spec.family == NORMAL:
-        spread = float(np.var(rows.y))
-        if not 0.001 < spread < 50:
+        spread = _residual(rows)
+        if not 0.001 < spread < 5:
             text = (
-                f"The variance of {spec.response} is {spread:.3g}, and Documents 2 allows residual variances from "
+                f"The residual variance of {spec.response} is about {spread:.3g}, and Documents 2 allows values from "
                 "0.001 to 5 only. Choose Weak."
             )
             found.append(Problem("prior", text, key="priors"))

@@ -87,8 +87,8 @@ def dcdiag(fitted: Fitted, names: Sequence[str], title: str) -> Table:
     notes = (
         f"Of {', '.join(names)}.",
         (
-            "lambda.max: largest eigenvalue of the posterior covariance; lambda.scaled, relative to the first, should be "
-            "near expected."
+            "lambda.max: largest eigenvalue of the posterior covariance; lambda.scaled, relative to the first, should "
+            "be near expected."
         ),
         "ms.error and r.squared: near 0 when the posterior is Normal (r.squared is 1 minus a squared correlation).",
         "r.hat: near 1 when the chains agree; above 1.1 they do not.",

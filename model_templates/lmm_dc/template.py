@@ -108,8 +108,8 @@ class LmmDc(Template):
 
 _FIXED = (
     "The fixed part, in the order of the coefficients beta_0, beta_1, … Nothing is added for you: choose cons, a "
-    "column of ones, for the intercept; it is made where the data have none. girl:cat enters categories as indicators, the "
-    "last category being the reference."
+    "column of ones, for the intercept; it is made where the data have none. girl:cat enters categories as indicators, "
+    "the last category being the reference."
 )
 _RANDOM = (
     "Each of these has its own coefficient in every group: cons for random intercepts, and beside it the variables "

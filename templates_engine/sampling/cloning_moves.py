@@ -30,11 +30,15 @@ class Laplace:
         return np.asarray(self.factor @ self.factor.T)
 
 
-def laplace(target: Callable[[Floats], float], start: Floats, scale: Floats, widest: float = 2.0) -> Laplace:
+def laplace(density: Callable[[Floats], float], start: Floats, scale: Floats, widest: float = 2.0) -> Laplace:
     """Newton's method from `start` with differences of `scale`; falls back to Nelder-Mead.
 
     Not regular where the target's curvature at the mode gives a standard deviation above `widest` times its scale.
     """
+
+    def target(at: Floats) -> float:
+        return max(density(at), -1e200)  # outside the prior's range: low, and not infinitely so
+
     d = len(start)
     scale = np.array(scale, dtype=float)
     mode = np.array(start, dtype=float)
