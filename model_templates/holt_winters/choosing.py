@@ -139,7 +139,7 @@ def _last(train: Array, lag: int, horizon: int) -> Array:
 
 
 def _accuracy(name: str, errors: Array, truth: Array, scale: Array) -> Accuracy:
-    """MAE, RMSE, MAPE (NaN with a zero among the values), MASE of (origins, horizon) errors; missing values left out."""
+    """MAE, RMSE, MAPE (NaN with a zero among the values), MASE of (origins, horizon) errors without the missing."""
     seen = np.isfinite(errors)
     n = int(seen.sum())
     if n == 0:

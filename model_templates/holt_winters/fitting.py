@@ -16,7 +16,8 @@ from model_templates.holt_winters.robust import ROBLIK, TAU2, robust_errors, rob
 from model_templates.holt_winters.searching import estimate, figures
 from templates_engine.problems import Refused
 
-TRIES = 3  # places followed by the minimiser beside R's own start
+TRIES = 14  # places from which the minimiser is followed, all there are
+ROBUST_TRIES = 60  # a thorough search: the robust criterion has many shallow minima
 CRITERION_CODES = {"sse": SSE, "mae": MAE, "likelihood": LIKELIHOOD, "roblik": ROBUST, "tau2": ROBUST}
 
 
@@ -34,18 +35,20 @@ def fit(
     k: float = 2.0,
     lam: float = 0.1,
     allow_inadmissible: bool = False,
-    tries: int = TRIES,
+    tries: int | None = None,
 ) -> Fit:
     """Fit `model` to y (n,), NaN for missing values; constants given are fixed, the others are estimated.
 
     start: one of STARTS or a Start with the states; None: "decompose", with `robust` "robust".
     criterion: "sse" (default), "mae" or "likelihood" (relative errors for multiplicative seasons, else as "sse");
     with `robust` "roblik" (default) or "tau2". k: clipping constant, lam: rate of the robust scale.
+    tries: places from which the minimiser is followed (None: 14, robust 60).
     Raises Refused where the data or the constants cannot be used: see `problems`.
     """
     values = np.ascontiguousarray(y, np.float64)
     start = start if start is not None else ("robust" if robust else "decompose")
     criterion = criterion or ("roblik" if robust else "sse")
+    tries = tries or (ROBUST_TRIES if robust else TRIES)
     given = {"alpha": alpha, "beta": beta, "gamma": gamma, "phi": phi}
     found = problems(
         values, model, start=start, criterion=criterion, robust=robust, k=k, lam=lam,

@@ -5,15 +5,14 @@ psi_j = alpha (1 + beta (phi + ... + phi^j)) + sum over periods m that divide j 
 
     additive        var(h) = sigma^2 sum_{j < h} psi_j^2                         (exact)
     multiplicative  var(h) = sigma^2 sum_{j < h} (psi_j s_h / s_{h-j})^2         (s_k: season used for horizon k)
-    relative errors var(h) = s_h^2 (theta_h (1 + sigma^2) prod_m (1 + gamma'^2 sigma^2)^{k_m} - mu_h^2),
-                    theta_h = mu_h^2 + sigma^2 sum_j c_j^2 theta_{h-j}, gamma' = gamma (1 - alpha), k_m = whole periods
-                    in h - 1 (Hyndman, Koehler, Ord and Snyder 2008, class 3; robust fits with multiplicative seasons)
+    relative errors var(h) = sigma^2 s_h^2 sum_{j < h} (c_j mu_{h-j} + d_j mu_h)^2 (robust fits, multiplicative seasons):
+                    c_j the trend's part of psi_j and d_j the season's, mu_k forecasts without season, to first order
+                    in sigma; unlike class 3 of Hyndman et al. (2008), level and season share their error, as they do
 
 R's HoltWinters takes psi_0 = alpha + gamma (1 - alpha) for multiplicative seasons, which is wrong and not repeated.
 """
 
 from __future__ import annotations
-
 
 import numpy as np
 from scipy.special import ndtri
@@ -117,16 +116,11 @@ def relative_sd(model: Model, constants: Constants, sigma: float, point: Array, 
     """Standard errors at h = 1..horizon for relative errors of sd sigma; point and season totals (horizon,)."""
     horizon = len(point)
     mean = point / totals
-    c = trend_weights(model, constants, horizon) ** 2
-    theta = np.empty(horizon)
-    for h in range(horizon):
-        theta[h] = mean[h] ** 2 + sigma**2 * float(np.sum(c[1 : h + 1] * theta[h - 1 :: -1][:h] if h else 0.0))
-    growth = np.ones(horizon)
-    for m, gamma in zip(model.periods, constants.gamma, strict=True):
-        rate = gamma * (1.0 - constants.alpha)
-        growth *= (1.0 + rate**2 * sigma**2) ** (np.arange(horizon) // m)
-    variance = theta * (1.0 + sigma**2) * growth - mean**2
-    return np.abs(totals) * np.sqrt(np.maximum(variance, 0.0))
+    c = trend_weights(model, constants, horizon)
+    seasonal = psi(model, constants, horizon) - c
+    c[0], seasonal[0] = 1.0, 0.0
+    variance = [np.sum((c[: h + 1] * mean[h::-1] + seasonal[: h + 1] * mean[h]) ** 2) for h in range(horizon)]
+    return sigma * np.abs(totals) * np.sqrt(np.array(variance))
 
 
 def limits(point: Array, sd: Array, level: float) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""What exponential smoothing speaks of: the model, its constants, its start and what a fit, a forecast and a panel hold.
+"""What exponential smoothing speaks of: the model, its constants, its start and what fits, forecasts and panels hold.
 
 Constants follow R's HoltWinters: alpha moves the level, beta the trend, gamma the season by the *new* level.
 Times are row numbers from 0; NaN in a series is a missing value. No kernel and no file is touched here.
@@ -27,7 +27,7 @@ PHI_RANGE = (0.8, 0.98)  # the usual range of the damping constant: below it the
 
 @dataclass(frozen=True)
 class Model:
-    """Which components the series has. periods: () for no season, one number, or several for several seasons at once."""
+    """Which components the series has. periods: () for no season, one number, or several seasons at once."""
 
     trend: bool = True
     damped: bool = False
@@ -65,7 +65,7 @@ class Constants:
     phi: float | None = None
 
     def named(self) -> dict[str, float]:
-        """By name: alpha, beta, phi, gamma (or gamma_24, ... is for the caller: gamma1, gamma2 with several periods)."""
+        """By name: alpha, beta, phi, gamma (gamma1, gamma2, ... with several periods)."""
         found = {"alpha": self.alpha}
         if self.beta is not None:
             found["beta"] = self.beta
@@ -229,7 +229,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class RollingOrigin:
-    """Accuracy over rolling origins: the model beside naive and seasonal naive; by_horizon maps method -> (horizon,) RMSE."""
+    """Accuracy over rolling origins, the model beside naive forecasts; by_horizon: method -> (horizon,) RMSE."""
 
     rows: tuple[Accuracy, ...]
     horizon: int

@@ -79,7 +79,7 @@ def least_squares(y, first, z, constants, periods, offsets, kind, relative, colu
         return cost, passes, True
     if not cost < math.inf:
         return cost, passes, False
-    damping = 1e-3
+    damping = 1e-4
     small = 0
     while passes < limit:
         movable = 0
@@ -185,7 +185,7 @@ def criterion_value(y, first, z, constants, periods, offsets, kind, criterion, r
 def nelder_mead(  # type: ignore[no-untyped-def]
     y, first, z, constants, periods, offsets, kind, criterion, robust, room, columns, lower, upper, width, limit, exact
 ):
-    """Minimise a criterion over the entries `columns` of z within the box, in place; `width`: first edge of the simplex.
+    """Minimise a criterion over the entries `columns` of z within the box, in place; `width`: first edge.
 
     Returns value, evaluations, converged (all corners within `exact` relative).
     """
@@ -211,10 +211,10 @@ def nelder_mead(  # type: ignore[no-untyped-def]
         span = 0.0
         for j in range(p):
             span = max(span, np.max(points[:, j]) - np.min(points[:, j]))
-        if values[p] - values[0] <= exact * (abs(values[0]) + 1e-300) and span <= 1e-4:
+        if values[p] - values[0] <= exact * (abs(values[0]) + 1e-300) and span <= 1e-5:
             converged = True
             break
-        if span <= 1e-9:
+        if span <= 1e-6:
             converged = True
             break
         for j in range(p):

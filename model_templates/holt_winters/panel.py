@@ -1,7 +1,8 @@
 """Many series fitted alike, in compiled code and several threads.
 
-Each series goes through the very kernel of a single fit, so a panel's row equals the fit of that series alone, whatever
-the number of threads. A series that cannot be fitted gets its reason in `status` and NaN elsewhere; the others go on.
+Each series goes through the very kernel of a single fit, so that with the same `tries` a panel's row equals the fit of
+that series alone, whatever the number of threads. A series that cannot be fitted gets its reason in `status` and NaN
+elsewhere; the others go on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from model_templates.holt_winters.checking import constant_problems, model_problems, needed, option_problems
 from model_templates.holt_winters.checking import series_problems as reasons
-from model_templates.holt_winters.fitting import TRIES, criterion_code, information, minus_two_log
+from model_templates.holt_winters.fitting import criterion_code, information, minus_two_log
 from model_templates.holt_winters.intervals import limits, relative_sd, unit_variance
 from model_templates.holt_winters.layout import AT_BOUND, START_CODES, Gamma, Layout, layout
 from model_templates.holt_winters.models import Array, Constants, Model, Panel, PanelForecast, Whole
@@ -27,6 +28,7 @@ from model_templates.holt_winters.searching import estimate, figures
 from templates_engine.problems import Refused
 from templates_engine.sampling.compiled import njit
 
+TRIES, ROBUST_TRIES = 5, 2  # a single fit follows more places; with the same `tries` the two agree
 CHUNK = 64  # series a thread takes at a time; between chunks a stop is noticed
 
 
@@ -91,7 +93,8 @@ def fit_rows(  # type: ignore[no-untyped-def]
             outliers = np.sum(flags)
         else:
             level, trend = smooth(
-                y, first, level, trend, season, periods, offsets, kind, z[i, :constants], fitted, levels, trends, seasons
+                y, first, level, trend, season, periods, offsets, kind, z[i, :constants], fitted, levels, trends,
+                seasons,
             )
         last[i, constants], last[i, constants + 1] = level, trend
         figures(y, first, y - fitted, lag, found[i])
@@ -113,18 +116,20 @@ def fit_many(
     k: float = 2.0,
     lam: float = 0.1,
     allow_inadmissible: bool = False,
-    tries: int = TRIES,
+    tries: int | None = None,
     threads: int | None = None,
     advance: Callable[[int, int], bool] | None = None,
 ) -> Panel:
     """Fit `model` to every series: an array (series, n) or a sequence of arrays of any lengths, NaN for missing values.
 
-    Options as for `fit`. threads: None takes the processors this process may use. advance(done, total) is called now
+    Options as for `fit` (tries: None takes 5, robust 2). threads: None takes the processors this process may use.
+    advance(done, total) is called now
     and then; when it returns True the fitting stops and the series not reached have the status "stopped".
     Raises Refused for faults of the request; faults of single series are in `Panel.status`.
     """
     start = start or ("robust" if robust else "decompose")
     criterion = criterion or ("roblik" if robust else "sse")
+    tries = tries or (ROBUST_TRIES if robust else TRIES)
     request = model_problems(model) + option_problems(model, start, criterion, robust, k, lam)
     request += constant_problems(model, alpha, beta, gamma, phi, allow_inadmissible)
     if faults := [p for p in request if p.level == "error"]:

@@ -26,24 +26,42 @@ NONE, ADDITIVE, MULTIPLICATIVE = 0, 1, 2
 
 
 @njit
-def season_now(season, periods, offsets, kind, t):  # type: ignore[no-untyped-def]
-    """The sum (product) of the indices in force at row t; 0 (1) without a season."""
+def positions(periods, offsets, t):  # type: ignore[no-untyped-def]
+    """Where the indices in force at row t lie, one a period."""
+    now = np.empty(len(periods), np.int64)
+    for i in range(len(periods)):
+        now[i] = offsets[i] + t % periods[i]
+    return now
+
+
+@njit
+def next_row(now, periods, offsets):  # type: ignore[no-untyped-def]
+    """Move the positions to the next row (a division for every row would take longer than the recursion)."""
+    for i in range(len(now)):
+        now[i] += 1
+        if now[i] == offsets[i] + periods[i]:
+            now[i] = offsets[i]
+
+
+@njit
+def season_now(season, now, kind):  # type: ignore[no-untyped-def]
+    """The sum (product) of the indices in force; 0 (1) without a season."""
     if kind == 2:
         total = 1.0
-        for i in range(len(periods)):
-            total *= season[offsets[i] + t % periods[i]]
+        for at in now:
+            total *= season[at]
     else:
         total = 0.0
-        for i in range(len(periods)):
-            total += season[offsets[i] + t % periods[i]]
+        for at in now:
+            total += season[at]
     return total
 
 
 @njit
-def move_seasons(season, periods, offsets, kind, t, theta, y, level, total):  # type: ignore[no-untyped-def]
-    """Move the indices in force at row t by the value y and the new level; `total` is what they made before."""
-    for i in range(len(periods)):
-        at = offsets[i] + t % periods[i]
+def move_seasons(season, now, kind, theta, y, level, total):  # type: ignore[no-untyped-def]
+    """Move the indices in force by the value y and the new level; `total` is what they made before."""
+    for i in range(len(now)):
+        at = now[i]
         gamma = theta[3 + i]
         s = season[at]
         if kind == 1:
@@ -59,11 +77,12 @@ def smooth(y, first, level, trend, season, periods, offsets, kind, theta, fitted
     Returns the last level and trend. fitted, levels, trends (n,), seasons (n, periods) are written from `first` on.
     """
     alpha, beta, phi = theta[0], theta[1], theta[2]
+    now = positions(periods, offsets, first)
     for t in range(first, len(y)):
         base = level + phi * trend
-        total = season_now(season, periods, offsets, kind, t)
+        total = season_now(season, now, kind)
         for i in range(len(periods)):
-            seasons[t, i] = season[offsets[i] + t % periods[i]]
+            seasons[t, i] = season[now[i]]
         fitted[t] = base * total if kind == 2 else base + total
         if math.isnan(y[t]):
             level = base
@@ -75,34 +94,60 @@ def smooth(y, first, level, trend, season, periods, offsets, kind, theta, fitted
             new = alpha * clean + (1.0 - alpha) * base
             trend = beta * (new - level) + (1.0 - beta) * phi * trend
             level = new
-            move_seasons(season, periods, offsets, kind, t, theta, y[t], level, total)
+            move_seasons(season, now, kind, theta, y[t], level, total)
         levels[t] = level
         trends[t] = trend
+        next_row(now, periods, offsets)
     return level, trend
 
 
 @njit
 def errors_only(y, first, level, trend, season, periods, offsets, kind, theta, errors):  # type: ignore[no-untyped-def]
-    """The one-step errors alone, in `errors` (n,), NaN where y is missing; `season` is moved."""
+    """The one-step errors alone, in `errors` (n,), NaN where y is missing; `season` is moved.
+
+    Returns the last level and trend. The same steps as `smooth`, written for at most one season where that is so:
+    the minimisers spend their time here.
+    """
+    if len(periods) > 1:
+        fitted, levels, trends = np.empty((3, len(y)))
+        level, trend = smooth(
+            y, first, level, trend, season, periods, offsets, kind, theta, fitted, levels, trends,
+            np.empty((len(y), len(periods))),
+        )  # fmt: skip
+        for t in range(first, len(y)):
+            errors[t] = y[t] - fitted[t]
+        return level, trend
     alpha, beta, phi = theta[0], theta[1], theta[2]
+    many = len(periods)
+    m = periods[0] if many else 1
+    gamma = theta[3] if many else 0.0
+    index = season if many else np.zeros(1)
+    stay, keep, rest = 1.0 - alpha, (1.0 - beta) * phi, 1.0 - gamma
+    now = first % m
     for t in range(first, len(y)):
         base = level + phi * trend
-        total = season_now(season, periods, offsets, kind, t)
-        if math.isnan(y[t]):
+        s = index[now]
+        value = y[t]
+        if math.isnan(value):
             errors[t] = np.nan
             level = base
             trend = phi * trend
-            continue
-        if kind == 2:
-            errors[t] = y[t] - base * total
-            clean = y[t] / total if total != 0.0 else base
+        elif kind == 2:
+            errors[t] = value - base * s
+            clean = value / s if s != 0.0 else base
+            new = alpha * clean + stay * base
+            trend = beta * (new - level) + keep * trend
+            level = new
+            if new > 0.0 and s > 0.0:
+                index[now] = gamma * (value / new) + rest * s
         else:
-            errors[t] = y[t] - base - total
-            clean = y[t] - total
-        new = alpha * clean + (1.0 - alpha) * base
-        trend = beta * (new - level) + (1.0 - beta) * phi * trend
-        level = new
-        move_seasons(season, periods, offsets, kind, t, theta, y[t], level, total)
+            errors[t] = value - s - base
+            new = alpha * (value - s) + stay * base
+            trend = beta * (new - level) + keep * trend
+            level = new
+            if many:
+                index[now] = gamma * (value - new) + rest * s
+        now = now + 1 if now + 1 < m else 0
     return level, trend
 
 
@@ -111,25 +156,35 @@ def ahead(n, level, trend, season, periods, offsets, kind, phi, point, totals): 
     """Point forecasts of rows n, n + 1, ... into `point`, the season in each into `totals` (both (horizon,))."""
     grown = 0.0
     power = 1.0
+    now = positions(periods, offsets, n)
     for h in range(len(point)):
         power *= phi
         grown += power
-        totals[h] = season_now(season, periods, offsets, kind, n + h)
+        totals[h] = season_now(season, now, kind)
         base = level + grown * trend
         point[h] = base * totals[h] if kind == 2 else base + totals[h]
+        next_row(now, periods, offsets)
 
 
 @njit
 def simulate(n, level, trend, season, periods, offsets, kind, theta, shocks, relative, paths):  # type: ignore[no-untyped-def]
-    """Future paths: `shocks` (paths, horizon) are the one-step errors, relative to the forecast if asked; into `paths`."""
+    """Future paths: `shocks` (paths, horizon) are the one-step errors, into `paths`.
+
+    relative: errors are relative to the forecast and the seasons move as in the robust recursion, by l + phi b and the
+    rate gamma (1 - alpha), instead of by the new level and gamma.
+    """
     alpha, beta, phi = theta[0], theta[1], theta[2]
     moving = np.empty_like(season)
+    rates = theta.copy()
+    if relative:
+        rates[3:] *= 1.0 - alpha
     for k in range(paths.shape[0]):
         moving[:] = season
-        l, b = level, trend
+        now_level, b = level, trend
+        now = positions(periods, offsets, n)
         for h in range(paths.shape[1]):
-            base = l + phi * b
-            total = season_now(moving, periods, offsets, kind, n + h)
+            base = now_level + phi * b
+            total = season_now(moving, now, kind)
             mean = base * total if kind == 2 else base + total
             y = mean * (1.0 + shocks[k, h]) if relative else mean + shocks[k, h]
             paths[k, h] = y
@@ -137,6 +192,7 @@ def simulate(n, level, trend, season, periods, offsets, kind, theta, shocks, rel
             if kind == 2:
                 clean = y / total if total != 0.0 else base
             new = alpha * clean + (1.0 - alpha) * base
-            b = beta * (new - l) + (1.0 - beta) * phi * b
-            l = new
-            move_seasons(moving, periods, offsets, kind, n + h, theta, y, l, total)
+            b = beta * (new - now_level) + (1.0 - beta) * phi * b
+            now_level = new
+            move_seasons(moving, now, kind, rates, y, base if relative else now_level, total)
+            next_row(now, periods, offsets)

@@ -52,7 +52,7 @@ class Diagnostics:
 
 
 def residual_diagnostics(residuals: Array, *, lags: int = 10) -> Diagnostics:
-    """All figures of (n,) residuals; missing ones are left out, neighbours across a gap are then taken as neighbours."""
+    """All figures of (n,) residuals; missing ones are left out, and rows across a gap taken as neighbours."""
     rows = np.flatnonzero(np.isfinite(residuals))
     e = np.asarray(residuals, np.float64)[rows]
     n = len(e)

@@ -13,12 +13,12 @@ import math
 
 import numpy as np
 
-from model_templates.holt_winters.recursions import season_now
+from model_templates.holt_winters.recursions import next_row, positions, season_now
 from templates_engine.sampling.compiled import njit
 
 ROBLIK, TAU2 = 0, 1
 TAU_K = 3.0  # constant of rho in the tau scale of the reference implementation
-MEDIAN_SCALE = 1.482602218505602  # 1 / Phi^{-1}(3/4)
+MEDIAN_SCALE = 1.482602  # 1 / Phi^{-1}(3/4) to the digits of the reference implementation
 
 
 @njit
@@ -54,15 +54,15 @@ def robust_step(y, forecast, sigma, k, c, lam, relative):  # type: ignore[no-unt
 
 
 @njit
-def robust_move(season, periods, offsets, kind, t, alpha, beta, phi, theta, clean, level, trend, base, total):  # type: ignore[no-untyped-def]
+def robust_move(season, now, kind, alpha, beta, phi, theta, clean, level, trend, base, total):  # type: ignore[no-untyped-def]
     """States after the cleaned value: returns level and trend, moves `season` in place."""
     if kind == 2:
         new = base + alpha * (clean / total - base) if total > 0.0 else base
     else:
         new = base + alpha * (clean - total - base)
     slope = phi * trend + beta * (new - level - phi * trend)
-    for i in range(len(periods)):
-        at = offsets[i] + t % periods[i]
+    for i in range(len(now)):
+        at = now[i]
         rate = (1.0 - alpha) * theta[3 + i]
         s = season[at]
         if kind == 1:
@@ -73,30 +73,121 @@ def robust_move(season, periods, offsets, kind, t, alpha, beta, phi, theta, clea
 
 
 @njit
+def one_season_errors(y, first, level, trend, season, periods, kind, theta, sigma, k, lam, errors, forecasts):  # type: ignore[no-untyped-def]
+    """`robust_errors` with at most one season, the same steps without calls: the search spends its time here."""
+    alpha, beta, phi = theta[0], theta[1], theta[2]
+    many = len(periods)
+    m = periods[0] if many else 1
+    rate = (1.0 - alpha) * theta[3] if many else 0.0
+    index = season if many else np.zeros(1)
+    c = biweight_constant(k)
+    count, now = 0, first % m
+    for t in range(first, len(y)):
+        base = level + phi * trend
+        s = index[now]
+        value = y[t]
+        if math.isnan(value):
+            level = base
+            trend = phi * trend
+            now = now + 1 if now + 1 < m else 0
+            continue
+        forecast = base * s if kind == 2 else base + s
+        error = value - forecast
+        if kind == 2:
+            error /= forecast if forecast > 0.0 else max(-forecast, 1e-3 * value)
+        bound = math.inf
+        if kind != 2 or forecast > 0.0:
+            u = error / (sigma * k)
+            u = 1.0 - u * u
+            sigma *= math.sqrt(lam * c * (1.0 - (u * u * u if u > 0.0 else 0.0)) + 1.0 - lam)
+            bound = k * sigma
+        if error > bound:
+            value = forecast * (1.0 + bound) if kind == 2 else forecast + bound
+        elif error < -bound:
+            value = forecast * (1.0 - bound) if kind == 2 else forecast - bound
+        errors[count] = error
+        forecasts[count] = abs(forecast)
+        count += 1
+        if kind == 2:
+            new = base + alpha * (value / s - base) if s > 0.0 else base
+            if base > 0.0 and s > 0.0:
+                index[now] = s + rate * (value / base - s)
+        else:
+            new = base + alpha * (value - s - base)
+            if many:
+                index[now] = s + rate * (value - base - s)
+        trend = phi * trend + beta * (new - level - phi * trend)
+        level = new
+        now = now + 1 if now + 1 < m else 0
+    return count
+
+
+@njit
+def middle(values, count):  # type: ignore[no-untyped-def]
+    """Median of values[:count], which are put in another order (Hoare's selection)."""
+    target = (count - 1) // 2
+    low, high = 0, count - 1
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                keep = values[i]
+                values[i] = values[j]
+                values[j] = keep
+                i += 1
+                j -= 1
+        if target <= j:
+            high = j
+        elif target >= i:
+            low = i
+        else:
+            break
+    found = values[target]
+    if count % 2 == 0:
+        above = math.inf
+        for i in range(target + 1, count):
+            above = min(above, values[i])
+        found = 0.5 * (found + above)
+    return found
+
+
+@njit
 def robust_errors(y, first, level, trend, season, periods, offsets, kind, theta, sigma, k, lam, errors, forecasts):  # type: ignore[no-untyped-def]
     """One-step errors (relative if multiplicative) and forecasts of all values present, packed to the front.
 
-    Returns their number; -1 where a relative error is not defined. `season` is moved.
+    Returns their number. A forecast that is not positive has no relative error: it counts as far off (its absolute
+    value in the divisor), the value is taken as it is and the scale stays. `season` is moved.
     """
+    if len(periods) < 2:
+        return one_season_errors(y, first, level, trend, season, periods, kind, theta, sigma, k, lam, errors, forecasts)
     alpha, beta, phi = theta[0], theta[1], theta[2]
     c = biweight_constant(k)
     count = 0
+    now = positions(periods, offsets, first)
     for t in range(first, len(y)):
         base = level + phi * trend
-        total = season_now(season, periods, offsets, kind, t)
+        total = season_now(season, now, kind)
         if math.isnan(y[t]):
             level = base
             trend = phi * trend
+            next_row(now, periods, offsets)
             continue
         forecast = base * total if kind == 2 else base + total
         if kind == 2 and not forecast > 0.0:
-            return -1
-        errors[count], sigma, clean = robust_step(y[t], forecast, sigma, k, c, lam, kind == 2)
-        forecasts[count] = forecast
+            errors[count], clean = (y[t] - forecast) / max(-forecast, 1e-3 * y[t]), y[t]
+        else:
+            errors[count], sigma, clean = robust_step(y[t], forecast, sigma, k, c, lam, kind == 2)
+        forecasts[count] = abs(forecast)
         count += 1
         level, trend = robust_move(
-            season, periods, offsets, kind, t, alpha, beta, phi, theta, clean, level, trend, base, total
+            season, now, kind, alpha, beta, phi, theta, clean, level, trend, base, total
         )
+        next_row(now, periods, offsets)
     return count
 
 
@@ -112,11 +203,12 @@ def robust_smooth(  # type: ignore[no-untyped-def]
     """
     alpha, beta, phi = theta[0], theta[1], theta[2]
     c = biweight_constant(k)
+    now = positions(periods, offsets, first)
     for t in range(first, len(y)):
         base = level + phi * trend
-        total = season_now(season, periods, offsets, kind, t)
+        total = season_now(season, now, kind)
         for i in range(len(periods)):
-            seasons[t, i] = season[offsets[i] + t % periods[i]]
+            seasons[t, i] = season[now[i]]
         forecast = base * total if kind == 2 else base + total
         fitted[t] = forecast
         if math.isnan(y[t]):
@@ -130,24 +222,31 @@ def robust_smooth(  # type: ignore[no-untyped-def]
                 flags[t] = abs(error / sigma) > k
             cleaned[t] = clean
             level, trend = robust_move(
-                season, periods, offsets, kind, t, alpha, beta, phi, theta, clean, level, trend, base, total
+                season, now, kind, alpha, beta, phi, theta, clean, level, trend, base, total
             )
         levels[t], trends[t], scale[t] = level, trend, sigma
+        next_row(now, periods, offsets)
     return level, trend, sigma
 
 
 @njit
 def tau_square(errors, count):  # type: ignore[no-untyped-def]
     """The tau^2 scale of errors[:count] about 0: s^2 times the mean of rho(e / s), s = 1.4826 sqrt(median e^2)."""
-    squares = errors[:count] ** 2
-    square = MEDIAN_SCALE * MEDIAN_SCALE * np.median(squares)
+    squares = np.empty(count)
+    mean = 0.0
+    for i in range(count):
+        squares[i] = errors[i] * errors[i]
+        mean += squares[i] / count
+    if not math.isfinite(mean):
+        return math.inf
+    square = MEDIAN_SCALE * MEDIAN_SCALE * middle(squares, count)
     if not square > 0.0:
-        return np.mean(squares)
-    s = math.sqrt(square)
+        return mean
     c = biweight_constant(TAU_K)
     total = 0.0
     for i in range(count):
-        total += biweight(errors[i] / s, TAU_K, c)
+        u = 1.0 - squares[i] / (square * TAU_K * TAU_K)
+        total += c * (1.0 - u * u * u) if u > 0.0 else c
     return square * total / count
 
 
@@ -172,5 +271,5 @@ def robust_objective(y, first, level, trend, season, periods, offsets, kind, the
         tau2 = 1e-300
     value = count * math.log(count * tau2)
     if kind == 2:
-        value += 2.0 * count * math.log(np.median(np.abs(room[1, :count])))
+        value += 2.0 * count * math.log(max(middle(room[1], count), 1e-300))
     return value

@@ -30,8 +30,12 @@ PLACES = np.array(
     [
         [0.3, 0.1, 0.1], [0.1, 0.02, 0.1], [0.1, 0.02, 0.6], [0.6, 0.02, 0.1], [0.6, 0.02, 0.6], [0.9, 0.05, 0.3],
         [0.3, 0.02, 0.9], [0.02, 0.9, 0.5], [0.1, 0.4, 0.1], [0.1, 0.4, 0.7], [0.4, 0.4, 0.3], [0.9, 0.6, 0.9],
+        [0.1, 0.95, 0.2], [0.05, 1.0, 0.0],
     ]
 )  # fmt: skip
+MORE = 66  # further places of a thorough search: an additive recurrence that fills the cube evenly
+_steps = (np.arange(1, MORE + 1)[:, None] * np.array([0.8191725134, 0.6710436067, 0.5497004779])) % 1.0
+ALL_PLACES = np.concatenate([PLACES, _steps * np.column_stack([np.ones(MORE), _steps[:, 1], np.ones(MORE)])])
 
 
 @njit
@@ -72,9 +76,9 @@ def squares_at(y, first, z, constants, periods, offsets, kind, relative, room): 
 
 @njit
 def search(y, first, z, constants, periods, offsets, kind, criterion, robust, columns, lower, upper, tries, room):  # type: ignore[no-untyped-def]
-    """Constants by the criterion, at the start states in z: all PLACES are looked at, the best `tries` and R's followed.
+    """Constants by the criterion, at the start states in z: of all PLACES the best `tries` and R's are followed.
 
-    z is left at the best. Returns value, starts followed, converged.
+    More tries than PLACES make the search thorough: ALL_PLACES are looked at. z is left at the best. Returns value, starts followed, converged.
     """
     relative = criterion == LIKELIHOOD
     squares = criterion in (SSE, LIKELIHOOD)
@@ -84,9 +88,12 @@ def search(y, first, z, constants, periods, offsets, kind, criterion, robust, co
         if squares:
             return squares_at(y, first, z, constants, periods, offsets, kind, relative, room[0]), 1, True
         return criterion_value(y, first, z, constants, periods, offsets, kind, criterion, robust, room), 1, True
-    looks = np.empty(len(PLACES))
-    for s in range(len(PLACES)):
-        place(z, PLACES[s], constants, lower, upper)
+    thorough = tries > len(PLACES)
+    many = len(ALL_PLACES) if thorough else len(PLACES)
+    tries = min(tries, many)
+    looks = np.empty(many)
+    for s in range(many):
+        place(z, ALL_PLACES[s], constants, lower, upper)
         if squares:
             looks[s] = squares_at(y, first, z, constants, periods, offsets, kind, relative, room[0])
         else:
@@ -94,23 +101,28 @@ def search(y, first, z, constants, periods, offsets, kind, criterion, robust, co
     order = np.argsort(looks)
     lowest, converged, followed = math.inf, False, 0
     r_seen = False
-    for s in range(tries + 1):
-        spot = order[s] if s < tries else 0
+    for s in range(tries + 2):  # the last round goes on from the best to full accuracy
+        polish = s == tries + 1
         if s == tries and r_seen:
-            break
-        r_seen = r_seen or spot == 0
-        place(z, PLACES[spot], constants, lower, upper)
+            continue
+        if polish:
+            z[:] = best
+        else:
+            spot = order[s] if s < tries else 0
+            r_seen = r_seen or spot == 0
+            place(z, ALL_PLACES[spot], constants, lower, upper)
+            followed += 1
         if squares:
             value, _, done = least_squares(
-                y, first, z, constants, periods, offsets, kind, relative, moving, lower, upper, 200, 1e-12
-            )
+                y, first, z, constants, periods, offsets, kind, relative, moving, lower, upper,
+                200 if polish else 60, 1e-12 if polish else 1e-5,
+            )  # fmt: skip
         else:
             value, _, done = nelder_mead(
                 y, first, z, constants, periods, offsets, kind, criterion, robust, room, moving, lower, upper,
-                0.1, 400, 1e-10,
+                0.03 if polish else 0.1, 300 if polish or thorough else 70, 1e-10 if polish or thorough else 1e-5,
             )  # fmt: skip
-        followed += 1
-        if value < lowest or followed == 1:
+        if value <= lowest or s == 0:
             lowest, converged = value, done
             best[:] = z
     z[:] = best
@@ -202,34 +214,43 @@ def estimate(  # type: ignore[no-untyped-def]
 
 @njit
 def search_all(y, z, constants, periods, offsets, kind, relative, columns, lower, upper, tries, room):  # type: ignore[no-untyped-def]
-    """Constants and start states together by least squares, from several places for the constants; z is left at the best."""
+    """Constants and start states together by least squares; z is left at the best.
+
+    At each of PLACES the start states alone are brought to their optimum by one Gauss-Newton step (exact for additive
+    models, whose errors are linear in them); the best `tries` are followed roughly and the best of these to the end.
+    """
+    tries = min(tries, len(PLACES))
+    states = columns[columns >= constants]
     moving = columns[(columns >= constants) | (lower[columns] < upper[columns])]
-    begin = z.copy()
+    spots = np.empty((len(PLACES), len(z)))
     looks = np.empty(len(PLACES))
     for s in range(len(PLACES)):
-        place(z, PLACES[s], constants, lower, upper)
-        looks[s] = squares_at(y, 0, z, constants, periods, offsets, kind, relative, room)
-    order = np.argsort(looks)
-    lowest, converged, followed = math.inf, False, 0
-    best = begin.copy()
-    for s in range(tries):
-        z[:] = begin
-        place(z, PLACES[order[s]], constants, lower, upper)
-        settle(z, constants, periods, offsets, kind)
-        value, _, done = least_squares(
-            y, 0, z, constants, periods, offsets, kind, relative, moving, lower, upper, 200, 1e-11
+        spots[s] = z
+        place(spots[s], PLACES[s], constants, lower, upper)
+        settle(spots[s], constants, periods, offsets, kind)
+        looks[s], _, _ = least_squares(
+            y, 0, spots[s], constants, periods, offsets, kind, relative, states, lower, upper, 2, 1e-9
         )
-        followed += 1
-        if value < lowest or followed == 1:
+    order = np.argsort(looks)
+    lowest, converged = math.inf, False
+    best = spots[order[0]].copy()
+    for s in range(tries + 1):
+        polish = s == tries
+        z[:] = best if polish else spots[order[s]]
+        value, _, done = least_squares(
+            y, 0, z, constants, periods, offsets, kind, relative, moving, lower, upper,
+            300 if polish else 40, 1e-11 if polish else 1e-4,
+        )  # fmt: skip
+        if value <= lowest or s == 0:
             lowest, converged = value, done
             best[:] = z
     z[:] = best
-    return lowest, followed, converged
+    return lowest, tries, converged
 
 
 @njit
 def figures(y, first, errors, lag, room):  # type: ignore[no-untyped-def]
-    """n, SSE, sum |e|, MAPE (NaN with a zero in y), MASE (scale: naive of this lag in sample), sd of errors; into room (6,)."""
+    """Into room (6,): n, SSE, sum |e|, MAPE (NaN with a zero in y), MASE (naive of this lag in sample), sd of errors."""
     n, squares, absolute, share, mean, zero = 0, 0.0, 0.0, 0.0, 0.0, False
     for t in range(first, len(y)):
         if math.isnan(y[t]):

@@ -239,7 +239,7 @@ def repeated_median(y):  # type: ignore[no-untyped-def]
 def robust_start(y, periods, offsets, kind, has_trend, season):  # type: ignore[no-untyped-def]
     """Start values "robust": writes `season`; returns level, trend and the first scale (relative if multiplicative)."""
     m = np.max(periods) if len(periods) else 1
-    window = min(max(m * int(math.ceil(10.0 / m)), 5 * m), m * (len(y) // m))
+    window = min(max(m * math.ceil(10.0 / m), 5 * m), m * (len(y) // m))
     while window + m <= len(y) and np.sum(~np.isnan(y[:window])) < 2 * m:
         window += m
     part = y[:window]

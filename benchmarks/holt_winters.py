@@ -1,0 +1,182 @@
+"""Fits per CPU second of exponential smoothing, one core, beside statsmodels, statsforecast and R where they are installed.
+
+    make bench-series   or   python benchmarks/holt_winters.py [--series 10000] [--peers 60]
+
+Two panels: 1,000 monthly series of length 120 (../shared/data/ts/hw_panel_1000x120.csv.gz where it is) and a simulated
+one. Like with like: R's HoltWinters keeps its start states fixed, and so does "fixed start"; statsmodels and
+statsforecast estimate them, and so does "optimal start". Peers run on the first series of the panel; squared errors
+are compared series by series. Nothing here is a test: no time gates anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NIXTLA_NUMBA_CACHE"):
+    os.environ.setdefault(name, "1")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+
+from model_templates.holt_winters.api import Model, fit_many  # noqa: E402
+
+PANEL = ROOT.parent / "shared/data/ts/hw_panel_1000x120.csv.gz"
+ADDITIVE = Model(True, False, "additive", (12,))
+MULTIPLICATIVE = Model(True, False, "multiplicative", (12,))
+ROBETS = 68.2  # fits per CPU second of robets 1.4 (AAA) on the same panel, measured apart
+
+
+def simulated(series: int, n: int = 120, seed: int = 1) -> np.ndarray:
+    """(series, n) monthly series of multiplicative seasons with relative errors of 5 %."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    level, trend = rng.uniform(50, 500, series), rng.uniform(-0.1, 1.0, series)
+    season = 1 + 0.25 * np.sin(2 * np.pi * (np.arange(12)[:, None] + rng.integers(0, 12, series)) / 12)
+    found = np.empty((series, n))
+    for t in range(n):
+        e = 0.05 * rng.standard_normal(series)
+        found[:, t] = (level + trend) * season[t % 12] * (1 + e)
+        level, trend = (level + trend) * (1 + 0.3 * e), trend + 0.02 * (level + trend) * e
+        season[t % 12] *= 1 + 0.1 * e
+    return np.maximum(found, 1e-3)
+
+
+def rate(work: Callable[[], Any], fits: int) -> tuple[Any, float]:
+    """The result, and fits per CPU second of this process (all its threads)."""
+    began = time.process_time()
+    found = work()
+    return found, fits / (time.process_time() - began)
+
+
+def ours(title: str, panel: np.ndarray, model: Model, **options: Any) -> tuple[np.ndarray, float]:
+    fit_many(panel[:2], model, threads=1, **options)  # compile, or load what is compiled
+    found, speed = rate(lambda: fit_many(panel, model, threads=1, **options), len(panel))
+    bad = sum(s != "" for s in found.status)
+    print(f"  {title:<52} {speed:9,.0f} /s   failures {bad}   mean log SSE {np.nanmean(np.log(found.sse)):.5f}")
+    return found.sse, speed
+
+
+def compare(title: str, speed: float, peer_speed: float, sse: np.ndarray, peer: np.ndarray, goal: float) -> None:
+    worse = sse[: len(peer)] / peer - 1
+    share = 100 * np.mean(worse <= 1e-6)
+    print(f"  {title}: ratio {speed / peer_speed:.0f} (goal {goal:g}); SSE within 1e-6 or better on {share:.1f} %")
+
+
+def by_statsmodels(panel: np.ndarray, kind: str) -> tuple[np.ndarray, float] | None:
+    try:
+        from statsmodels.tsa.holtwinters import ExponentialSmoothing
+    except ImportError:
+        print("  statsmodels is not installed: skipped")
+        return None
+    short = "add" if kind == "additive" else "mul"
+
+    def work() -> np.ndarray:
+        return np.array(
+            [
+                ExponentialSmoothing(
+                    y, trend="add", seasonal=short, seasonal_periods=12, initialization_method="estimated"
+                )
+                .fit()
+                .sse
+                for y in panel
+            ]
+        )
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found, speed = rate(work, len(panel))
+    print(f"  {'statsmodels ExponentialSmoothing, estimated, ' + kind:<52} {speed:9,.0f} /s")
+    return found, speed
+
+
+def by_statsforecast(panel: np.ndarray) -> list[tuple[str, np.ndarray, float]]:
+    try:
+        from statsforecast.models import AutoETS, HoltWinters
+    except ImportError:
+        print("  statsforecast is not installed: skipped")
+        return []
+    found = []
+    for title, make in (
+        ("statsforecast HoltWinters A", lambda: HoltWinters(season_length=12, error_type="A")),
+        ("statsforecast AutoETS AAA", lambda: AutoETS(season_length=12, model="AAA", damped=False)),
+    ):
+        make().fit(panel[0])
+
+        def work(make: Callable[[], Any] = make) -> np.ndarray:
+            return np.array([np.sum(np.asarray(make().fit(y).model_["residuals"]) ** 2) for y in panel])
+
+        sse, speed = rate(work, len(panel))
+        print(f"  {title:<52} {speed:9,.0f} /s")
+        found.append((title, sse, speed))
+    return found
+
+
+def by_r(panel: np.ndarray, kind: str) -> tuple[np.ndarray, float] | None:
+    if shutil.which("Rscript") is None:
+        print("  R is not installed: skipped")
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        np.savetxt(Path(folder) / "panel.csv", panel, delimiter=",", fmt="%.17g")
+        script = f"""
+        y <- as.matrix(read.csv("{folder}/panel.csv", header = FALSE)); s <- rep(NA, nrow(y)); t0 <- proc.time()
+        for (i in seq_len(nrow(y))) s[i] <- tryCatch(
+            HoltWinters(ts(y[i, ], frequency = 12), seasonal = "{kind}")$SSE, error = function(e) NA)
+        used <- proc.time() - t0; write(c(used[1] + used[2], s), "{folder}/out.txt", ncolumns = 1)"""
+        try:
+            subprocess.run(["Rscript", "-e", script], check=True, capture_output=True)
+        except subprocess.CalledProcessError as error:
+            print(f"  R failed: {error.stderr.decode()[-200:]}")
+            return None
+        lines = np.loadtxt(
+            [line.replace("NA", "nan") for line in (Path(folder) / "out.txt").read_text().splitlines()], ndmin=1
+        )
+    speed = len(panel) / lines[0]
+    print(f"  {'R HoltWinters, ' + kind:<52} {speed:9,.0f} /s   failures {int(np.isnan(lines[1:]).sum())}")
+    return lines[1:], speed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--series", type=int, default=10_000, help="series of the simulated panel")
+    parser.add_argument("--peers", type=int, default=60, help="series given to statsmodels and statsforecast")
+    options = parser.parse_args()
+    panels = [("simulated", simulated(options.series))]
+    if PANEL.exists():
+        panels.insert(0, (PANEL.name, np.loadtxt(gzip.open(PANEL), delimiter=",")))
+    for name, panel in panels:
+        print(f"\n{name}: {len(panel):,} series of {panel.shape[1]} values, fits per CPU second, one core")
+        fixed = {}
+        for model in (ADDITIVE, MULTIPLICATIVE):
+            kind = model.seasonal
+            fixed[kind] = ours(f"fixed start, several starts, {kind}", panel, model)
+        optimal = {m.seasonal: ours(f"optimal start, {m.seasonal}", panel, m, start="optimal") for m in (ADDITIVE, MULTIPLICATIVE)}
+        _, robust = ours("robust, additive", panel, ADDITIVE, robust=True)
+        ours("robust, multiplicative", panel, MULTIPLICATIVE, robust=True)
+        print(f"  against robets' {ROBETS} /s (stored): ratio {robust / ROBETS:.1f} (goal 8)")
+        for kind in ("additive", "multiplicative"):
+            if found := by_r(panel[: 5 * options.peers], kind):
+                r_sse, r_speed = found
+                kept = np.isfinite(r_sse)
+                sse = fixed[kind][0][: len(r_sse)][kept]
+                compare(f"fixed start against R, {kind}", fixed[kind][1], r_speed, sse, r_sse[kept], 15)
+        few = panel[: options.peers]
+        for kind in ("additive", "multiplicative"):
+            if found := by_statsmodels(few, kind):
+                compare(f"optimal start against statsmodels, {kind}", optimal[kind][1], found[1], optimal[kind][0], found[0], 60)
+        for title, sse, speed in by_statsforecast(few):
+            compare(f"optimal start against {title}", optimal["additive"][1], speed, optimal["additive"][0], sse, 10)
+
+
+if __name__ == "__main__":
+    main()
