@@ -1,8 +1,8 @@
 """Protects what is computed row by row from kept draws: log likelihoods and predictions, against plain scipy.
 
-Seen to fail with: the first effect in place of the k-th, constants left out, the effects of the draw before, an unknown
-category or group taken for a known one, shares in place of numbers of successes, the transpose of Ω's root, offsets left
-out, ddof 0, the wrong half thrown away when the shelf is full.
+Seen to fail with: the first effect in place of the k-th, constants left out, the effects of the draw before, an
+unknown category or group taken for a known one, shares in place of numbers of successes, the transpose of Ω's root,
+offsets left out, ddof 0, the wrong half thrown away when the shelf is full.
 """
 
 from __future__ import annotations
