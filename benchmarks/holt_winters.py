@@ -1,6 +1,6 @@
-"""Fits per CPU second of exponential smoothing, one core, beside statsmodels, statsforecast and R where they are installed.
+"""Fits per CPU second of exponential smoothing, one core, beside statsmodels, statsforecast and R where installed.
 
-    make bench-series   or   python benchmarks/holt_winters.py [--series 10000] [--peers 60]
+    python benchmarks/holt_winters.py [--series 10000] [--peers 60]
 
 Two panels: 1,000 monthly series of length 120 (../shared/data/ts/hw_panel_1000x120.csv.gz where it is) and a simulated
 one. Like with like: R's HoltWinters keeps its start states fixed, and so does "fixed start"; statsmodels and
@@ -11,7 +11,6 @@ are compared series by series. Nothing here is a test: no time gates anything.
 from __future__ import annotations
 
 import argparse
-import gzip
 import os
 import shutil
 import subprocess
@@ -153,14 +152,17 @@ def main() -> None:
     options = parser.parse_args()
     panels = [("simulated", simulated(options.series))]
     if PANEL.exists():
-        panels.insert(0, (PANEL.name, np.loadtxt(gzip.open(PANEL), delimiter=",")))
+        panels.insert(0, (PANEL.name, np.loadtxt(PANEL, delimiter=",")))
     for name, panel in panels:
         print(f"\n{name}: {len(panel):,} series of {panel.shape[1]} values, fits per CPU second, one core")
         fixed = {}
         for model in (ADDITIVE, MULTIPLICATIVE):
             kind = model.seasonal
             fixed[kind] = ours(f"fixed start, several starts, {kind}", panel, model)
-        optimal = {m.seasonal: ours(f"optimal start, {m.seasonal}", panel, m, start="optimal") for m in (ADDITIVE, MULTIPLICATIVE)}
+        optimal = {
+            m.seasonal: ours(f"optimal start, {m.seasonal}", panel, m, start="optimal")
+            for m in (ADDITIVE, MULTIPLICATIVE)
+        }
         _, robust = ours("robust, additive", panel, ADDITIVE, robust=True)
         ours("robust, multiplicative", panel, MULTIPLICATIVE, robust=True)
         print(f"  against robets' {ROBETS} /s (stored): ratio {robust / ROBETS:.1f} (goal 8)")
@@ -173,7 +175,8 @@ def main() -> None:
         few = panel[: options.peers]
         for kind in ("additive", "multiplicative"):
             if found := by_statsmodels(few, kind):
-                compare(f"optimal start against statsmodels, {kind}", optimal[kind][1], found[1], optimal[kind][0], found[0], 60)
+                sse, speed = optimal[kind]
+                compare(f"optimal start against statsmodels, {kind}", speed, found[1], sse, found[0], 60)
         for title, sse, speed in by_statsforecast(few):
             compare(f"optimal start against {title}", optimal["additive"][1], speed, optimal["additive"][0], sse, 10)
 

@@ -1,8 +1,8 @@
 """What can be wrong with a user's input, said so that a statistician can act on it.
 
-    Problem   one fault or notice: which question, which column, what was wrong, the nearest valid word
-    Invalid   raised by a question kind while it reads one answer
-    Refused   raised anywhere before or during a run: one or more Problems, all shown at once
+Problem   one fault or notice: which question, which column, what was wrong, the nearest valid word
+Invalid   raised by a question kind while it reads one answer
+Refused   raised anywhere before or during a run: one or more Problems, all shown at once
 """
 
 from __future__ import annotations

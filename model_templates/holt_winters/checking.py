@@ -54,7 +54,8 @@ def model_problems(model: Model) -> list[Problem]:
         return []
     found = []
     if not model.periods:
-        found.append(Problem("no-period", "A seasonal model needs its period: 12 for months, 4 for quarters.", "period"))
+        text = "A seasonal model needs its period: 12 for months, 4 for quarters."
+        found.append(Problem("no-period", text, "period"))
     for m in model.periods:
         if int(m) != m or m < 2:
             message = f"A period is a whole number of at least 2 values, not {m:g}."
@@ -155,7 +156,10 @@ def constant_problems(
     if small and all(v is not None for v in (alpha, beta if model.trend else 0.0, *listed)):
         damping = (phi if phi is not None else 1.0) if model.trend and model.damped else None
         constants = Constants(
-            float(alpha or 0.0), float(beta or 0.0) if model.trend else None, tuple(float(g or 0) for g in listed), damping
+            float(alpha or 0.0),
+            float(beta or 0.0) if model.trend else None,
+            tuple(float(g or 0) for g in listed),
+            damping,
         )
         radius = forecastable_radius(model, constants)
     for name, value in outside:

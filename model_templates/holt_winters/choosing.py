@@ -45,7 +45,7 @@ def choose(
     lam: float = 0.1,
     models: Sequence[Model] | None = None,
 ) -> list[Candidate]:
-    """Every candidate with its criterion ("aic", "aicc" or "bic"), best first; the first is `chosen` if any could be fitted.
+    """Every candidate with its criterion ("aic", "aicc" or "bic"), best first; the first is `chosen` if any was fitted.
 
     robust: robust likelihoods with robust start values instead.
     """

@@ -5,7 +5,7 @@ psi_j = alpha (1 + beta (phi + ... + phi^j)) + sum over periods m that divide j 
 
     additive        var(h) = sigma^2 sum_{j < h} psi_j^2                         (exact)
     multiplicative  var(h) = sigma^2 sum_{j < h} (psi_j s_h / s_{h-j})^2         (s_k: season used for horizon k)
-    relative errors var(h) = sigma^2 s_h^2 sum_{j < h} (c_j mu_{h-j} + d_j mu_h)^2 (robust fits, multiplicative seasons):
+    relative errors var(h) = sigma^2 s_h^2 sum_{j < h} (c_j mu_{h-j} + d_j mu_h)^2 (robust, multiplicative seasons):
                     c_j the trend's part of psi_j and d_j the season's, mu_k forecasts without season, to first order
                     in sigma; unlike class 3 of Hyndman et al. (2008), level and season share their error, as they do
 
@@ -72,9 +72,7 @@ def _theta(constants: Constants) -> Array:
     return np.array([constants.alpha, beta, 1.0 if constants.phi is None else constants.phi, *constants.gamma])
 
 
-def _shocks(
-    fit: Fit, relative: bool, shape: tuple[int, int], errors: str, generator: np.random.Generator
-) -> Array:
+def _shocks(fit: Fit, relative: bool, shape: tuple[int, int], errors: str, generator: np.random.Generator) -> Array:
     """One-step errors of future rows, (paths, horizon)."""
     if errors == "normal":
         return fit.sigma * generator.standard_normal(shape)
@@ -127,5 +125,3 @@ def limits(point: Array, sd: Array, level: float) -> tuple[Array, Array]:
     """Central normal limits of `level` per cent."""
     half = -float(ndtri((100.0 - level) / 200.0)) * sd
     return point - half, point + half
-
-

@@ -93,7 +93,18 @@ def fit_rows(  # type: ignore[no-untyped-def]
             outliers = np.sum(flags)
         else:
             level, trend = smooth(
-                y, first, level, trend, season, periods, offsets, kind, z[i, :constants], fitted, levels, trends,
+                y,
+                first,
+                level,
+                trend,
+                season,
+                periods,
+                offsets,
+                kind,
+                z[i, :constants],
+                fitted,
+                levels,
+                trends,
                 seasons,
             )
         last[i, constants], last[i, constants + 1] = level, trend
@@ -160,9 +171,7 @@ def fit_many(
     return _panel(model, lay, start, criterion, robust, values, begins, lengths, z, last, found, whole)
 
 
-def _spread(
-    work: Callable[[int], None], total: int, threads: int, advance: Callable[[int, int], bool] | None
-) -> None:
+def _spread(work: Callable[[int], None], total: int, threads: int, advance: Callable[[int, int], bool] | None) -> None:
     """Do the chunks in `threads` threads (the kernels hold no interpreter lock)."""
     chunks = range(0, total, CHUNK)
     stopped = False

@@ -184,9 +184,7 @@ def robust_errors(y, first, level, trend, season, periods, offsets, kind, theta,
             errors[count], sigma, clean = robust_step(y[t], forecast, sigma, k, c, lam, kind == 2)
         forecasts[count] = abs(forecast)
         count += 1
-        level, trend = robust_move(
-            season, now, kind, alpha, beta, phi, theta, clean, level, trend, base, total
-        )
+        level, trend = robust_move(season, now, kind, alpha, beta, phi, theta, clean, level, trend, base, total)
         next_row(now, periods, offsets)
     return count
 
@@ -221,9 +219,7 @@ def robust_smooth(  # type: ignore[no-untyped-def]
                 error, sigma, clean = robust_step(y[t], forecast, sigma, k, c, lam, kind == 2)
                 flags[t] = abs(error / sigma) > k
             cleaned[t] = clean
-            level, trend = robust_move(
-                season, now, kind, alpha, beta, phi, theta, clean, level, trend, base, total
-            )
+            level, trend = robust_move(season, now, kind, alpha, beta, phi, theta, clean, level, trend, base, total)
         levels[t], trends[t], scale[t] = level, trend, sigma
         next_row(now, periods, offsets)
     return level, trend, sigma

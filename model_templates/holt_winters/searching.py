@@ -78,7 +78,8 @@ def squares_at(y, first, z, constants, periods, offsets, kind, relative, room): 
 def search(y, first, z, constants, periods, offsets, kind, criterion, robust, columns, lower, upper, tries, room):  # type: ignore[no-untyped-def]
     """Constants by the criterion, at the start states in z: of all PLACES the best `tries` and R's are followed.
 
-    More tries than PLACES make the search thorough: ALL_PLACES are looked at. z is left at the best. Returns value, starts followed, converged.
+    More tries than PLACES make the search thorough: ALL_PLACES are looked at. z is left at the best. Returns value,
+    starts followed, converged.
     """
     relative = criterion == LIKELIHOOD
     squares = criterion in (SSE, LIKELIHOOD)
@@ -250,7 +251,7 @@ def search_all(y, z, constants, periods, offsets, kind, relative, columns, lower
 
 @njit
 def figures(y, first, errors, lag, room):  # type: ignore[no-untyped-def]
-    """Into room (6,): n, SSE, sum |e|, MAPE (NaN with a zero in y), MASE (naive of this lag in sample), sd of errors."""
+    """Into room (6,): n, SSE, sum |e|, MAPE (NaN with a zero in y), MASE (naive of this lag, in sample), error sd."""
     n, squares, absolute, share, mean, zero = 0, 0.0, 0.0, 0.0, 0.0, False
     for t in range(first, len(y)):
         if math.isnan(y[t]):

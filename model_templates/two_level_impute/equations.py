@@ -145,8 +145,8 @@ def algorithm(spec: Spec) -> str:
     )
     steps = [
         (
-            r"Latent Normals of observed categories from their truncated Normal conditionals; missing values from their "
-            r"Normal conditionals given the other responses of the row and the group effects"
+            r"Latent Normals of observed categories from their truncated Normal conditionals; missing values from "
+            r"their Normal conditionals given the other responses of the row and the group effects"
         ),
         effects,
     ]

@@ -114,6 +114,6 @@ def methods(spec: Spec, data: Dataset, fits: Sequence[Result], complete: Result)
         + (f" and every {spec.every:,} iterations after it" if len(spec.imputed_at) > 1 else "")
         + f" (random seed {spec.seed}). The model of interest, a {spec.moi.distribution} model of {spec.moi.y} by "
         f"{spec.moi.template} ({spec.iterations:,} iterations after a burn-in of {spec.burnin:,}), was fitted to "
-        "each completed dataset, and posterior means and standard deviations were combined by Rubin's rules with the degrees "
-        f"of freedom of Barnard and Rubin (1999).{of_complete} Computed with StatGrove.\n"
+        "each completed dataset, and posterior means and standard deviations were combined by Rubin's rules "
+        f"with the degrees of freedom of Barnard and Rubin (1999).{of_complete} Computed with StatGrove.\n"
     )

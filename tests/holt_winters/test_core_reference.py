@@ -59,7 +59,8 @@ def test_seasonal_fit_as_r(name: str, kind: str) -> None:
     assert found.converged
     assert found.sse <= r["SSE"] * (1 + 1e-7)
     assert found.sse <= r["optimum_check"]["SSE_best"] * (1 + 1e-9)
-    assert 0 < found.constants.alpha <= 1 and 0 <= found.constants.gamma[0] <= 1  # the fit never leaves the box
+    assert 0 < found.constants.alpha <= 1  # the fit never leaves the box
+    assert 0 <= found.constants.gamma[0] <= 1
 
 
 @pytest.mark.parametrize(("kind", "trend"), [("Holt", True), ("SES", False)])
@@ -103,14 +104,15 @@ def test_residual_figures(name: str, kind: str) -> None:
     assert (found.n, found.runs, found.n_above) == (r["n"], r["runs_median"]["runs"], r["runs_median"]["n_above"])
     ours = [found.mean, found.sd, found.durbin_watson, found.runs_z, found.runs_p, found.q1, found.q3]
     theirs = [r[k] for k in ("mean", "sd", "durbin_watson")] + [r["runs_median"][k] for k in ("z", "p")]
-    np.testing.assert_allclose(ours, theirs + [r["q1"], r["q3"]], rtol=1e-8)
+    np.testing.assert_allclose(ours, [*theirs, r["q1"], r["q3"]], rtol=1e-8)
     np.testing.assert_allclose(found.inner + found.outer, r["inner"] + r["outer"], rtol=1e-8)
     assert len(found.mild) + len(found.extreme) == r["n_beyond_inner"]
     assert len(found.extreme) == r["n_beyond_outer"]
     np.testing.assert_allclose([found.jarque_bera, found.jarque_bera_p], r["jarque_bera"], rtol=1e-7)
     np.testing.assert_allclose([found.shapiro, found.shapiro_p], r["shapiro"], rtol=1e-5)
     np.testing.assert_allclose([found.ljung_box, found.ljung_box_p], r["ljung_box_10"], rtol=1e-7)
-    np.testing.assert_allclose([done.mse, done.rmse, done.mae, done.mape], [r[k] for k in ("mse", "rmse", "mae", "mape")])
+    theirs = [r[k] for k in ("mse", "rmse", "mae", "mape")]
+    np.testing.assert_allclose([done.mse, done.rmse, done.mae, done.mape], theirs)
 
 
 def test_building_blocks_of_the_robust_fit() -> None:
@@ -201,7 +203,7 @@ def rmse_of_last_year(name: str, train: np.ndarray, model: Model, **options: Any
 
 @pytest.mark.parametrize(("name", "kind"), [("co2", "additive"), ("UKgas", "multiplicative")])
 def test_robust_forecasts_better_on_contaminated_series(name: str, kind: str) -> None:
-    """Protects the point of the variant: trained with three planted outliers, the last twelve values forecast better."""
+    """Protects the point of the variant: trained with three planted outliers, it forecasts the last twelve better."""
     model = Model(True, False, kind, (PERIODS[name],))  # type: ignore[arg-type]
     train = planted(name)
     robust = rmse_of_last_year(name, train, model, robust=True, k=2.0)
