@@ -1,7 +1,8 @@
 """The truncated Normal sampler against its exact distribution, from the middle out to 37 sd.
 
 Every draw is put through its own distribution function, which makes it uniform; Kolmogorov and Smirnov at a false alarm
-of 1e-5 a case (36 cases: 4e-4 in all).
+of 1e-5 a case (36 cases: 4e-4 in all). Changes made by hand and noticed: the tail sampler without its accept step, the
+folded branch without its fold.
 """
 
 from __future__ import annotations
