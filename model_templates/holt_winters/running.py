@@ -20,13 +20,15 @@ from .checking import needed
 from .checks import faults, model_of, options
 from .choosing import choose, rolling_origin
 from .equations import form
-from .fitting import fit
+from .fitting import ROBUST_TRIES, TRIES, fit
 from .intervals import forecast
 from .models import Candidate, Fit, Model, RollingOrigin
 from .panel import fit_many
 from .smoothed import Smoothed, complete
 from .spec import Spec
 from .timeline import Series, Timeline, arrange
+
+THOROUGH = 200  # series up to which each is searched as a single one would be
 
 WORST = 3  # series whose pictures are drawn when there are many
 MOST_ROWS = 50_000  # of the table Fitted; the dataset has all
@@ -110,7 +112,9 @@ def _fits(spec: Spec, good: Sequence[Series], job: Any) -> list[Fit | None]:
     wanted = options(spec)
     if len(good) == 1:
         return [fit(good[0].values, model, **wanted)]
-    panel = fit_many([s.values for s in good], model, **wanted, threads=cores(), advance=_advance(job))
+    # As thorough as a single fit, so that a series among many has the numbers it has alone; a large panel is quicker.
+    thorough = (ROBUST_TRIES if wanted.get("robust") else TRIES) if len(good) <= THOROUGH else None
+    panel = fit_many([s.values for s in good], model, **wanted, tries=thorough, threads=cores(), advance=_advance(job))
     made: list[Fit | None] = []
     for k, series in enumerate(good):
         if panel.status[k]:

@@ -198,9 +198,9 @@ def test_a_walk_is_fast() -> None:
 
 
 def _seconds(action: Any) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     action()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def test_a_huge_number_ends_in_a_message() -> None:
@@ -216,9 +216,9 @@ def test_a_huge_number_ends_in_a_message() -> None:
 def test_a_wide_dataset_and_hostile_keys_cost_little() -> None:
     wide = made("wide", 10, {f"column_{k}": (5, 0) for k in range(1000)})
     bad = {f"key{k}": "x" for k in range(2000)} | {"y": "x" * 60_000, "x": ",".join(f"w{k}" for k in range(5000))}
-    start = time.perf_counter()
+    start = time.process_time()
     found = walk(TwoLevelMod(), bad, wide, recover=True, strict_keys=True)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
     assert len(found.problems) < 100
 
 

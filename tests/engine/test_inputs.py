@@ -118,9 +118,9 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:12]))
 def test_hostile_texts_cost_milliseconds(text: str) -> None:
     """At most 64 KB of anything: a bound of half a second on a shared machine, some tens of milliseconds usually."""
-    start = time.perf_counter()
+    start = time.process_time()
     parsed = inputs.read(text)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
     assert len(parsed.problems) <= 20
     assert sum(len(p.message) for p in parsed.problems) < 20_000
 
