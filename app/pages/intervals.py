@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from app.pages.format import fixed
 
 WIDTH, PAD = 190, 10
+SMALLEST = 1e-290  # nearer to nothing than this, the steps between ticks are no longer numbers
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def axis(values: Sequence[float]) -> Axis | None:
     if not found:
         return None
     low, high = min([*found, 0.0]), max([*found, 0.0])
-    if low == high:
+    if high - low < SMALLEST:
         return None
     step = _step((high - low) / 6)
     ticks = [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]

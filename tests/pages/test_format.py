@@ -64,7 +64,7 @@ def test_names_are_escaped() -> None:
 def test_axes_hold_their_values(values: list[float]) -> None:
     found = axis(values)
     if found is None:
-        assert set(values) == {0.0}
+        assert max(map(abs, values)) < 1e-290
         return
     assert all(PAD <= found.x(v) <= WIDTH - PAD for v in [*values, 0.0])
     assert 1 <= len(found.ticks) <= 9
