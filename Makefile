@@ -3,7 +3,10 @@
 # (~/.local/share/statgrove) and the compiled kernels (~/.cache/statgrove).
 
 SHELL := /bin/bash
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p && break; done)
+# The first Python that runs and is new enough: a name on the path may be a shim with nothing behind it.
+SUITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+  $$p $(SUITS) >/dev/null 2>&1 && { command -v $$p; break; }; done)
 EXTRAS ?= parquet
 BIN := .venv/bin
 
@@ -46,9 +49,9 @@ clean: ## remove .venv and caches (data and results stay)
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 
 .venv/made:
-	@test -n "$(PYTHON)" || { echo "StatGrove needs Python 3.11 or later: install it and try again." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "StatGrove needs Python 3.11 or later; $(PYTHON) is older. Name another: make PYTHON=/path/to/python" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "StatGrove needs Python 3.11, 3.12 or 3.13: install one and try again." >&2; exit 1; }
+	@$(PYTHON) $(SUITS) \
+	  || { echo "StatGrove needs Python 3.11 to 3.13, which $(PYTHON) is not: make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv \
 	  || { echo "Python's venv module is missing (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@touch $@
