@@ -176,7 +176,7 @@ def jags(case: Case, seconds: float) -> tuple[np.ndarray, float]:
             )
             Path(folder, "run.cmd").write_text(script + f"update {length}\ncoda *\nexit\n")
             before = child_cpu()
-            subprocess.run(["jags", "run.cmd"], cwd=folder, check=True, capture_output=True, timeout=20 * seconds)
+            subprocess.run(["jags", "run.cmd"], cwd=folder, check=True, capture_output=True, timeout=60 * seconds)
             return child_cpu() - before
 
         burnin = 100
