@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from app.settings import settings
 
@@ -18,12 +21,23 @@ def preload() -> None:
     for module in MODULES:
         importlib.import_module(module)
     if settings().warm:
-        from templates_engine.sampling.compiled import kernels_folder
-
-        if not kernels_folder().is_dir():
-            log.info("compiling the samplers; this is done once and takes a minute or two")
-        warm()
+        with _alone():
+            warm()
     log.info("worker ready after %.1f s", time.monotonic() - began)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process at a time: what the first compiles the others load, instead of all compiling the same."""
+    from templates_engine.sampling.compiled import kernels_folder
+
+    folder = kernels_folder()
+    if not folder.is_dir():
+        log.info("compiling the samplers; this is done once and takes a minute or two")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "compiling.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the file is closed, also by the death of the process
+        yield
 
 
 def warm() -> dict[str, float]:
