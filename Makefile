@@ -42,8 +42,9 @@ check: .venv/installed-test ## style, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed-test ## time the worked example and its peers (R is used where it is installed)
-	$(BIN)/python benchmarks/worked_example.py $(ARGS)
+BENCH ?= worked_example
+bench: .venv/installed-test ## time the worked example beside its peers; BENCH=mixed_models, holt_winters or data_cloning
+	$(BIN)/python benchmarks/$(BENCH).py $(ARGS)
 
 clean: ## remove .venv and caches (data and results stay)
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
