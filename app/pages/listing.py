@@ -12,7 +12,7 @@ TABLES, DIAGNOSTICS, DATASETS, CODE = "Tables", "Diagnostics", "Datasets", "Mode
 FIGURES = "Figures"
 GROUPS = {"table": TABLES, "figure": DIAGNOSTICS, "dataset": DATASETS, "draws": DATASETS}
 POOLED, COMPLETE, VERDICTS = "ResultsTable:Imputation", "ResultsTable:CompleteCases", "Verdicts"
-FIRST = (POOLED, COMPLETE, "CombinedResults", "ModelResults", "ModelParameters", "ModelFit")
+FIRST = (POOLED, COMPLETE, "CombinedResults", "ModelResults", "Coefficients", "ModelParameters", "ModelFit")
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ def run(template: Template, spec: Spec, data: Dataset, job: Job) -> Result:
     found = _tables(fitted, judged)
     for name, table in found.items():
         job.table(name, table)
+    if "Estimability" in found:
+        job.table("Verdicts", _verdicts(found["Estimability"]))
     for problem in _notices(fitted, judged):
         job.note(problem)
     largest = fitted.draws(spec.clones[-1])
@@ -104,6 +106,17 @@ def answers(spec: Spec) -> dict[str, str]:
         "outdata": m.outdata,
     }
     return {key: str(value) for key, value in given.items() if value is not None}
+
+
+def _verdicts(estimability: Table) -> Table:
+    """The judgement in lines for the head of the page: what is estimable in one, each of the others by itself."""
+    rows = estimability.records()
+    fine = [str(row["parameter"]) for row in rows if row["verdict"] == "estimable"]
+    lines: list[tuple[str, str]] = []
+    if fine:
+        lines.append(("Fine", f"The data can tell {', '.join(fine)}: the variance falls as one over the clones."))
+    lines += [("Model in doubt", str(row["sentence"])) for row in rows if row["verdict"] != "estimable"]
+    return Table(("word", "sentence"), tuple(lines), "What the data can tell")
 
 
 def _tables(fitted: Fitted, judged: Judged) -> dict[str, Table]:
