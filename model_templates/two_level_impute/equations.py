@@ -139,7 +139,7 @@ def imputation_model(spec: Spec, schema: Schema) -> str:
 def algorithm(spec: Spec) -> str:
     """One sweep of the sampler, in words and conditional distributions."""
     effects = (
-        r"Fixed effects given the group effects (Normal), with hierarchical centring of the intercepts"
+        r"Fixed effects given the group effects (Normal), with a step that moves intercepts and group effects together"
         if spec.conditional
         else r"Fixed effects with the group effects integrated out (Normal)"
     )

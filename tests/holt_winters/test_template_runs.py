@@ -286,7 +286,7 @@ def test_a_thousand_series_take_a_few_seconds(tmp_path: Path) -> None:
 
     seconds(70, tmp_path / "warm")
     half, whole = seconds(500, tmp_path / "half"), seconds(1000, tmp_path / "whole")
-    assert whole < 4 * half + 2
+    assert whole < 3 * half + 1
 
 
 # Automatic
