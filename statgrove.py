@@ -5,6 +5,7 @@ from statgrove import RunStatJR
 result = RunStatJR(template="2LevelMod", dataset="school.dta", invars={"y": "normexam", "L2ID": "school"},
                    estoptions={"seed": "1"}, out="results")
 result.tables["ModelResults"]
+longer = result.longer(2000)  # goes on from its chains
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Result", "RunFailed", "RunStatJR"]
+    from app.models import Run
+
+__all__ = ["Result", "RunFailed", "RunLonger", "RunStatJR"]
 
 
 class RunFailed(RuntimeError):
@@ -39,6 +42,10 @@ class Result:
     tables: dict[str, pandas.DataFrame] = field(repr=False)  # by name
     artifacts: dict[str, Path]  # every output's file, by name
     notices: list[str]
+
+    def longer(self, more: int | None = None, out: str | Path | None = None) -> Result:
+        """A new run that goes on from the chains of this one: RunLonger(self, more, out)."""
+        return RunLonger(self, more, out)
 
 
 def RunStatJR(  # noqa: N802 - the name in published scripts
@@ -65,10 +72,30 @@ def RunStatJR(  # noqa: N802 - the name in published scripts
     if given.problems:
         raise Refused(given.problems)
     row = inline.find_dataset(dataset) if isinstance(dataset, str | Path) else _from_frame(dataset)
-    run = inline.carry_out(template, row, given.answers, origin="python")
+    return _result(inline.carry_out(template, row, given.answers, origin="python"), out)
+
+
+def RunLonger(run: int | Result, more: int | None = None, out: str | Path | None = None) -> Result:  # noqa: N802
+    """Make a run longer and wait for it: a new run with the draws that one run of the whole length gives.
+
+    run: a run's number, or its Result. more: how many more iterations of each chain (of 2LevelImpute: imputed
+    datasets); None: as many as there are, or, of a run that was stopped, what was asked for. out: as in RunStatJR.
+    Raises templates_engine.problems.Refused when the run cannot be made longer, with the reason; RunFailed otherwise.
+    """
+    from app import inline
+
+    inline.prepare()
+    if out is not None:
+        inline.check_out(Path(out))
+    number = run.run if isinstance(run, Result) else run
+    return _result(inline.longer(number, more, origin="python"), out)
+
+
+def _result(run: Run, out: str | Path | None) -> Result:
+    """What a run that has ended gave; RunFailed where it failed."""
     if run.state == "failed":
         raise RunFailed(run.message, run.trace, run.problems)
-    from app import db, runs
+    from app import db, inline, runs
 
     with db.session() as session:
         outputs = [one for one in runs.artifacts(session, run) if one.state == "ready"]

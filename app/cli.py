@@ -6,9 +6,11 @@
     statgrove questions TEMPLATE [--dataset D]         what it asks
     statgrove run TEMPLATE --dataset D --inputs S --out DIR
     statgrove run --command "RunStatJR(...)" --out DIR
+    statgrove longer RUN [--more N] [--out DIR]        go on from the chains of a run that has ended
     statgrove warm                                     compile all kernels now
 
-Exit codes of `run`: 0 succeeded, 2 bad input (the problems on standard error, one a line), 1 failed, 130 interrupted.
+Exit codes of `run` and `longer`: 0 succeeded, 2 bad input (the problems on standard error, one a line), 1 failed,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,14 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--out", help="folder that the outputs are written into", required=True)
     one.add_argument("--quiet", action="store_true", help="no progress bar")
     one.set_defaults(do=_run)
+
+    one = commands.add_parser("longer", help="make a run longer: a new run that goes on from its chains")
+    one.add_argument("run", type=int, metavar="RUN", help="the run's number")
+    one.add_argument("--more", type=int, help="iterations of each chain, or imputed datasets, to add (default: as many "
+                     "as there are; of a run that was stopped 0, which finishes what was asked for)")  # fmt: skip
+    one.add_argument("--out", help="folder that the outputs are written into, too")
+    one.add_argument("--quiet", action="store_true", help="no progress bar")
+    one.set_defaults(do=_longer)
 
     one = commands.add_parser("warm", help="compile all kernels into the cache")
     one.set_defaults(do=_warm)
@@ -143,16 +153,29 @@ def _run(chosen: argparse.Namespace) -> int:
     from templates_engine import registry
 
     template, dataset, answers = _asked_for(chosen)
-    out = Path(chosen.out)
-    inline.check_out(out)
+    inline.check_out(Path(chosen.out))
     registry.get(template)  # before the data are read, which may take long
     inline.prepare()
+    row = inline.find_dataset(dataset)
+    return _show(chosen, lambda tell: inline.carry_out(template, row, answers, origin="cli", tell=tell))
+
+
+def _longer(chosen: argparse.Namespace) -> int:
+    from app import inline
+
+    if chosen.out:
+        inline.check_out(Path(chosen.out))
+    inline.prepare()
+    return _show(chosen, lambda tell: inline.longer(chosen.run, chosen.more, origin="cli", tell=tell))
+
+
+def _show(chosen: argparse.Namespace, work: Callable[[Callable[[dict[str, Any]], None]], Any]) -> int:
+    """Carry out a run with its progress shown, and write what it gives; the exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     bar = _Bar(quiet=chosen.quiet)
-    row = inline.find_dataset(dataset)
-    run = inline.carry_out(template, row, answers, origin="cli", tell=bar.show)
+    run = work(bar.show)
     bar.close()
-    code = _finish(run, out)
+    code = _finish(run, Path(chosen.out) if chosen.out else None)
     if code == INTERRUPTED:  # a calculation that did not stop must not keep the command from ending
         sys.stdout.flush()
         sys.stderr.flush()
@@ -160,9 +183,9 @@ def _run(chosen: argparse.Namespace) -> int:
     return code
 
 
-def _finish(run: Any, out: Path) -> int:
+def _finish(run: Any, out: Path | None) -> int:
     """Say how the run ended and write what there is; the exit code."""
-    from app import inline
+    from app import folders, inline
 
     for problem in run.problems:
         if problem.get("level") == "notice":
@@ -174,8 +197,8 @@ def _finish(run: Any, out: Path) -> int:
         if run.trace:
             print(f"\n{run.trace}", file=sys.stderr)
         return BAD_INPUT if any(p.get("level", "error") == "error" for p in run.problems) else FAILED
-    files = inline.write_out(run, out)
-    print(f"{len(files)} files in {out}" + ("" if run.state == "done" else f"  ({run.message})"))
+    where = f"{len(inline.write_out(run, out))} files in {out}" if out else str(folders.folder(run))
+    print(f"run {run.id}: {where}" + ("" if run.state == "done" else f"  ({run.message})"))
     return OK if run.state == "done" else INTERRUPTED
 
 

@@ -33,6 +33,13 @@ def path(run: Run, artifact: Artifact) -> Path:
     return found
 
 
+def state(run: Run) -> Path:
+    """Where the chains of a run stand, if it kept any: then there is such a file, and a later run can go on from it."""
+    from templates_engine.bundle import STATE
+
+    return settings().folder("runs") / str(run.id) / str(run.attempt) / STATE
+
+
 def drop(run: Run, *, keep: int | None = None) -> None:
     """Remove the files of a run; with `keep`, of its other attempts only."""
     whole = settings().folder("runs", str(run.id))

@@ -53,11 +53,26 @@ def carry_out(
 ) -> Run:
     """Submit and carry out; the run as it ended. Refused before anything is run when an answer is wrong.
 
-    tell: given the progress about five times a second. When interrupted (Ctrl-C) the run is asked to stop, keeps
-    what it has drawn, and ends as cancelled; interrupted again, or after the grace time, it is left at once.
+    tell: see `follow`.
     """
     with db.session() as session:
         run = runs.submit(session, template, dataset, answers, origin=origin, enqueue=False)
+    return follow(run, tell)
+
+
+def longer(run_id: int, more: int | None, *, origin: str, tell: Callable[[dict[str, Any]], None] | None = None) -> Run:
+    """Go on from the chains of an earlier run; the new run as it ended. Refused when it cannot be made longer."""
+    with db.session() as session:
+        run = runs.longer(session, run_id, more, origin=origin, enqueue=False)
+    return follow(run, tell)
+
+
+def follow(run: Run, tell: Callable[[dict[str, Any]], None] | None = None) -> Run:
+    """Carry out a run that was submitted for this process; the run as it ended.
+
+    tell: given the progress about five times a second. When interrupted (Ctrl-C) the run is asked to stop, keeps
+    what it has drawn, and ends as cancelled; interrupted again, or after the grace time, it is left at once.
+    """
     fault: list[BaseException] = []
     over = threading.Event()  # Thread.join believes the thread has ended when it is interrupted (bpo-45274)
 

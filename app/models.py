@@ -116,6 +116,8 @@ class Run(Base):
     heartbeat: Mapped[datetime | None] = mapped_column(Instant)
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
     prefix: Mapped[str] = mapped_column(String(200), default="")  # a child's outputs bear it in the parent's folder
+    # The run whose chains this one makes longer. No foreign key: SQLite adds none to a table that is there.
+    continues: Mapped[int | None] = mapped_column(index=True)
 
     @property
     def ended(self) -> bool:

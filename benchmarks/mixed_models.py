@@ -1,8 +1,7 @@
 """Effective draws per CPU second of the mixed-model samplers, beside JAGS and NumPyro's NUTS, same model, data, priors.
 
-    .venv/bin/python benchmarks/mixed_models.py                        ours, and JAGS where the command is installed
-    .venv/bin/python benchmarks/mixed_models.py --numpyro PYTHON       NumPyro too; PYTHON has numpyro and jax
-    .venv/bin/python benchmarks/mixed_models.py --cases normal2 crossed --seconds 60
+    make bench BENCH=mixed_models           JAGS where the command is installed; NumPyro is installed beside (peers.py)
+    make bench BENCH=mixed_models ARGS="--cases normal2 crossed --seconds 60 --no-numpyro"
 
 Cases: normal2 (two levels, 4,059 rows), crossed (InstEval's shape: 73,421 rows, 2,972 by 1,128 by 14 units), binomial
 and poisson (1,600 rows, 80 by 16 units). Only sampling is timed: reading, compiling, burn-in and warm-up are left out
@@ -24,10 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import peers
 from arviz_stats.base import array_stats
 
 from templates_engine.data import readers, simulate
-from templates_engine.sampling import mixed_normal, mixed_priors, mixed_stats, nlevel_glm, nlevel_normal, nlevel_stats
+from templates_engine.sampling import glm_sampler, mixed_normal, mixed_priors, mixed_stats, nlevel_normal, nlevel_stats
 from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart
 from templates_engine.sampling.nlevel_stats import Factor
 from templates_engine.sampling.rng import streams
@@ -108,8 +108,8 @@ def ours(case: Case, iterations: int) -> tuple[np.ndarray, float]:
         before = time.thread_time()
         if case.family != "normal":
             link = "logit" if case.family == "binomial" else "log"
-            rows = nlevel_glm.prepare(link, case.y, case.x, case.factors, offset=case.offset)
-            chain = nlevel_glm.run_chain(rows, prior, rng, cells, burnin=500, iterations=length)
+            rows = glm_sampler.prepare(link, case.y, case.x, case.factors, offset=case.offset)
+            chain = glm_sampler.run_chain(rows, prior, rng, cells, burnin=500, iterations=length)
         elif len(case.codes) == 1:
             (factor,) = case.factors
             stats = mixed_stats.statistics(case.y, case.x, factor.codes, factor.z)
@@ -271,21 +271,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
     parser.add_argument("--seconds", type=float, default=20.0, help="CPU seconds a peer may sample for")
-    parser.add_argument("--numpyro", metavar="PYTHON", help="an interpreter with numpyro and jax")
+    parser.add_argument("--no-numpyro", action="store_true")
     parser.add_argument("--warmup", type=int, default=300, help="warm-up draws of NUTS")
     parser.add_argument("--no-jags", action="store_true")
     given = parser.parse_args()
+    python = None if given.no_numpyro else peers.interpreter("numpyro", peers.NUMPYRO)
     ratios: dict[str, dict[str, float]] = {}
     for key in given.cases:
         case = CASES[key]()
         print(f"\n{case.title}; units: {', '.join(str(c.max() + 1) for c in case.codes)}", flush=True)
         mine = report("ours", *ours(case, 2000 if key == "crossed" else 10000), case)
-        peers = {}
+        others = {}
         if shutil.which("jags") and not given.no_jags:
-            peers["JAGS"] = lambda case=case: jags(case, given.seconds)
-        if given.numpyro:
-            peers["NumPyro"] = lambda case=case: numpyro(case, given.numpyro, given.seconds, given.warmup)
-        for name, run in peers.items():
+            others["JAGS"] = lambda case=case: jags(case, given.seconds)
+        if python:
+            others["NumPyro"] = lambda case=case: numpyro(case, python, given.seconds, given.warmup)
+        for name, run in others.items():
             try:
                 theirs = report(name, *run(), case)
             except (subprocess.SubprocessError, OSError) as error:

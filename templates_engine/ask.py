@@ -173,13 +173,17 @@ class Ask:
         form: str = "",
         sample: str = "",
         optional: bool = False,
+        lines: bool = False,
+        longest: int = 1000,
         **fields: object,
     ) -> str:
         """Free text; `pattern` is a regular expression the whole text must match, `form` the same in words.
 
         `sample` is a text of that form, where there is no default: what the questions that follow are explored with.
+        `lines` allows several lines, each ending in a line feed; `longest` is the most characters.
         """
-        more = {"pattern": pattern, "form": form, "sample": sample, "optional": optional}
+        more: dict[str, Any] = {"pattern": pattern, "form": form, "sample": sample, "optional": optional}
+        more |= {"lines": lines, "longest": longest}
         return self._put(Text, key, label, help, default, fields, **more)
 
     def dataset(self, key: str, label: str, *, help: str = "", default: Any = None, **fields: object) -> Schema:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from templates_engine.data.dataset import Dataset
 
 MANIFEST = "manifest.json"
+STATE = "state.npz"  # where the chains stand: beside the artifacts, not one of them
 EXTENSIONS = frozenset(
     (".csv", ".json", ".dta", ".parquet", ".npz", ".svg", ".png", ".pdf", ".html", ".md", ".tex", ".txt", ".py", ".log")
 )
@@ -129,7 +130,7 @@ class Store:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._artifacts: dict[str, Artifact] = {}
-        self._files = {MANIFEST}  # lower case: some file systems do not tell "Beta" from "beta"
+        self._files = {MANIFEST, STATE}  # lower case: some file systems do not tell "Beta" from "beta"
         self._lock = threading.RLock()
         self._count = count()
 
@@ -239,6 +240,10 @@ class Store:
             return ready
 
     # The whole
+
+    def keep_state(self, content: bytes) -> None:
+        """Where the chains stand, for a run that goes on from here; it is not an output and in no bundle."""
+        self._write(STATE, content)
 
     def manifest(self) -> dict[str, Any]:
         """What is in the folder: name, file, kind, title and sha256 of everything that is ready."""

@@ -14,19 +14,21 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
-import numpy.typing as npt
 
 from templates_engine.bundle import Artifact, Store
 from templates_engine.figures.drawers import Drawers
+from templates_engine.figures.interactive import Figure, as_json
 from templates_engine.figures.wire import Picture
 from templates_engine.outputs import Draws, Result, Table
 from templates_engine.problems import Problem, Refused
 from templates_engine.progress import Reporter, Silent, Steps
 from templates_engine.running import Run, heartbeat
+from templates_engine.sampling import saving
 from templates_engine.sampling.chains import Progress, cores, side_by_side
+from templates_engine.sampling.saving import Live, Saved
+from templates_engine.watching import Watched
 
 if TYPE_CHECKING:
     from templates_engine.data.dataset import Dataset
@@ -57,9 +59,14 @@ class Job:
         reporter: Reporter | None = None,
         threads: int | None = None,
         others: Mapping[str, Dataset] | None = None,
+        continues: Path | None = None,
     ):
-        """others: the datasets beside the main one that the answers name, by their names."""
+        """others: the datasets beside the main one that the answers name, by their names.
+
+        continues: the file where an earlier run's chains stand, from which this one goes on.
+        """
         self._run = Run(store, reporter or Silent())
+        self._run.continues = saving.unpack(continues) if continues is not None else {}
         self._run.others = dict(others or {})
         self._workers = max(1, threads or cores())
         self._prefix = ""
@@ -144,9 +151,24 @@ class Job:
         self._run.check()
         self._steps.part = (done, total)
 
-    def watch(self, parameter: str, draws: Sequence[npt.NDArray[np.float64]]) -> None:
-        """Show these chains while they grow: one array a chain, NaN where nothing is drawn yet."""
-        self._run.trace = (parameter, draws)
+    def watch(self, shown: str, parameters: Sequence[str], chains: Sequence[Live]) -> None:
+        """Show these chains while they grow: a trace of the parameter `shown`, R-hat and ESS of all."""
+        if not self.called:
+            self._run.watched = Watched(shown, tuple(parameters), tuple(chains))
+
+    def saved(self, sampler: str) -> list[Saved] | None:
+        """Where the chains of this sampler stood when the run that this one continues ended; None: begin afresh."""
+        return None if self.called else self._run.continues.get(sampler)
+
+    def keep(self, sampler: str, chains: Sequence[Saved], key: str, reached: int) -> None:
+        """Keep where the chains stand, so that the run can be made longer.
+
+        key: the answer that says how long the run is; reached: its value now.
+        """
+        if self.called:
+            return
+        self._run.kept[sampler] = list(chains)
+        self.store.keep_state(saving.pack({"key": key, "reached": reached}, self._run.kept))
 
     def note(self, problem: Problem) -> None:
         """A notice shown with the results."""
@@ -184,7 +206,8 @@ class Job:
             return side_by_side([task(k) for k in range(len(tasks))], self._workers, stop_all)
         finally:
             self._chains = []
-            self._run.trace = None
+            if not self.called:
+                self._run.watched = None
             self._run.check()
 
     def call(
@@ -290,10 +313,14 @@ class Job:
         """Parameter chains, as a dataset and as .npz."""
         self._tell(self.store.draws(self._prefix + name, draws, title, order=self._order))
 
-    def figure(self, name: str, svg: bytes, title: str = "") -> None:
-        """A picture that is drawn already, as .svg."""
+    def figure(self, name: str, svg: bytes, title: str = "", data: Figure | None = None) -> None:
+        """A picture that is drawn already, as .svg; `data` lets the page draw it to be pointed at and zoomed."""
         named = self._prefix + name
-        self._tell([self.store.add(named, svg, kind="figure", title=title, extension=".svg", order=self._order)])
+        made = [self.store.add(named, svg, kind="figure", title=title, extension=".svg", order=self._order)]
+        if data is not None:
+            beside = f"{made[0].name}.json"  # Store may have numbered the name
+            made.append(self.store.add(beside, as_json(data), kind="figure", title=title, order=self._order))
+        self._tell(made)
 
     def diagnostics(self, prefix: str, draws: Draws, title: str = "") -> None:
         """A six-part picture of each parameter, named `<prefix><parameter>.svg`; drawn when the tables are there.

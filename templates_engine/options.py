@@ -14,6 +14,7 @@ ACCEPTED_ALGORITHM: Mapping[str, str] = {"defaultalg": "Yes"}  # for templates t
 # Spellings printed in the guides.
 RENAMED: Mapping[str, str] = {"defaulstv": "defaultsv"}
 
+AFTER_ITERATIONS, UNTIL_TARGETS = "After the iterations", "When the targets are met"
 MOST_CHAINS = 64
 MOST_ITERATIONS = 10_000_000
 MOST_SEED = 2**32 - 1
@@ -33,6 +34,20 @@ class Starts:
 
 
 @dataclass(frozen=True)
+class Stopping:
+    """When the chains are long enough: R-hat at most so, effective sample sizes at least so; or the time is over."""
+
+    rhat: float
+    ess: float
+    minutes: float
+
+    @property
+    def answers(self) -> dict[str, object]:
+        return {"stopping": UNTIL_TARGETS, "maxrhat": f"{self.rhat:g}", "miness": f"{self.ess:g}",
+                "maxminutes": f"{self.minutes:g}"}  # fmt: skip
+
+
+@dataclass(frozen=True)
 class McmcOptions:
     """How long and how often to sample. `iterations` counts those after the burn-in, before thinning."""
 
@@ -44,6 +59,22 @@ class McmcOptions:
     outdata: str
     makepred: bool = False
     starts: Starts | None = None  # None: the template's own
+    stopping: Stopping | None = None  # None: after `iterations`
+
+    @property
+    def answers(self) -> dict[str, object]:
+        """The answers to the questions of mcmc_options, but for starting values."""
+        return {
+            "nchains": self.nchains,
+            "seed": self.seed,
+            "burnin": self.burnin,
+            "iterations": self.iterations,
+            "thinning": self.thinning,
+            **(self.stopping.answers if self.stopping else {"stopping": AFTER_ITERATIONS}),
+            "makepred": "Yes" if self.makepred else "No",
+            "defaultsv": "No" if self.starts else "Yes",
+            "outdata": self.outdata,
+        }
 
     @property
     def kept(self) -> int:
@@ -81,10 +112,12 @@ def mcmc_options(
     iterations: int = 2000,
     predictions: bool = False,
     starts: Callable[[], Starts] | None = None,
+    stopping: bool = True,
 ) -> McmcOptions:
     """Ask nchains, seed, burnin, iterations, thinning and outdata, as estoptions, in the published order.
 
     predictions: ask makepred too. starts: asks the starting values, when defaultsv (asked only then) is No.
+    stopping: ask whether the chains go on until targets are met.
     """
     with ask.group(ESTOPTIONS), ask.section("Estimation"):
         chains = nchains(ask)
@@ -113,6 +146,7 @@ def mcmc_options(
             max=100_000,
             help="Keep every so-manieth draw: 1 keeps all. Thinning saves space, not accuracy.",
         )
+        rule = _stopping(ask) if stopping else None
         makepred = predictions and ask.yes_no(
             "makepred",
             "Make a prediction dataset?",
@@ -137,7 +171,48 @@ def mcmc_options(
             form="letters, digits and _, starting with a letter, at most 60",
             help="The parameter chains are stored as a dataset under this name.",
         )
-    return McmcOptions(chains, start, burn, length, thinning, outdata, makepred, given)
+    return McmcOptions(chains, start, burn, length, thinning, outdata, makepred, given, rule)
+
+
+def _stopping(ask: Ask) -> Stopping | None:
+    when = ask.choice(
+        "stopping",
+        "When to stop",
+        (AFTER_ITERATIONS, UNTIL_TARGETS),
+        default=AFTER_ITERATIONS,
+        help="After the iterations asked for; or go on, half as many again each time, until every parameter meets the "
+        "targets that are asked next. A run that has ended can be made longer in any case.",
+    )
+    if when == AFTER_ITERATIONS:
+        return None
+    rhat = ask.number(
+        "maxrhat",
+        "Largest R-hat",
+        min=1.0001,
+        max=2,
+        default=1.01,
+        help="The chains agree when every parameter's R-hat is at most this; 1.01 is the usual mark.",
+    )
+    ess = ask.number(
+        "miness",
+        "Smallest effective sample size",
+        min=10,
+        max=10_000_000,
+        default=400,
+        help="Of every parameter, for its centre and for its tails. 400 is enough for R-hat to be reliable; quantiles "
+        "to two digits need some thousands.",
+    )
+    minutes = ask.number(
+        "maxminutes",
+        "Minutes at most",
+        min=0.01,
+        max=10_000,
+        default=10,
+        help="When the targets are not met by then, the run ends with what it has and says so. The first iterations "
+        "are drawn in any case. What the time ends depends on the machine; the results say how many iterations were "
+        "drawn, and asking for these gives the same draws again.",
+    )
+    return Stopping(float(rhat), float(ess), float(minutes))
 
 
 def made_dataset(ask: Ask, default: str) -> str:

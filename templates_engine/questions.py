@@ -281,6 +281,7 @@ class Text(Question):
     sample: str = ""  # a text of that form
     longest: int = 1000
     optional: bool = False  # may be left empty
+    lines: bool = False  # several lines; however they end, the answer's end in \n
 
     kind: ClassVar[str] = "text"
     description: ClassVar[str] = "Text."
@@ -289,8 +290,10 @@ class Text(Question):
     def judge(self, text: str) -> Reading:
         if not text.strip():
             return Reading("") if self.optional else fault("Write something here.", code="empty")
+        if self.lines:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
         if len(text) > self.longest:
-            message = f"The text has {len(text)} characters; at most {self.longest} are accepted."
+            message = f"The text is too long: at most {self.longest:,} characters are accepted."  # it may have been cut
             return fault(message, text[: self.longest], code="too-long")
         if self.pattern and not re.fullmatch(self.pattern, text):
             message = f"{quoted(text)} is not of the form needed: {self.form or self.pattern}."

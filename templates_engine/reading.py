@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from templates_engine.problems import Problem
-from templates_engine.tokens import DEEPEST, DOUBLE, SINGLE, Token, tokens
+from templates_engine.tokens import DEEPEST, DOUBLE, MOST_TOKENS, SINGLE, Token, tokens
 from templates_engine.words import clean, meant, nearest, quoted
 
-MOST_CHARACTERS = 64 * 1024
+MOST_CHARACTERS = 2_500_000  # an answer of a million characters, with its line breaks as \n
 MOST_FAULTS = 20
 ARGUMENTS = ("template", "dataset", "invars", "estoptions")
 _HOLDERS = ("answers", "invars", "estoptions")  # keys whose value is a dictionary of answers
@@ -68,6 +68,8 @@ class _Reader:
         with suppress(_UnreadableError):
             if self.tokens[-2:-1] and self.tokens[-2].kind == "deep":
                 self.fault(f"Brackets are nested more than {DEEPEST} deep", self.tokens[-2], code="too-deep", stop=True)
+            if self.tokens[-2:-1] and self.tokens[-2].kind == "many":
+                self.fault(f"There are more than {MOST_TOKENS:,} words", self.tokens[-2], code="too-long", stop=True)
             self._top()
         return self.parsed
 

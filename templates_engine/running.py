@@ -8,15 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from templates_engine.bundle import Store
 from templates_engine.figures.drawers import Drawers
 from templates_engine.figures.wire import Picture
 from templates_engine.problems import Problem
 from templates_engine.progress import Reporter, Steps, time_left
 from templates_engine.sampling.chains import Progress
+from templates_engine.sampling.saving import Saved
+from templates_engine.watching import Watched
 
 if TYPE_CHECKING:
     from templates_engine.data.dataset import Dataset
@@ -44,7 +43,9 @@ class Run:
         self.drawing_since: float | None = None
         self.drawing_until: float | None = None
         self.drawers: Drawers | None = None
-        self.trace: tuple[str, Sequence[npt.NDArray[np.float64]]] | None = None
+        self.watched: Watched | None = None
+        self.continues: dict[str, list[Saved]] = {}  # where the chains of the run before this one stood
+        self.kept: dict[str, list[Saved]] = {}  # and where this one's stand
         self.closed = threading.Event()
         self.helper: threading.Thread | None = None
         self._furthest = 0.0
@@ -93,8 +94,8 @@ class Run:
             "left": None if left is None else round(left, 1),
             "notes": [p.as_dict() for p in self.notes],
         }
-        if self.trace is not None:
-            report["trace"] = {"parameter": self.trace[0], "chains": [_live(chain) for chain in self.trace[1]]}
+        if (watched := self.watched) is not None:
+            report |= watched.report()
         return report
 
 
@@ -131,10 +132,3 @@ def heartbeat(run: Run, job_of: Callable[[], Reports | None]) -> None:
             job.stop()
             return
         del job
-
-
-def _live(chain: npt.NDArray[np.float64], points: int = 200) -> list[float]:
-    """At most `points` evenly spaced draws of a chain that is still growing (NaN where nothing is drawn yet)."""
-    unfilled = np.isnan(chain)
-    drawn = chain[: int(np.argmax(unfilled)) if unfilled.any() else len(chain)]
-    return [float(f"{x:.4g}") for x in drawn[:: max(1, -(-len(drawn) // points))]]

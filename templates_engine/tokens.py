@@ -12,16 +12,22 @@ MARKS = "{}()[],:="
 SINGLE = "'‘’‚‛′`´"
 DOUBLE = '"“”„‟″«»'
 DEEPEST = 20  # brackets within brackets; a command has two
+MOST_TOKENS = 64 * 1024
+MOST_OPEN = 20  # quotes that are never closed: each is looked for to the end of the text
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(rf"[^\s{re.escape(MARKS + SINGLE + DOUBLE)}]+")
-_WRAP = re.compile(r"[ \t]*(?:\r\n|\r|\n)\s*")
+_WRAP = re.compile(r"(?<![ \t])[ \t]*+(?:\r\n|\r|\n)\s*")
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|\r\n|.)", re.DOTALL)
+_INSIDE = {  # what stands between quotes: anything but a closing one, or anything after a backslash
+    closing: re.compile(rf"[^\\{closing}]*+(?:\\.[^\\{closing}]*+)*+", re.DOTALL)
+    for closing in ("'", '"', SINGLE, DOUBLE)
+}
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\n": "", "\r\n": ""}
 
 
 @dataclass(frozen=True)
 class Token:
-    kind: str  # a mark itself, "string", "word", "open" (a quote never closed), "deep" (too many brackets) or "end"
+    kind: str  # a mark itself, "string", "word", "open" (a quote never closed), "deep" or "many" (too much), or "end"
     value: str
     start: int
     end: int
@@ -34,8 +40,11 @@ def tokens(text: str, start: int = 0, alike: bool = False) -> list[Token]:
     processors turn one of a pair and not the other. With `alike`, all quotes of a family are the same.
     """
     found: list[Token] = []
-    at, depth = start, 0
-    while at < len(text):
+    at, depth, unclosed = start, 0, 0
+    while at < len(text) and unclosed < MOST_OPEN:
+        if len(found) >= MOST_TOKENS:
+            found.append(Token("many", text[at], at, at + 1))
+            break
         if space := _SPACE.match(text, at):
             at = space.end()
             continue
@@ -48,6 +57,7 @@ def tokens(text: str, start: int = 0, alike: bool = False) -> list[Token]:
                 break
         elif character in SINGLE or character in DOUBLE:
             found.append(_string(text, at, alike))
+            unclosed += found[-1].kind == "open"
         else:
             word = _WORD.match(text, at)
             end = word.end() if word else at + 1
@@ -64,14 +74,10 @@ def tokens(text: str, start: int = 0, alike: bool = False) -> list[Token]:
 def _string(text: str, start: int, alike: bool) -> Token:
     family = SINGLE if text[start] in SINGLE else DOUBLE
     closing = family if alike or text[start] not in "'\"" else text[start]
-    at = start + 1
-    while at < len(text):
-        if text[at] == "\\":
-            at += 2
-        elif text[at] in closing:
-            return Token("string", _plain(text[start + 1 : at]), start, at + 1)
-        else:
-            at += 1
+    inside = _INSIDE[closing].match(text, start + 1)
+    at = inside.end() if inside else start + 1
+    if at < len(text) and text[at] in closing:
+        return Token("string", _plain(text[start + 1 : at]), start, at + 1)
     return Token("open", text[start], start, start + 1)
 
 

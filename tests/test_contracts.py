@@ -69,7 +69,10 @@ def chooser(rng: random.Random) -> Any:
             return ",".join(c + m for c, m in zip(chosen, marks, strict=True))
         if isinstance(question, Integer | Number):
             usual = simplest(asked)
-            return str(rng.choice([usual, int(float(usual or 1)) + rng.randint(0, 2)]))
+            near: float = int(float(usual or 1)) + rng.randint(0, 2)
+            near = near if question.min is None else max(question.min, near)
+            near = near if question.max is None else min(question.max, near)
+            return str(rng.choice([usual, near]))
         return rng.choice(allowed) if allowed else simplest(asked)
 
     return choose

@@ -58,7 +58,7 @@ def _work(run: Run, beat: Beat) -> str:
     """Everything between claim and end; returns how it ended."""
     data, template, walked, others = _prepare(run)
     store = Store(folders.folder(run))
-    with Job(store, beat, others=others) as job:
+    with Job(store, beat, others=others, continues=_before(run)) as job:
         for problem in walked.problems:
             job.note(problem)
         found = template.check(walked.spec, data)
@@ -121,6 +121,18 @@ def _prepare(run: Run) -> tuple[Dataset, Template, Walk, dict[str, Dataset]]:
     if others and _spec(run, walked, others).hash() != run.spec_hash:
         raise _changed(" or ".join(others))
     return data, template, walked, others
+
+
+def _before(run: Run) -> Path | None:
+    """The file from which a run goes on that makes an earlier one longer."""
+    if run.continues is None:
+        return None
+    with db.session() as session:
+        before = runs.get(session, run.continues)
+    if before is None or not folders.state(before).is_file():
+        text = f"The chains of run {run.continues}, from which this run was to go on, are not there any more."
+        raise Refused(Problem("no-state", f"{text} Run the answers anew: their first draws will be the same."))
+    return folders.state(before)
 
 
 def _changed(name: str) -> Refused:

@@ -15,6 +15,7 @@ curl -F file=@school.dta http://127.0.0.1:8600/api/v1/datasets
 curl -H 'Content-Type: application/json' http://127.0.0.1:8600/api/v1/runs -d '{
   "template": "2LevelMod", "dataset": "school", "answers": {"y": "normexam", "L2ID": "school", "x": "cons"}}'
 curl http://127.0.0.1:8600/api/v1/runs/1
+curl -X POST http://127.0.0.1:8600/api/v1/runs/1/longer
 curl -N http://127.0.0.1:8600/api/v1/runs/1/events
 curl -O -J http://127.0.0.1:8600/api/v1/runs/1/bundle"""
 

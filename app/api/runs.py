@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app import datasets, db, folders, runs
 from app.api import lookup
-from app.api.shapes import MAX_JSON, ArtifactOut, Cancel, Id, RunOut, Submission
+from app.api.shapes import MAX_JSON, ArtifactOut, Cancel, Id, Longer, RunOut, Submission
 from app.db import get_session
 from app.errors import ApiError
 from templates_engine.problems import Problem, Refused
@@ -88,6 +88,21 @@ def cancel_run(run_id: Id, body: Cancel | None = None, session: Session = Depend
     if run.parent_id is not None:
         raise ApiError(409, f"Run {run_id} is part of run {run.parent_id}; cancel that one.", code="child")
     return RunOut.of(runs.cancel(session, run_id, discard=body.discard if body else False) or run)
+
+
+@router.post("/runs/{run_id}/longer", status_code=202, max_body_size=MAX_JSON)
+def make_longer(run_id: Id, body: Longer | None = None, session: Session = Depends(get_session)) -> RunOut:
+    """Ask for a new run that goes on from this one's chains: its draws are those of one run of the whole length.
+
+    409 where this run cannot be made longer; 422 where the number will not do.
+    """
+    lookup.run(session, run_id)
+    try:
+        return RunOut.of(runs.longer(session, run_id, body.more if body else None, origin="api"))
+    except Refused as refused:
+        if any(problem.key for problem in refused.problems):
+            raise
+        raise ApiError(409, str(refused), code=refused.problems[0].code, problems=refused.problems) from None
 
 
 @router.get("/runs/{run_id}/events", response_class=StreamingResponse)

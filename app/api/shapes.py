@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 
 from app.models import Artifact, Dataset, Run
+from templates_engine.reading import MOST_CHARACTERS
 
-MAX_JSON = 1_000_000  # bytes of a body that is not a file
+MAX_JSON = 12_000_000  # bytes of a body that is not a file: an answer of a million characters, written as \uXXXX
 
 
 def _clean(text: str) -> str:
@@ -24,7 +25,7 @@ def _clean(text: str) -> str:
     return text
 
 
-Plain = Annotated[str, Field(max_length=100_000), AfterValidator(_clean)]
+Plain = Annotated[str, Field(max_length=MOST_CHARACTERS), AfterValidator(_clean)]
 Name = Annotated[str, Field(max_length=400), AfterValidator(_clean)]
 Answers = Annotated[
     dict[Name, Any],
@@ -59,6 +60,14 @@ class Submission(Body):
 
 class Cancel(Body):
     discard: bool = Field(default=False, description="Throw away what has been drawn, too.")
+
+
+class Longer(Body):
+    more: StrictInt | None = Field(
+        default=None,
+        description="How many more iterations of each chain (of 2LevelImpute: imputed datasets). Left out: as many as "
+        "there are; of a cancelled run 0, which finishes what was asked for.",
+    )
 
 
 class DatasetOut(BaseModel):
@@ -104,6 +113,7 @@ class RunOut(BaseModel):
     started: datetime | None
     finished: datetime | None
     parent: int | None
+    continues: int | None = Field(description="The run whose chains this one makes longer.")
 
     @classmethod
     def of(cls, run: Run) -> RunOut:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from fastapi import APIRouter, FastAPI
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from app.pages import errors
 from app.pages.about import router as about_pages
@@ -31,11 +35,15 @@ for part in (
 
 
 class _Static(StaticFiles):
-    """Static files; the mark in their address changes with their content, so a browser may keep them."""
+    """Static files. A mark in the address changes with the content, so a browser may keep what it fetched with one;
+    without it, as scripts name one another, it asks each time whether the file has changed."""
 
-    def file_response(self, *args: object, **kwargs: object):  # type: ignore[no-untyped-def, override]
-        answer = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
-        answer.headers.setdefault("Cache-Control", "public, max-age=86400")
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        answer = super().file_response(full_path, stat_result, scope, status_code)
+        marked = b"v=" in scope.get("query_string", b"")
+        answer.headers.setdefault("Cache-Control", "public, max-age=86400" if marked else "no-cache")
         return answer
 
 

@@ -15,7 +15,7 @@ from app.models import Run
 from app.pages import conversation as talks
 from app.pages import fields as forms
 from app.pages.conversation import Talk
-from app.pages.format import duration, quoted_names
+from app.pages.format import duration, plural, quoted_names
 from app.pages.model import model_of, same_as_text, side_of
 from app.pages.render import here_of, page, remember, render, see_other
 from templates_engine import registry
@@ -23,11 +23,13 @@ from templates_engine.problems import Problem, Refused
 
 router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
+MOST_FIELD = 8_000_000  # bytes of one field: a million characters of any script, with the line ends of browsers
+MOST_REPLY = 200  # characters of an answer's text in the list of those given
 
 
 async def sent(request: Request) -> FormData:
     """The form of a request, with bounds that no page of ours comes near."""
-    return await request.form(max_files=4, max_fields=5000)
+    return await request.form(max_files=4, max_fields=5000, max_part_size=MOST_FIELD)
 
 
 Form = Annotated[FormData, Depends(sent)]
@@ -184,7 +186,8 @@ def answered_of(talk: Talk) -> list[dict[str, Any]]:
     for asked in talk.walk.asked.values():
         if asked.answered:
             kind = asked.question.kind
-            reply = asked.canonical.replace(",", ", ")
+            lines = getattr(asked.question, "lines", False)
+            reply = _short(asked.canonical) if lines else asked.canonical.replace(",", ", ")
             found.append(
                 {
                     "key": asked.key,
@@ -195,6 +198,13 @@ def answered_of(talk: Talk) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _short(text: str) -> str:
+    """The first line of an answer of several, and how many more there are."""
+    first, _, rest = text.strip("\n").partition("\n")
+    first = first if len(first) <= MOST_REPLY else first[:MOST_REPLY] + "…"
+    return f"{first} … and {plural(rest.count(chr(10)) + 1, 'more line')}" if rest else first
 
 
 def _model_page(request: Request, talk: Talk, refused: list[Problem] | None = None, status: int = 200) -> Response:

@@ -21,10 +21,12 @@ from app.models import Conversation, Dataset, now
 from templates_engine import registry
 from templates_engine.asking import Asked, Walk, walk
 from templates_engine.data.schema import Schema
+from templates_engine.questions import Text
 from templates_engine.template import Template
 
 MOST_UNDO = 60
-MOST_TEXT = 20_000  # characters of one answer
+MOST_TEXT = 20_000  # characters of one answer, but where the question says that more are accepted
+MOST_REMEMBERED = 4_000_000  # characters in all that Undo keeps
 
 
 @dataclass
@@ -69,7 +71,8 @@ def start(session: Session, template: str, row: Dataset, answers: Mapping[str, s
     session.add(made)
     session.flush()
     talk = _talk(session, made, form, row)
-    given = {key: text[:MOST_TEXT] for key, text in (answers or {}).items()}
+    asked = _walk(talk, answers).asked if answers else {}
+    given = {key: _cut(text, asked.get(key)) for key, text in (answers or {}).items()}
     _settle(talk, given, {})
     return talk
 
@@ -89,7 +92,7 @@ def answer(talk: Talk, given: Mapping[str, str]) -> list[str]:
     for asked in talk.walk.open:
         if asked.key not in given:
             continue
-        text = given[asked.key][:MOST_TEXT]
+        text = _cut(given[asked.key], asked)
         if text.strip() or not asked.question.judge("").faults:
             answers[asked.key] = text
             kept.pop(asked.key, None)
@@ -106,7 +109,7 @@ def draft(talk: Talk, given: Mapping[str, str]) -> None:
     kept = talk.kept
     for asked in talk.walk.open:
         if asked.key in given:
-            kept[asked.key] = {"text": given[asked.key][:MOST_TEXT], "sign": "", "back": False}
+            kept[asked.key] = {"text": _cut(given[asked.key], asked), "sign": "", "back": False}
     _save(talk, dict(talk.conversation.answers), kept)
 
 
@@ -165,6 +168,12 @@ def about(talk: Talk) -> tuple[int, bool]:
 # --- how
 
 
+def _cut(text: str, asked: Asked | None) -> str:
+    """No more than is accepted, and one character for the fault to be seen."""
+    longest = asked.question.longest if asked is not None and isinstance(asked.question, Text) else 0
+    return text[: max(MOST_TEXT, longest + 1)]
+
+
 def _walk(talk: Talk, answers: Mapping[str, str]) -> Walk:
     return walk(talk.template, answers, talk.schema, datasets=runs.Schemas(talk.session), defaults=False)
 
@@ -211,6 +220,9 @@ def _renamed(template: Template, answers: Mapping[str, str]) -> dict[str, str]:
 def _remember(talk: Talk) -> None:
     aside = dict(talk.conversation.aside)
     earlier = [*aside.get("undo", []), dict(talk.conversation.answers)][-MOST_UNDO:]
+    sizes = [sum(map(len, answers.values())) for answers in earlier]
+    while len(earlier) > 1 and sum(sizes[-len(earlier) :]) > MOST_REMEMBERED:
+        earlier.pop(0)
     talk.conversation.aside = {**aside, "undo": earlier}
 
 

@@ -14,6 +14,7 @@ from app.pages.format import names, plural
 from templates_engine.asking import Asked
 from templates_engine.columns import OTHER, Columns, OneColumn
 from templates_engine.data.schema import Column, Schema
+from templates_engine.questions import Text
 from templates_engine.words import one_of
 
 FEW = 4  # choices shown as radio buttons; more become a drop-down list
@@ -82,7 +83,7 @@ class Field:
     kind: str
     text: str
     section: str
-    widget: str  # radios, select, picker, line
+    widget: str  # radios, select, picker, line, lines
     faults: tuple[str, ...] = ()
     folded: bool = False
     names: tuple[Name, ...] = ()
@@ -151,6 +152,8 @@ def _widget(asked: Asked) -> str:
     kind = asked.question.kind
     if kind == "columns":
         return "picker"
+    if isinstance(asked.question, Text) and asked.question.lines:
+        return "lines"
     if kind == "yes_no" or (kind == "choice" and len(asked.options) <= FEW):
         return "radios"
     return "select" if kind in ("choice", "column", "dataset") else "line"
@@ -247,7 +250,7 @@ def given(form: FormData, open_questions: list[Asked]) -> dict[str, str]:
             terms = [str(v) for v in form.getlist(key) if v]
             found[key] = ",".join(f"{t}:cat" if t in marked else t for t in terms)
         elif key in form:
-            found[key] = str(form[key])
+            found[key] = str(form[key]).replace("\r\n", "\n")  # the line ends that browsers send
         elif f"shown {key}" in form:
             found[key] = ""
     return found

@@ -21,11 +21,11 @@ from app.pages.render import page, remember, remembered, see_other
 from templates_engine import inputs, registry
 from templates_engine.asking import Walk, walk
 from templates_engine.problems import Problem
+from templates_engine.reading import MOST_CHARACTERS
 from templates_engine.template import Template
 
 router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
-MOST_TEXT = 70_000
 NOT_FAULTS = ("missing-answer", "unanswered")
 
 
@@ -71,7 +71,7 @@ def form(request: Request, session: Db, run: int = 0, conversation: str = "", te
 @router.post("/inputs")
 def use(request: Request, session: Db, form: Form) -> Response:
     """Next, or one of the buttons that apply the nearest valid word."""
-    text = word(form, "text").replace("\r\n", "\n")[: MOST_TEXT + 1]
+    text = word(form, "text").replace("\r\n", "\n")[: MOST_CHARACTERS + 1]
     template, dataset, do = word(form, "template"), word(form, "dataset"), word(form, "do")
     checked = check(session, text, template, dataset)
     if do.startswith("use "):

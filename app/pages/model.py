@@ -17,6 +17,7 @@ from templates_engine import equation, inputs
 from templates_engine.asking import Walk
 from templates_engine.problems import Problem, Refused
 
+MOST_SHOWN = 20_000  # characters of an input string on the page, which shows it four times
 MOST_FILLED = 60  # questions answered provisionally to see whether the equation is settled already
 
 
@@ -113,9 +114,12 @@ def subscripts_of(talk: Talk, walked: Walk) -> list[Markup]:
 def same_as_text(request: Request, talk: Talk, walked: Walk) -> dict[str, Any]:
     """The input string and the three commands."""
     name, data = talk.template.name, talk.row.name
+    string = inputs.write(walked.answers)
+    if len(string) > MOST_SHOWN:
+        return {"string": "", "commands": [], "length": len(string), "conversation": talk.conversation.id}
     base = f"{request.url.scheme}://{request.url.netloc}"
     return {
-        "string": inputs.write(walked.answers),
+        "string": string,
         "commands": [
             ("Python", inputs.command(name, data, walked)),
             ("Shell", inputs.shell(name, data, walked)),

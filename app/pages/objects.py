@@ -59,6 +59,8 @@ class Shown:
     both: Both | None = None
     words: str = ""
     panels: list[tuple[str, str]] = field(default_factory=list)  # of a six-part picture: name and fragment
+    plot: str = ""  # the picture's numbers, from which the page draws it anew
+    as_is: bool = False  # a photograph: its colours are not turned round in the dark
     text: str = ""
     schema: Schema | None = None
     grid: list[list[str]] = field(default_factory=list)
@@ -73,8 +75,8 @@ def show(session: Session, run: Run, artifact: Artifact, every: Sequence[Artifac
     path = runs.artifact_path(run, artifact)
     if artifact.kind == "table":
         return _table(session, run, artifact, every)
-    if artifact.kind == "figure":
-        return _figure(artifact, path)
+    if artifact.kind == "figure" and path.suffix != ".json":
+        return _figure(artifact, path, every)
     if artifact.kind in ("dataset", "draws"):
         return _dataset(session, run, artifact, path)
     text = path.read_text(encoding="utf-8", errors="replace")
@@ -183,11 +185,14 @@ def _sizes(pooled: dict[str, Any], complete: dict[str, Any], group: str) -> tupl
 PANELS = ("Trace", "Density", "Autocorrelation", "Partial autocorrelation", "Monte Carlo error", "Brooks–Gelman–Rubin")
 
 
-def _figure(artifact: Artifact, path: Path) -> Shown:
-    """A picture, the words that its file carries, and, of a six-part one, the places of its parts."""
+def _figure(artifact: Artifact, path: Path, every: Sequence[Artifact]) -> Shown:
+    """A picture, the words that its file carries, the numbers beside it, and, of a six-part one, the places of its
+    parts."""
     head = path.read_text(encoding="utf-8", errors="replace") if path.suffix == ".svg" else ""
     words = re.search(r"<desc[^>]*>(.*?)</desc>", head[:20_000], re.S)
     shown = Shown(artifact, "figure", words=html.unescape(re.sub(r"\s+", " ", words[1])).strip() if words else "")
+    shown.plot = next((a.name for a in every if a.name == f"{artifact.name}.json" and a.state == "ready"), "")
+    shown.as_is = path.suffix != ".svg" or "<image" in head
     if re.search(r'viewBox="0 0 932 748"', head[:2_000]):
         shown.panels = [
             (name, f"svgView(viewBox({468 * (k % 2)},{64 + 234 * (k // 2)},464,228))") for k, name in enumerate(PANELS)

@@ -15,11 +15,14 @@ from app.pages import conversation as talks
 from app.pages.ask import Form, word
 from app.pages.home import took
 from app.pages.listing import FIGURES, TABLES, Entry, first_of, first_picture, groups
+from app.pages.longer import Offer, faulty, offer_of, whole
 from app.pages.objects import show
 from app.pages.render import Here, gauge_of, page, remember, see_other
-from app.pages.trace import trace_of
-from app.pages.verdicts import verdicts_of
+from app.pages.trace import converging_of, trace_of
+from app.pages.verdicts import TARGETS, verdicts_of
 from templates_engine import registry
+from templates_engine.options import UNTIL_TARGETS
+from templates_engine.problems import Refused
 
 router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
@@ -103,6 +106,9 @@ def _running(request: Request, session: Session, run: Run, every: list[Artifact]
         chains=chains,
         ready=ready[:4],
         trace=trace_of(progress.get("trace")),
+        converging=converging_of(progress.get("converging")),
+        looks=run.answers.get("stopping") == UNTIL_TARGETS,
+        targets=f"until the targets are met, {run.answers.get('maxminutes', '')} min at most",
         output_url=output_url,
         json_url=f"/api/v1/runs/{run.id}",
         say=_say(run, percent),
@@ -116,7 +122,15 @@ def _say(run: Run, percent: float) -> str:
     return "Queued." if run.state == "queued" else f"{int(percent // 10) * 10}% done."
 
 
-def _results(request: Request, session: Session, run: Run, every: list[Artifact], output: str) -> Response:
+def _results(
+    request: Request,
+    session: Session,
+    run: Run,
+    every: list[Artifact],
+    output: str = "",
+    offer: Offer | None = None,
+    status: int = 200,
+) -> Response:
     children = runs.children(session, run)
     listed = groups(every, children, run.prefix if run.parent_id else "")
     chosen, extra = _chosen(listed, every, output)
@@ -124,6 +138,7 @@ def _results(request: Request, session: Session, run: Run, every: list[Artifact]
         runs.want(session, chosen.run_id, chosen.name)
         run = run_of(session, run.id)
     shown = [show(session, run, a, every) for a in (chosen, extra) if a is not None]
+    offer = offer or offer_of(session, run)
     pending = sum(a.state == "pending" for a in every)
     return page(
         request,
@@ -137,14 +152,18 @@ def _results(request: Request, session: Session, run: Run, every: list[Artifact]
         chosen=chosen.name if chosen else "",
         explicit=bool(output),
         pending=pending,
-        verdicts=verdicts_of(run, every, run.prefix if run.parent_id else ""),
+        verdicts=verdicts_of(run, every, run.prefix if run.parent_id else "", offer),
+        longer=offer,
+        followers=runs.followers(session, run),
         children=children,
         took=took(run),
-        notices=[p for p in run.problems or [] if p.get("level") == "notice"],
+        notices=[p for p in run.problems or [] if p.get("level") == "notice" and p.get("code") not in TARGETS],
         output_url=output_url,
         going=run.state in ("queued", "running"),
         percent=float((run.progress or {}).get("percent") or 0),
         parent=run_of(session, run.parent_id) if run.parent_id else None,
+        status=status,
+        title_error=status != 200,
         json_url=f"/api/v1/runs/{run.id}",
     )
 
@@ -216,6 +235,24 @@ def again(session: Db, number: int, form: Form) -> Response:
     answer = see_other(f"/ask/{talk.conversation.id}/model" if changed else f"/ask/{talk.conversation.id}")
     remember(answer, talk.conversation.id)
     return answer
+
+
+@router.post("/runs/{number}/longer")
+def longer(request: Request, session: Db, number: int, form: Form) -> Response:
+    """A new run that goes on from this one's chains."""
+    run = run_of(session, number)
+    text = word(form, "more")
+    more = whole(text)
+    try:
+        if more is not None:
+            return see_other(f"/runs/{runs.longer(session, run.id, more).id}")
+        fault = "Give a whole number: how many more."
+    except Refused as refused:
+        fault = " ".join(problem.message for problem in refused.problems)
+    if not run.ended or run.state == "failed":
+        return see_other(f"/runs/{run.id}")
+    offer = faulty(offer_of(session, run), text, fault)
+    return _results(request, session, run, runs.artifacts(session, run), offer=offer, status=422)
 
 
 @router.get("/runs/{number}/bundle.zip")

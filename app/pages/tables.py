@@ -209,10 +209,21 @@ KNOWN = {
 }
 
 
+# Parameters of one of several classifications, whose column is named beside them.
+OF_CLASSES = {
+    r"sigma2_u\d+": "Between units of {}, variance",
+    r"omega_u\d+_\d+": "Between units of {}, (co)variance",
+    r"vpc_\d+": "Share of {} in the variance",
+}
+
+
 def plain_name(parameter: str, variable: str, schema: Schema | None) -> tuple[str, str]:
     """What a reader calls a parameter, and what stands under it in mono."""
     if not variable:
         return (KNOWN[parameter], parameter) if parameter in KNOWN else (parameter, parameter)
+    for pattern, words in OF_CLASSES.items():
+        if re.fullmatch(pattern, parameter):
+            return words.format(variable), parameter
     if variable == "cons":
         return "Intercept", "cons"
     if schema is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,3 +44,33 @@ def trace_of(trace: Mapping[str, Any] | None) -> Trace | None:
     places = max(0, min(6, 2 - math.floor(math.log10(high - low))))
     ticks = tuple((y(v), fixed(v, places)) for v in (low + room, (low + high) / 2, high - room))
     return Trace(str(trace.get("parameter", "")), lines, ticks)
+
+
+@dataclass(frozen=True)
+class Row:
+    """R-hat and effective sample size of a parameter so far, as text."""
+
+    parameter: str
+    rhat: str
+    above: bool  # the chains do not agree yet
+    ess: str
+
+
+AGREED = 1.01  # of R-hat (Vehtari et al. 2021)
+
+
+def converging_of(rows: Sequence[Mapping[str, Any]] | None) -> list[Row]:
+    """R-hat and ESS so far, the worst first."""
+    return [
+        Row(str(row.get("parameter", "")), _text(row.get("rhat"), 3), (_number(row.get("rhat")) or 0.0) > AGREED,
+            _text(row.get("ess"), 0))
+        for row in rows or ()
+    ]  # fmt: skip
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _text(value: object, places: int) -> str:
+    return fixed(_number(value), places) or "–"

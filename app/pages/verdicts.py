@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.models import Artifact, Run
+from app.pages.format import fixed
 from app.pages.listing import VERDICTS
+from app.pages.longer import Offer
 from app.pages.objects import read_table
 from app.pages.tables import number, records
 
-LOOKS = {"Fine": ("tick", "ok"), "Model in doubt": ("wrong", "bad")}
+LOOKS = {"Fine": ("tick", "ok"), "Long enough": ("tick", "ok"), "Model in doubt": ("wrong", "bad")}
+# What the stopping rule says of itself, by the code of its notice.
+TARGETS = {"targets-met": "Long enough", "targets-missed": "Out of time"}
 
 
 @dataclass(frozen=True)
@@ -25,18 +29,24 @@ class Verdict:
     look: str
     key: str = ""
     value: str = ""
+    more: str = ""  # or how much longer the run should be made
     button: str = ""
 
 
-def verdicts_of(run: Run, every: Sequence[Artifact], prefix: str = "") -> list[Verdict]:
-    """The run's verdicts; where it stored none, one from its parameter table."""
+def verdicts_of(run: Run, every: Sequence[Artifact], prefix: str = "", offer: Offer | None = None) -> list[Verdict]:
+    """The run's verdicts, the stopping rule's word first; where it stored none, one from its parameter table.
+
+    offer: whether the run can be made longer.
+    """
     stored = next((a for a in every if a.name == prefix + VERDICTS and a.state == "ready"), None)
     said: list[tuple[str, str]] = []
     if stored is not None and (content := read_table(run, stored, every)):
         said = [(str(r.get("word")), str(r.get("sentence"))) for r in records(content)]
     elif run.state == "done":
         said = _from_parameters(run, every, prefix)
-    return [_verdict(run, word, sentence) for word, sentence in said]
+    rule = [(TARGETS[p["code"]], str(p["message"])) for p in run.problems or [] if p.get("code") in TARGETS]
+    can = offer if offer and not offer.why and not offer.finish else None  # one that was stopped is finished first
+    return [_verdict(run, word, sentence, can) for word, sentence in rule + said]
 
 
 def _from_parameters(run: Run, every: Sequence[Artifact], prefix: str) -> list[tuple[str, str]]:
@@ -59,10 +69,23 @@ def _from_parameters(run: Run, every: Sequence[Artifact], prefix: str) -> list[t
     return []
 
 
-def _verdict(run: Run, word: str, sentence: str) -> Verdict:
+def _verdict(run: Run, word: str, sentence: str, offer: Offer | None) -> Verdict:
     icon, look = LOOKS.get(word, ("care", "warn"))
+    if offer and (more := _more(offer, word, sentence)):
+        return Verdict(word, sentence, icon, look, more=str(more), button=f"Run {fixed(more)} more")
     key, value, button = _mends(run.answers, word, sentence)
-    return Verdict(word, sentence, icon, look, key, value, button)
+    return Verdict(word, sentence, icon, look, key, value, button=button)
+
+
+def _more(offer: Offer, word: str, sentence: str) -> int:
+    """How much longer the run should be made, as the sentence says; 0 where that is not what is wrong."""
+    few = re.search(r"About ([\d,]+) imputations", sentence) if word == "Too few imputations" else None
+    if few and offer.key == "numimpute":
+        return max(0, int(few[1].replace(",", "")) - offer.reached)
+    short = re.search(r"([\d,]+) more iterations", sentence) if word == "Too short" else None
+    if short and offer.key == "iterations":
+        return int(short[1].replace(",", ""))
+    return 0
 
 
 def _mends(answers: Mapping[str, Any], word: str, sentence: str) -> tuple[str, str, str]:

@@ -27,6 +27,7 @@ from app.runs.carrying import (
     worker_gone,
 )
 from app.runs.changing import ENDED
+from app.runs.continuing import Standing, longer, standing, unfit
 from app.runs.looking import (
     artifact,
     artifact_path,
@@ -35,6 +36,7 @@ from app.runs.looking import (
     children,
     find_same,
     folder,
+    followers,
     get,
     recent,
 )
@@ -44,6 +46,7 @@ __all__ = [
     "ENDED",
     "MAX_CRASHES",
     "Schemas",
+    "Standing",
     "add_artifacts",
     "add_child",
     "add_notices",
@@ -60,15 +63,19 @@ __all__ = [
     "find_same",
     "finish",
     "folder",
+    "followers",
     "get",
     "heartbeat",
+    "longer",
     "me",
     "recent",
     "release",
     "resend",
+    "standing",
     "stop",
     "submit",
     "sweep",
+    "unfit",
     "want",
     "wanted",
     "worker_gone",

@@ -47,11 +47,13 @@ def submit(
     enqueue: bool = True,
     reuse: bool = False,
     title: str = "",
+    continues: int | None = None,
 ) -> Run:
     """Write a run and send it to the queue; returns the row (state "queued").
 
     answers: the conversation's answers as text; defaults fill the gaps. enqueue=False: this process carries the run
     out itself (queue.run_here). reuse=True: a finished run of the same specification is returned instead.
+    continues: the run whose chains this one makes longer (app.runs.continuing).
     Refused when an answer is missing, wrong or unknown, with every problem. Commits.
     """
     from templates_engine import registry
@@ -78,6 +80,7 @@ def submit(
         origin=origin,
         queue=getattr(form, "queue", "cpu") if enqueue else "",
         problems=[p.as_dict() for p in walked.problems],
+        continues=continues,
         progress={},
         sent=now(),
         sends=1,

@@ -32,6 +32,12 @@ def children(session: Session, run: Run) -> list[Run]:
     return list(session.scalars(wanted, execution_options={"populate_existing": True}))
 
 
+def followers(session: Session, run: Run) -> list[Run]:
+    """The runs that go on from this one's chains, in order."""
+    wanted = select(Run).where(Run.continues == run.id).order_by(Run.id)
+    return list(session.scalars(wanted, execution_options={"populate_existing": True}))
+
+
 def artifacts(session: Session, run: Run) -> list[Artifact]:
     """The outputs of a run in order; those of a child are its parent's that bear its prefix."""
     wanted = select(Artifact).where(Artifact.run_id == (run.parent_id or run.id))

@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from model_templates.holt_winters.models import CRITERIA, ROBUST_CRITERIA, STARTS, Array, Constants, Model, Start
+from templates_engine.figures.style import number
 from templates_engine.problems import Problem
 
 MOST_STATES = 1000  # of a model whose eigenvalues are worked out for a message
@@ -86,10 +87,11 @@ def series_problems(y: Array, model: Model) -> list[Problem]:
             why = f"two whole periods of {model.longest} and one value more"
         else:
             why = "to start from and to fit"
-        message = f"The series is too short: it has {n} values over {span} rows, and the model needs {least} ({why})."
+        many = f"{n} value{'s' if n != 1 else ''}" + (f" over {span} rows" if span > n else "")
+        message = f"The series is too short: it has {many}, and the model needs {least} ({why})."
         found.append(Problem("too-short", message, "y"))
     if n > 1 and float(present.min()) == float(present.max()):
-        found.append(Problem("constant", f"The series is constant: every value is {present[0]:g}.", "y"))
+        found.append(Problem("constant", f"The series is constant: every value is {said(present[0])}.", "y"))
     if model.seasonal == "multiplicative" and float(present.min()) <= 0:
         count = int(np.sum(present <= 0))
         row = int(np.flatnonzero(np.nan_to_num(y, nan=1.0) <= 0)[0]) + 1
@@ -164,11 +166,17 @@ def constant_problems(
         radius = forecastable_radius(model, constants)
     for name, value in outside:
         box = "above 0 and at most 1" if name in ("alpha", "phi") else "between 0 and 1"
-        message = f"{name} = {value:g} is not admissible: it must be {box}. {_reason(name, value)}{_verdict(radius)}"
+        why = f"{_reason(name, value)}{_verdict(radius)}"
+        message = f"{name} = {said(value)} is not admissible: it must be {box}. {why}"
         level = "notice" if allow_inadmissible else "error"
         nearest = "1" if value > 1 else ("0" if name in ("beta", "gamma") else "")
         found.append(Problem("inadmissible", message, name, word=f"{value:g}", nearest=nearest, level=level))
     return found
+
+
+def said(value: float) -> str:
+    """A value as given, with a true minus."""
+    return f"{value:g}".replace("-", "−")
 
 
 def _reason(name: str, value: float) -> str:
@@ -178,7 +186,7 @@ def _reason(name: str, value: float) -> str:
     if value == 0:
         return "The level would never learn from the data."
     if value > 1:
-        return f"The {thing} would weigh its own past by {1 - value:.3g}, a negative weight."
+        return f"The {thing} would weigh its own past by {number(1 - value)}, a negative weight."
     return f"The {thing} would move against the newest value."
 
 

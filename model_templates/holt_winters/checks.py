@@ -6,6 +6,7 @@ Errors stop the run; notices stand with the results.
 from __future__ import annotations
 
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from templates_engine.data.dataset import Dataset
@@ -14,7 +15,7 @@ from templates_engine.problems import Problem, Refused
 from .checking import problems, series_problems
 from .models import Model
 from .spec import Spec
-from .timeline import Series, arrange
+from .timeline import Series, Timeline, arrange, split_at, usable
 
 SHOWN = 5  # series named in a message
 
@@ -49,6 +50,35 @@ def faults(spec: Spec, series: Series, model: Model) -> list[Problem]:
     return [replace(p, column=p.column or spec.y) for p in found if p.level == "error"]
 
 
+def phase_faults(spec: Spec, line: Timeline) -> list[Problem]:
+    """Whether the time at which the second phase begins is one of the series', with values at both sides."""
+    if not spec.phase or spec.series or line.series[0].fault:
+        return []
+    (series,) = line.series
+    step = split_at(line, series, spec.phase)
+    first, last = (line.words(series.start + k) for k in (0, len(series.values) - 1))
+    if step is None:
+        text = f"{spec.phase} is no time of the series, which goes from {first} to {last}. Write it as the data do."
+    elif not usable(series.values, step):
+        text = f"With {spec.phase} as its beginning one of the two phases has fewer than two values."
+    else:
+        return []
+    return [Problem("phase", text, key="phase", column=spec.time, word=spec.phase, nearest="none")]
+
+
+def unknown_series(spec: Spec, line: Timeline) -> list[Problem]:
+    """Names of series to draw that are none."""
+    names = [series.name for series in line.series]
+    found = []
+    for word in spec.drawn:
+        if word not in names:
+            nearest = next(iter(get_close_matches(word, names, 1)), "")
+            hint = f" Did you mean {nearest}?" if nearest else ""
+            found.append(Problem("no-series", f"There is no series {word} in {spec.series}.{hint}", "draw", word=word,
+                                 nearest=nearest))  # fmt: skip
+    return found
+
+
 def check(spec: Spec, data: Dataset) -> list[Problem]:
     """All faults and notices at once. With a series column a run is refused only when no series can be used."""
     try:
@@ -62,6 +92,7 @@ def check(spec: Spec, data: Dataset) -> list[Problem]:
     )  # fmt: skip
     about_series = {p.code for p in series_problems(line.series[0].values, model)}
     found = [*line.notices, *(p for p in request if p.code not in about_series)]
+    found += phase_faults(spec, line) + unknown_series(spec, line)
     bad = [(series.name, wrong) for series in line.series if (wrong := faults(spec, series, model))]
     if not bad:
         return found

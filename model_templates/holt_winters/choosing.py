@@ -82,10 +82,12 @@ def rolling_origin(
     horizon: int = 1,
     n_origins: int = 12,
     start: str | Start | None = None,
+    correct: bool = False,
     **options: Any,
 ) -> RollingOrigin:
     """Forecast errors at the last `n_origins` origins, the model fitted anew to the values before each.
 
+    correct: the mean of the residuals known at the origin is added to the forecasts from it.
     options: as for `fit`. An origin is left out where too few values precede it; raises Refused where none is left.
     The naive forecast repeats the last value, the seasonal one that of the same position in the last (longest) period.
     """
@@ -101,7 +103,9 @@ def rolling_origin(
         if any(p.level == "error" for p in problems(train, model, **_checked(request))):
             continue
         future = values[origin : origin + horizon]
-        errors[model.title].append(future - forecast(fit(train, model, **request), horizon, method="analytic").point)
+        fitted = fit(train, model, **request)
+        point = forecast(fitted, horizon, method="analytic").point
+        errors[model.title].append(future - point - (float(np.nanmean(fitted.residuals)) if correct else 0.0))
         errors["Naive"].append(future - _last(train, 1, horizon))
         if lag > 1:
             errors["Seasonal naive"].append(future - _last(train, lag, horizon))

@@ -24,6 +24,7 @@ Ints = npt.NDArray[np.int64]
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 FORMS = "2019-03-31, 2019-03, 2019-Q1, 2019-H1, 2019-W05, 2019, or 2019-03-31T14:00"
 _EPOCH = date(1, 1, 1).toordinal()
+_UNIX = date(1970, 1, 1).toordinal()
 
 _YEAR = re.compile(r"(\d{4})")
 _PART = re.compile(r"(\d{4})([-/ ]?)([QqHhSs])([1-4])")
@@ -51,10 +52,10 @@ class Clock:
         return self.write(self.origin + self.step * position)
 
     def words(self, position: int) -> str:
-        """The time of a position as a reader says it: 1961.083 of months is Feb 1961."""
+        """The time of a position as a reader says it: 1961.083 of months is Feb 1961, 2019-03-31T14:00 has no T."""
         found = self.at(position)
         if isinstance(found, str):
-            return found
+            return found.replace("T", " ") if self.unit == "second" else found
         years, per_year = self.in_years(position), self.per_year
         if self.unit == "number" and years is not None and per_year in (2, 4, 12):
             whole = round(years * per_year)
@@ -72,11 +73,28 @@ class Clock:
         if self.unit == "number" and 1000 <= self.origin <= 3000 and self.per_year is not None:
             return place
         if self.unit in ("day", "week", "weekday", "second"):
-            days = {"day": place, "week": 7 * place, "weekday": place // 5 * 7 + place % 5}.get(
-                self.unit, place / 86400
-            )
-            return 1.0 + days / 365.2425
+            return 1.0 + self._days(place) / 365.2425
         return None
+
+    def _days(self, place: float) -> float:
+        """Days since 1 January of year 1 of a place in days, weeks, working days or seconds."""
+        if self.unit == "weekday":
+            return place // 5 * 7 + place % 5
+        return {"day": place, "week": 7 * place}.get(self.unit, place / 86400)
+
+    def in_days(self, position: float) -> float | None:
+        """The position in days since 1970-01-01, exact for whole months; None where the times are no calendar times."""
+        years, each = self.in_years(position), self.per_year
+        if years is None:
+            return None
+        if self.unit not in _PER_YEAR and self.unit != "number":
+            return self._days(self.origin + self.step * position) - (_UNIX - _EPOCH)
+        months = 12 * years
+        if each is not None and 12 % each == 0:
+            months = round(months)
+        whole = int(np.floor(months))
+        begin = date(whole // 12, whole % 12 + 1, 1).toordinal()
+        return begin - _UNIX + (months - whole) * 30.436875
 
     @property
     def per_year(self) -> int | None:

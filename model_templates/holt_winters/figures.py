@@ -81,7 +81,7 @@ def _forecast_words(story: Story, first: int) -> str:
     error = story.residual[np.isfinite(story.residual)]
     words = [
         (
-            f"{n} values of {story.name} from {story.time(0)} to {story.time(n - 1)}, between "
+            f"{n:,} values of {story.name} from {story.time(0)} to {story.time(n - 1)}, between "
             f"{said(np.nanmin(story.y))} and {said(np.nanmax(story.y))}."
         ),
         f"The fitted values are {said(float(np.sqrt((error**2).mean())))} away on average (root mean square).",

@@ -80,15 +80,9 @@ def _flags(plot: Plot, story: Story, steps: npt.NDArray[np.int64], error: Array,
 def _histogram(picture: Picture, left: float, width: float, error: Array) -> None:
     """Bins by Freedman and Diaconis (1981), with the normal curve of the same mean and sd."""
     top, height = _LOWER
-    counts, edges = np.histogram(error, bins=_bins(error))
-    mean, sd = float(error.mean()), float(error.std(ddof=1)) if len(error) > 1 else 0.0
+    counts, edges = np.histogram(error, bins=bins(error))
     low, high = float(edges[0]), float(edges[-1])
-    grid = np.linspace(low, high, 160)
-    curve = np.zeros(160)
-    if sd > 0:
-        curve = (
-            len(error) * (edges[1] - edges[0]) * np.exp(-0.5 * ((grid - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
-        )
+    grid, curve = normal_curve(error, edges)
     most = 1.08 * max(float(counts.max()), float(curve.max()))
     x_ticks = style.ticks(low, high, 4)
     counted = [t for t in style.ticks(0.0, most, 5) if float(t).is_integer()]
@@ -98,16 +92,32 @@ def _histogram(picture: Picture, left: float, width: float, error: Array) -> Non
     plot.line(grid, curve, FITTED, 1.8)
 
 
-def _bins(error: Array) -> int:
+def normal_curve(error: Array, edges: Array) -> tuple[Array, Array]:
+    """(160 places, heights) of the normal curve of the same mean and sd, in counts a bin."""
+    mean, sd = float(error.mean()), float(error.std(ddof=1)) if len(error) > 1 else 0.0
+    grid = np.linspace(edges[0], edges[-1], 160)
+    if sd == 0:
+        return grid, np.zeros(160)
+    wide = len(error) * (edges[1] - edges[0])
+    return grid, wide * np.exp(-0.5 * ((grid - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+
+
+def bins(error: Array) -> int:
+    """Freedman and Diaconis's number of bins, from 4 to 60."""
     quartiles = np.quantile(error, [0.25, 0.75])
     width = 2 * float(quartiles[1] - quartiles[0]) * len(error) ** (-1 / 3)
     span = float(np.ptp(error))
     return int(np.clip(np.ceil(span / width), 4, 60)) if width > 0 and span > 0 else 8
 
 
+def lags_shown(n: int, period: int) -> int:
+    """Lags in the picture of n residuals: two periods, at least 10, at most 40."""
+    return max(2, min(n - 1, 40, max(10, 2 * period)))
+
+
 def _acf(picture: Picture, left: float, width: float, error: Array, period: int) -> None:
     top, height = _LOWER
-    lags = max(2, min(len(error) - 1, 40, max(10, 2 * period)))
+    lags = lags_shown(len(error), period)
     if len(error) < 3 or np.ptp(error) == 0:
         Plot(picture, left, top, width, height, (0, 1), (0, 1), title="Autocorrelation", x_ticks=[], y_ticks=[]).say(
             "Too few residuals, or no variation."
@@ -131,20 +141,27 @@ def _acf(picture: Picture, left: float, width: float, error: Array, period: int)
 
 def _quantiles(picture: Picture, left: float, width: float, error: Array) -> None:
     """Ordered residuals against normal quantiles; the line goes through the quartiles."""
-    from scipy.special import ndtri
-
     top, height = _LOWER
-    n = len(error)
-    theory = ndtri((np.arange(1, n + 1) - 0.5) / n)
+    theory = normal_places(len(error))
     ordered = np.sort(error)
     x, y = padded(theory, 0.05), padded(ordered)
     x_ticks = [(float(t), style.labels([float(t)])[0]) for t in range(-4, 5) if x[0] <= t <= x[1]]
     plot = Plot(picture, left, top, width, height, x, y, title="Normal quantiles", x_ticks=x_ticks)
-    quarter = np.quantile(ordered, [0.25, 0.75])
-    slope = float(quarter[1] - quarter[0]) / (2 * 0.6744897501960817)
-    middle = float(quarter.mean())
-    plot.line(np.array(x), middle + slope * np.array(x), style.EDGE, 1.2, "dashed")
+    plot.line(np.array(x), quartile_line(error, np.array(x)), style.EDGE, 1.2, "dashed")
     plot.marks(theory, ordered, "o", FORECAST, 3.5)
+
+
+def normal_places(n: int) -> Array:
+    """(n,) quantiles of the standard normal distribution at (k - 1/2) / n."""
+    from scipy.special import ndtri
+
+    return np.asarray(ndtri((np.arange(1, n + 1) - 0.5) / n))
+
+
+def quartile_line(error: Array, x: Array) -> Array:
+    """The line through the quartiles of residuals against those of the normal distribution, at places x."""
+    low, high = np.quantile(error, [0.25, 0.75])
+    return np.asarray((low + high) / 2 + (high - low) / (2 * 0.6744897501960817) * x)
 
 
 def _residual_words(story: Story, fences: Fences, sentence: str) -> str:
@@ -153,12 +170,12 @@ def _residual_words(story: Story, fences: Fences, sentence: str) -> str:
     outside = (error < fences.inner[0]) | (error > fences.inner[1])
     extreme = (error < fences.outer[0]) | (error > fences.outer[1])
     words = [
-        f"{len(error)} residuals from {said(float(error.min()))} to {said(float(error.max()))}.",
+        f"{len(error):,} residuals from {said(float(error.min()))} to {said(float(error.max()))}.",
         sentence,
         (
             f"Inner fences {said(fences.inner[0])} and {said(fences.inner[1])}, outer fences "
-            f"{said(fences.outer[0])} and {said(fences.outer[1])}: {int(outside.sum())} residuals outside the inner, "
-            f"{int(extreme.sum())} outside the outer."
+            f"{said(fences.outer[0])} and {said(fences.outer[1])}: {int(outside.sum()):,} residuals outside the inner, "
+            f"{int(extreme.sum()):,} outside the outer."
         ),
     ]
     if outside.any():

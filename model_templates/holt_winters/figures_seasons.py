@@ -29,7 +29,7 @@ def seasons(story: Story, trends: Sequence[SeasonTrend]) -> bytes:
     wide, tall = (WIDTH - 8) / across - 56, 116
     height = 74 + down * (tall + 60)
     picture = Picture(height, f"{story.name}: season by season", " ".join(said), about)
-    low, high = _season_range(trends)
+    low, high = season_range(trends)
     for k, trend in enumerate(trends):
         left, top = 52 + (k % across) * (wide + 56), 92 + (k // across) * (tall + 60)
         ticks = _cycle_ticks(story, first, last, 3)
@@ -43,7 +43,7 @@ def _seasons_in_one(
     story: Story, trends: Sequence[SeasonTrend], about: str, words: str, first: float, last: float
 ) -> bytes:
     picture = Picture(420, f"{story.name}: season by season", words, about)
-    low, high = _season_range(trends)
+    low, high = season_range(trends)
     looks = [(trend.heading, SHAPES[k], style.SERIES[k]) for k, trend in enumerate(trends)]
     picture.key(MARGIN, 66, looks)
     plot = Plot(picture, MARGIN, 84, WIDE - 70, 296, (first - 0.5, last + 0.5), (low, high),
@@ -58,7 +58,7 @@ def _seasons_in_one(
     return picture.svg()
 
 
-def _season_range(trends: Sequence[SeasonTrend]) -> tuple[float, float]:
+def season_range(trends: Sequence[SeasonTrend]) -> tuple[float, float]:
     """The range of all seasons and their curves, from zero where that is near and nothing lies below."""
     values = np.concatenate([*(t.values for t in trends), *(t.curve(t.cycles) for t in trends if t.curve is not None)])
     low, high = padded(values)

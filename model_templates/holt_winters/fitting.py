@@ -7,16 +7,17 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from model_templates.holt_winters.checking import problems
+from model_templates.holt_winters.checking import needed, problems
 from model_templates.holt_winters.layout import START_CODES, Gamma, Layout, layout, put_start
 from model_templates.holt_winters.models import Array, Fit, Model, Robust, Start
 from model_templates.holt_winters.optimise import LIKELIHOOD, MAE, ROBUST, SSE
 from model_templates.holt_winters.recursions import smooth
 from model_templates.holt_winters.robust import ROBLIK, TAU2, robust_errors, robust_smooth, tau_square
-from model_templates.holt_winters.searching import estimate, figures
+from model_templates.holt_winters.rows import fit_rows
+from model_templates.holt_winters.searching import figures
 from templates_engine.problems import Refused
 
-TRIES = 14  # places from which the minimiser is followed, all there are
+TRIES = 14  # places from which the minimiser is followed, of about twice as many
 ROBUST_TRIES = 60  # a thorough search: the robust criterion has many shallow minima
 CRITERION_CODES = {"sse": SSE, "mae": MAE, "likelihood": LIKELIHOOD, "roblik": ROBUST, "tau2": ROBUST}
 
@@ -50,11 +51,11 @@ def fit(
     criterion = criterion or ("roblik" if robust else "sse")
     tries = tries or (ROBUST_TRIES if robust else TRIES)
     given = {"alpha": alpha, "beta": beta, "gamma": gamma, "phi": phi}
-    found = problems(
+    remarks = problems(
         values, model, start=start, criterion=criterion, robust=robust, k=k, lam=lam,
         allow_inadmissible=allow_inadmissible, **given,  # type: ignore[arg-type]
     )  # fmt: skip
-    faults = [p for p in found if p.level == "error"]
+    faults = [p for p in remarks if p.level == "error"]
     if faults:
         raise Refused(faults)
     lay = layout(model, alpha, beta, gamma, phi)
@@ -69,11 +70,15 @@ def fit(
         code, first = START_CODES["user"], max(start.first - lead, 0)
         sigma = math.nan if start.sigma is None else start.sigma
     settings = (sigma, float(k), float(lam), TAU2 if criterion == "tau2" else ROBLIK)
-    first, value, sigma, starts, converged = estimate(
-        series, z, lay.constants, lay.periods, lay.offsets, lay.kind, model.trend, code, first,
-        criterion_code(criterion, lay.kind), settings, lay.columns(kind), lay.lower, lay.upper, tries,
+    found, whole = np.full((1, 9), math.nan), np.zeros((1, 5), np.int64)
+    fit_rows(
+        series, np.array([0, len(series)]), 0, 1, lay.constants, lay.periods, lay.offsets, lay.kind, model.trend, code,
+        first, criterion_code(criterion, lay.kind), settings, lay.columns(kind), lay.lower, lay.upper, tries,
+        needed(model), model.longest, z[None, :], np.empty((1, lay.size)), found, whole,
     )  # fmt: skip
-    return _collect(values, series, lead, lay, z, kind, first, value, sigma, starts, converged, criterion, k, lam)
+    value, sigma = float(found[0, 6]), float(found[0, 8])
+    _, starts, converged, _, first = (int(v) for v in whole[0])
+    return _collect(values, series, lead, lay, z, kind, first, value, sigma, starts, bool(converged), criterion, k, lam)
 
 
 def _collect(

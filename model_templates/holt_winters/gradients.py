@@ -54,7 +54,7 @@ def start_derivatives(columns, constants, periods, offsets, d_level, d_trend, d_
 def squared_errors(y, first, z, constants, periods, offsets, kind, relative, columns, gradient, matrix):  # type: ignore[no-untyped-def]
     """Cost at z; half its gradient and the Gauss-Newton matrix J'J over `columns` are written.
 
-    y (n,), gradient (p,), matrix (p, p): lower triangle only. The cost is infinite where the recursion leaves the
+    y (n,), gradient (p,), matrix (p, p). The cost is infinite where the recursion leaves the
     numbers, where a multiplicative season loses its sign or, with relative errors, where a forecast is not positive.
     """
     width = len(columns)
@@ -157,7 +157,7 @@ def constants_alone(y, first, z, constants, periods, kind, columns, gradient, ma
     slope = (ga, gb, gp, gg)
     for a in range(len(columns)):
         gradient[a] = slope[columns[a]]
-        for c in range(a + 1):
+        for c in range(len(columns)):
             matrix[a, c] = whole[columns[a]][columns[c]]
     return cost, 0.0, used
 
@@ -257,7 +257,7 @@ def one_season(y, first, z, constants, periods, kind, relative, columns, gradien
             da = scale * dx[a]
             gradient[a] += r * da
             da *= scale
-            for c in range(a + 1):
+            for c in range(width):  # both triangles: loops of one length are done several numbers at a time
                 matrix[a, c] += da * dx[c]
     return cost, logs, used
 
@@ -268,7 +268,8 @@ def several(y, first, z, constants, periods, offsets, kind, relative, columns, g
     width, many = len(columns), len(periods)
     season = z[constants + 2 :].copy()
     d_season = np.zeros((len(season), width))
-    d_level, d_trend, d_base, d_total, dx = np.zeros((5, width))
+    d_level, d_trend, dx = np.zeros(width), np.zeros(width), np.zeros(width)
+    d_base, d_total = np.zeros(width), np.zeros(width)
     start_derivatives(columns, constants, periods, offsets, d_level, d_trend, d_season)
     special = np.full(constants, -1)
     for j in range(width):
@@ -352,7 +353,7 @@ def several(y, first, z, constants, periods, offsets, kind, relative, columns, g
             da = scale * dx[a]
             gradient[a] += r * da
             da *= scale
-            for c in range(a + 1):
+            for c in range(width):
                 matrix[a, c] += da * dx[c]
     return cost, logs, used
 
@@ -364,7 +365,7 @@ def _scaled(cost, square, used, gradient, matrix, mean_slope):  # type: ignore[n
     for a in range(width):
         mean_slope[a] /= used
     for a in range(width):
-        for c in range(a + 1):
+        for c in range(width):
             cross = gradient[a] * mean_slope[c] + gradient[c] * mean_slope[a] + cost * mean_slope[a] * mean_slope[c]
             matrix[a, c] = square * (matrix[a, c] + cross)
     for a in range(width):

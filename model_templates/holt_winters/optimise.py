@@ -12,8 +12,9 @@ import math
 import numpy as np
 
 from model_templates.holt_winters.gradients import settle, squared_errors
-from model_templates.holt_winters.recursions import errors_only
+from model_templates.holt_winters.recursions import errors_only, part
 from model_templates.holt_winters.robust import robust_objective
+from model_templates.holt_winters.starts import ranked
 from templates_engine.sampling.compiled import njit
 
 SSE, MAE, LIKELIHOOD, ROBUST = 0, 1, 2, 3
@@ -21,7 +22,7 @@ SSE, MAE, LIKELIHOOD, ROBUST = 0, 1, 2, 3
 
 @njit
 def solve_damped(matrix, gradient, free, damping, step):  # type: ignore[no-untyped-def]
-    """step = -(A + damping diag A)^{-1} g over the free rows of a symmetric matrix (lower triangle given), else 0.
+    """step = -(A + damping diag A)^{-1} g over the free rows of a symmetric matrix, else 0.
 
     False where the damped matrix is not positive definite.
     """
@@ -112,8 +113,7 @@ def least_squares(y, first, z, constants, periods, offsets, kind, relative, colu
             moved = max(moved, abs(d) / (1e-3 + abs(z[columns[a]])))
             fall -= 2.0 * d * gradient[a]
             for c in range(width):
-                value = matrix[a, c] if c <= a else matrix[c, a]
-                fall -= d * value * (trial[columns[c]] - z[columns[c]])
+                fall -= d * matrix[a, c] * (trial[columns[c]] - z[columns[c]])
         if moved == 0.0:
             return cost, passes, True
         value = squared_errors(
@@ -138,7 +138,7 @@ def least_squares(y, first, z, constants, periods, offsets, kind, relative, colu
     return cost, passes, False
 
 
-@njit
+@part
 def blocked_step(matrix, gradient, free, damping, step, z, trial, columns, lower, upper):  # type: ignore[no-untyped-def]
     """The damped step again with the constants that left the box fixed at the bound they hit; into `trial`."""
     width = len(columns)
@@ -153,7 +153,7 @@ def blocked_step(matrix, gradient, free, damping, step, z, trial, columns, lower
     for a in range(width):
         for c in range(width):
             if target[c] != 0.0:
-                shifted[a] += (matrix[a, c] if c <= a else matrix[c, a]) * target[c]
+                shifted[a] += matrix[a, c] * target[c]
     if solve_damped(matrix, shifted, held, damping, step):
         for a in range(width):
             e = columns[a]
@@ -181,7 +181,7 @@ def criterion_value(y, first, z, constants, periods, offsets, kind, criterion, r
     return total if math.isfinite(total) else math.inf
 
 
-@njit
+@part
 def nelder_mead(  # type: ignore[no-untyped-def]
     y, first, z, constants, periods, offsets, kind, criterion, robust, room, columns, lower, upper, width, limit, exact
 ):
@@ -206,7 +206,7 @@ def nelder_mead(  # type: ignore[no-untyped-def]
     used = p + 1
     converged = False
     while used < limit:
-        order = np.argsort(values)
+        order = ranked(values)
         points, values = points[order], values[order]
         span = 0.0
         for j in range(p):

@@ -21,96 +21,13 @@ from model_templates.holt_winters.fitting import criterion_code, information, mi
 from model_templates.holt_winters.intervals import limits, relative_sd, unit_variance
 from model_templates.holt_winters.layout import AT_BOUND, START_CODES, Gamma, Layout, layout
 from model_templates.holt_winters.models import Array, Constants, Model, Panel, PanelForecast, Whole
-from model_templates.holt_winters.optimise import ROBUST
-from model_templates.holt_winters.recursions import ahead, smooth
-from model_templates.holt_winters.robust import ROBLIK, TAU2, robust_smooth
-from model_templates.holt_winters.searching import estimate, figures
+from model_templates.holt_winters.recursions import ahead
+from model_templates.holt_winters.robust import ROBLIK, TAU2
+from model_templates.holt_winters.rows import fit_rows
 from templates_engine.problems import Refused
-from templates_engine.sampling.compiled import njit
 
 TRIES, ROBUST_TRIES = 5, 2  # a single fit follows more places; with the same `tries` the two agree
 CHUNK = 64  # series a thread takes at a time; between chunks a stop is noticed
-
-
-@njit
-def fittable(y, kind, least, longest):  # type: ignore[no-untyped-def]
-    """Row of the first value present; -1 where checking.series_problems has something against the series."""
-    count, lead, last = 0, -1, -1
-    low, high = math.inf, -math.inf
-    for t in range(len(y)):
-        if math.isnan(y[t]):
-            continue
-        if math.isinf(y[t]):
-            return -1
-        if lead < 0:
-            lead = t
-        last = t
-        count += 1
-        low, high = min(low, y[t]), max(high, y[t])
-    span = last - lead + 1
-    enough = count > 0 and span >= least and count >= min(least, max(4, longest + 1))
-    if not enough or low == high or (kind == 2 and low <= 0.0):
-        return -1
-    return lead
-
-
-@njit
-def fit_rows(  # type: ignore[no-untyped-def]
-    values, begins, low, high, constants, periods, offsets, kind, has_trend, start, criterion, robust, columns, lower,
-    upper, tries, least, lag, z, last, found, whole,
-):  # fmt: skip
-    """Fit series low..high of `values`, laid end to end with bounds `begins` (series + 1,).
-
-    z (series, entries): estimates; last: the last states likewise (level and trend after the constants);
-    found (series, 8): figures, value, last scale; whole (series, 5): lead, starts, converged, outliers, first row.
-    """
-    for i in range(low, high):
-        y = values[begins[i] : begins[i + 1]]
-        lead = fittable(y, kind, least, lag)
-        whole[i, 0] = lead
-        if lead < 0:
-            continue
-        y = y[lead:]
-        n = len(y)
-        for e in range(constants):
-            z[i, e] = lower[e]
-        first, value, scale, starts, converged = estimate(
-            y, z[i], constants, periods, offsets, kind, has_trend, start, 0, criterion, robust, columns, lower, upper,
-            tries,
-        )  # fmt: skip
-        fitted, levels, trends = np.empty(n), np.empty(n), np.empty(n)
-        seasons = np.empty((n, len(periods)))
-        season = last[i, constants + 2 :]
-        season[:] = z[i, constants + 2 :]
-        level, trend = z[i, constants], z[i, constants + 1]
-        outliers = 0
-        if criterion == ROBUST:
-            path, cleaned, flags = np.empty(n), np.empty(n), np.zeros(n, np.bool_)
-            level, trend, scale = robust_smooth(
-                y, first, level, trend, season, periods, offsets, kind, z[i, :constants], scale, robust[1], robust[2],
-                fitted, levels, trends, seasons, path, cleaned, flags,
-            )  # fmt: skip
-            outliers = np.sum(flags)
-        else:
-            level, trend = smooth(
-                y,
-                first,
-                level,
-                trend,
-                season,
-                periods,
-                offsets,
-                kind,
-                z[i, :constants],
-                fitted,
-                levels,
-                trends,
-                seasons,
-            )
-        last[i, constants], last[i, constants + 1] = level, trend
-        figures(y, first, y - fitted, lag, found[i])
-        found[i, 6], found[i, 7] = value, scale
-        whole[i, 1], whole[i, 2], whole[i, 3], whole[i, 4] = starts, converged, outliers, first + lead
 
 
 def fit_many(
@@ -156,14 +73,14 @@ def fit_many(
     lay = layout(model, alpha, beta, gamma, phi)
     total = len(lengths)
     z, last = np.full((total, lay.size), np.nan), np.full((total, lay.size), np.nan)
-    found, whole = np.full((total, 8), np.nan), np.zeros((total, 5), np.int64)
+    found, whole = np.full((total, 9), np.nan), np.zeros((total, 5), np.int64)
     whole[:, 0] = -2
     settings = (math.nan, float(k), float(lam), TAU2 if criterion == "tau2" else ROBLIK)
 
     def work(low: int) -> None:
         fit_rows(
             values, begins, low, min(low + CHUNK, total), lay.constants, lay.periods, lay.offsets, lay.kind,
-            model.trend, START_CODES[start], criterion_code(criterion, lay.kind), settings, lay.columns(start),
+            model.trend, START_CODES[start], 0, criterion_code(criterion, lay.kind), settings, lay.columns(start),
             lay.lower, lay.upper, tries, needed(model), model.longest, z, last, found, whole,
         )  # fmt: skip
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from templates_engine.figures.interactive import Figure
 from templates_engine.outputs import Table
 
+from . import phases, plots
 from .figures import components, forecast
 from .figures_residuals import Fences, residuals
 from .figures_seasons import seasons
@@ -15,7 +17,7 @@ from .reporting import p_text
 from .smoothed import Smoothed, season_names
 from .spec import Spec
 from .tables import trends_table
-from .timeline import Timeline
+from .timeline import Timeline, split_at, usable
 from .trends import season_trends
 
 MOST_SEASONS = 24  # plots in one picture
@@ -46,21 +48,36 @@ def story_of(spec: Spec, line: Timeline, one: Smoothed) -> Story:
     )
 
 
-def draw(spec: Spec, line: Timeline, one: Smoothed) -> Iterator[tuple[str, str, bytes, Table | None]]:
-    """(name, title, SVG, table that belongs to it) of each picture, in the order of reading."""
+@dataclass(frozen=True)
+class Picture:
+    """One picture: its name, the stored SVG, what the page draws, and the table that belongs to it."""
+
+    name: str
+    svg: bytes
+    data: Figure
+    table: Table | None = None
+
+
+def draw(spec: Spec, line: Timeline, one: Smoothed) -> Iterator[Picture]:
+    """Every picture of a series, in the order of reading."""
     story = story_of(spec, line, one)
-    yield "forecast", f"{story.name}: series and forecast", forecast(story), None
-    yield "components", f"{story.name}: components", components(story), None
+    yield Picture("forecast", forecast(story), plots.forecast(story))
+    yield Picture("components", components(story), plots.components(story))
     checks = one.checks
     sentence = (
         f"Mean {checks.mean:.3g}, Durbin–Watson {checks.durbin_watson:.2f}, runs test {p_text(checks.runs_p)}, "
         f"Ljung–Box {p_text(checks.ljung_box_p)} at {checks.ljung_box_lag} lags."
     ).replace("-", "−")
-    yield "residuals", f"{story.name}: residuals", residuals(story, Fences(checks.inner, checks.outer), sentence), None
+    fences = Fences(checks.inner, checks.outer)
+    yield Picture("residuals", residuals(story, fences, sentence), plots.residuals(story, fences))
+    split = split_at(line, one.series, spec.phase) if spec.phase else None
+    if split is not None and usable(story.y, split):
+        found = phases.phases_of(story.y, split)
+        yield Picture("phases", phases.picture(story, found), phases.data(story, found))
     m = max((p for p in spec.periods if 1 < p <= MOST_SEASONS), default=0)
     if m:
         first, names = season_names(line.clock, one.series.start, m)
         trends = season_trends(story.y, m, first, names)
         if any(len(t.values) for t in trends):
-            picture = seasons(replace(story, period=m), trends)
-            yield "seasons", f"{story.name}: season by season", picture, trends_table(trends)
+            cyclic = replace(story, period=m)
+            yield Picture("seasons", seasons(cyclic, trends), plots.seasons(cyclic, trends), trends_table(trends))

@@ -18,11 +18,19 @@ from __future__ import annotations
 
 import math
 
+import numba
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
 
 NONE, ADDITIVE, MULTIPLICATIVE = 0, 1, 2
+# Constants passed to kernels: Numba would compile a kernel, and all that it calls, once more for a bare 0 or True.
+ROW_0 = np.int64(0)
+YES, NO = np.bool_(True), np.bool_(False)
+
+# For a function with one caller, which no Python code calls: it is put into the caller's source before compiling.
+# A compiled function is optimised and translated again with every function above it.
+part = numba.njit(inline="always")
 
 
 @njit
@@ -109,7 +117,7 @@ def errors_only(y, first, level, trend, season, periods, offsets, kind, theta, e
     the minimisers spend their time here.
     """
     if len(periods) > 1:
-        fitted, levels, trends = np.empty((3, len(y)))
+        fitted, levels, trends = np.empty(len(y)), np.empty(len(y)), np.empty(len(y))
         level, trend = smooth(
             y, first, level, trend, season, periods, offsets, kind, theta, fitted, levels, trends,
             np.empty((len(y), len(periods))),

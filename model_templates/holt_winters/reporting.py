@@ -10,7 +10,7 @@ from templates_engine.figures.style import number
 from templates_engine.outputs import Table
 
 from .models import Candidate, RollingOrigin
-from .smoothed import Smoothed
+from .smoothed import Smoothed, how_made
 from .spec import Spec
 from .timeline import Timeline
 
@@ -86,7 +86,8 @@ def _residuals(one: Smoothed) -> Said:
     if checks.mean_p < P_LOW:
         text = f"The residuals have a mean of {number(checks.mean)} ({p_text(checks.mean_p)})"
         side = "too low" if checks.mean > 0 else "too high"
-        said.append((CARE, f"{text}: forecasts one step ahead were {side} by that on average."))
+        more = "; it is added to the forecasts" if one.shift else ""
+        said.append((CARE, f"{text}: forecasts one step ahead were {side} by that on average{more}."))
     cycles = one.fit.n_used / one.period
     if one.period > 1 and cycles < 3:
         said.append(
@@ -249,9 +250,10 @@ def methods(
                 f"{text}runs test {p_text(checks.runs_p)} and Ljung–Box {p_text(checks.ljung_box_p)} at "
                 f"{checks.ljung_box_lag} lags."
             )
-    how = "simulation" if first.forecast.method == "simulated" else "the analytic formula"
-    seeded = f" (random seed {spec.seed})" if first.forecast.method == "simulated" else ""
-    said.append(f"Forecasts for {spec.horizon} steps have {spec.level:g}% prediction intervals by {how}{seeded}.")
+    made = how_made(spec, first.forecast)
+    said.append(f"Forecasts for {spec.horizon} steps have {spec.level:g}% prediction intervals, {made}.")
+    if spec.correct:
+        said.append("The mean of the residuals was added to the forecasts (Hyndman and Athanasopoulos, 2018).")
     if accuracy is not None:
         ours = accuracy.rows[0]
         others = "; ".join(f"{row.method.lower()} {number(row.mae)}" for row in accuracy.rows[1:])

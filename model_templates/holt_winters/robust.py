@@ -13,7 +13,8 @@ import math
 
 import numpy as np
 
-from model_templates.holt_winters.recursions import next_row, positions, season_now
+from model_templates.holt_winters.recursions import next_row, part, positions, season_now
+from model_templates.holt_winters.starts import middle
 from templates_engine.sampling.compiled import njit
 
 ROBLIK, TAU2 = 0, 1
@@ -123,40 +124,6 @@ def one_season_errors(y, first, level, trend, season, periods, kind, theta, sigm
 
 
 @njit
-def middle(values, count):  # type: ignore[no-untyped-def]
-    """Median of values[:count], which are put in another order (Hoare's selection)."""
-    target = (count - 1) // 2
-    low, high = 0, count - 1
-    while low < high:
-        pivot = values[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                keep = values[i]
-                values[i] = values[j]
-                values[j] = keep
-                i += 1
-                j -= 1
-        if target <= j:
-            high = j
-        elif target >= i:
-            low = i
-        else:
-            break
-    found = values[target]
-    if count % 2 == 0:
-        above = math.inf
-        for i in range(target + 1, count):
-            above = min(above, values[i])
-        found = 0.5 * (found + above)
-    return found
-
-
-@njit
 def robust_errors(y, first, level, trend, season, periods, offsets, kind, theta, sigma, k, lam, errors, forecasts):  # type: ignore[no-untyped-def]
     """One-step errors (relative if multiplicative) and forecasts of all values present, packed to the front.
 
@@ -246,7 +213,7 @@ def tau_square(errors, count):  # type: ignore[no-untyped-def]
     return square * total / count
 
 
-@njit
+@part
 def robust_objective(y, first, level, trend, season, periods, offsets, kind, theta, sigma, k, lam, criterion, room):  # type: ignore[no-untyped-def]
     """The criterion of the constants, to be made small: "roblik" n log(n tau^2) (+ 2 n log median |forecast|) or tau^2.
 

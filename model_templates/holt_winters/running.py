@@ -63,12 +63,15 @@ def run(spec: Spec, data: Dataset, job: Any) -> Result:
         fits = _fits(spec, good, job)
     job.step("Forecast and check")
     done: list[Smoothed] = []
+    simulated = spec.intervals in ("normal", "resample")  # of thousands of series that takes its time
     for k, (series, fitted) in enumerate(zip(good, fits, strict=True)):
+        if simulated and done and job.stopped:
+            break
         if fitted is not None:
             done.append(complete(spec, series, fitted, fan=not spec.series))
         elif not job.stopped:
             bad.append((series, "No model could be fitted."))
-        if k % 200 == 0:
+        if simulated or k % 200 == 0:
             job.advance(k, len(good))
     if not done:
         return Result()
@@ -82,7 +85,7 @@ def run(spec: Spec, data: Dataset, job: Any) -> Result:
     job.step("Rolling origins")
     accuracy = None if spec.series or job.stopped else _accuracy(spec, one, job)
     if accuracy is not None:
-        found["Accuracy"] = tables.accuracy_table(accuracy, "Forecast errors from rolling origins")
+        found["Accuracy"] = tables.accuracy_table(accuracy, "Forecast errors from rolling origins", spec.correct)
         job.table("Accuracy", found["Accuracy"])
     elif spec.series and not job.stopped:
         worst = sorted(done, key=lambda d: -d.fit.mase if np.isfinite(d.fit.mase) else 0.0)[:WORST]
@@ -254,7 +257,7 @@ def _accuracy(spec: Spec, one: Smoothed, job: Any) -> RollingOrigin | None:
     elif spec.method == "Automatic":
         wanted = {"start": "robust", "robust": True, "k": spec.k}
     try:
-        return rolling_origin(y, fit_.model, horizon=horizon, n_origins=ORIGINS, **wanted)
+        return rolling_origin(y, fit_.model, horizon=horizon, n_origins=ORIGINS, correct=spec.correct, **wanted)
     except Refused as refused:
         for problem in refused.problems:
             job.note(replace(problem, level="notice"))
@@ -264,31 +267,32 @@ def _accuracy(spec: Spec, one: Smoothed, job: Any) -> RollingOrigin | None:
 def _accuracies(spec: Spec, worst: Sequence[Smoothed], job: Any) -> Table:
     """Accuracy of the worst series."""
     rows: list[tuple[Any, ...]] = []
-    about = ""
+    about: tuple[str, ...] = ()
     for one in worst:
         found = _accuracy(spec, one, job)
         if found is not None:
-            table = tables.accuracy_table(found, "")
-            about = table.notes[0]
+            table = tables.accuracy_table(found, "", spec.correct)
+            about = table.notes
             rows += [(one.name, *row) for row in table.rows]
     columns = ("series", "method", "mae", "rmse", "mape", "mase", "n")
     title = "Forecast errors from rolling origins, of the worst series"
-    return Table(columns, tuple(rows), title, (about,) if about else ())
+    return Table(columns, tuple(rows), title, about)
 
 
 def _pictures(spec: Spec, line: Timeline, done: Sequence[Smoothed], job: Any) -> None:
-    """The four pictures of the series, or of the worst few."""
+    """The pictures of the series; of many those of the worst few, and of those that are named."""
     from .pictures import draw
 
     worst = sorted(done, key=lambda d: -d.fit.mase if np.isfinite(d.fit.mase) else 0.0)[:WORST]
-    shown = worst if spec.series else list(done)
-    for k, one in enumerate(shown):
+    shown = [(f"worst{k + 1}_", one) for k, one in enumerate(worst)] if spec.series else [("", one) for one in done]
+    named = {one.name: one for one in done}
+    shown += [(f"series_{name}_", named[name]) for name in spec.drawn if name in named]
+    for k, (mark, one) in enumerate(shown):
         full = one if one.bands else complete(spec, one.series, one.fit)
-        mark = f"worst{k + 1}_" if spec.series else ""
-        for name, title, svg, table in draw(spec, line, full):
-            if table is not None and not spec.series:
-                job.table("SeasonTrends", table)
-            job.figure(f"{mark}{name}.svg", svg, title=title)
+        for made in draw(spec, line, full):
+            if made.table is not None and not spec.series:
+                job.table("SeasonTrends", made.table)
+            job.figure(f"{mark}{made.name}.svg", made.svg, title=made.data.title, data=made.data)
         job.advance(k + 1, len(shown))
 
 

@@ -1,6 +1,6 @@
 """Estimation of one series, compiled: start values, several starts of the minimiser, the best kept.
 
-`estimate` is what a single fit and a panel of thousands both run, so that they cannot differ.
+The kernel around `estimate` is in rows.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from model_templates.holt_winters.gradients import settle
+from model_templates.holt_winters.gradients import settle, squared_errors
 from model_templates.holt_winters.optimise import (
     LIKELIHOOD,
     ROBUST,
@@ -17,31 +17,49 @@ from model_templates.holt_winters.optimise import (
     criterion_value,
     least_squares,
     nelder_mead,
+    solve_damped,
 )
-from model_templates.holt_winters.recursions import errors_only
-from model_templates.holt_winters.starts import decompose, regression, robust_start, window_scale
+from model_templates.holt_winters.recursions import ROW_0, YES, errors_only, part
+from model_templates.holt_winters.starts import decompose, ranked, regression, robust_start, window_scale
 from templates_engine.sampling.compiled import njit
 
 DECOMPOSE, HYNDMAN, REGRESSION, BACKCAST, OPTIMAL, ROBUST_START, USER = 0, 1, 2, 3, 4, 5, 6
 ALPHA_LEAST = 1e-8  # alpha > 0: at 0 the level would never learn
 
 # Starts of the minimiser, as places in each constant's range: alpha, beta, gamma. The first is R's.
-PLACES = np.array(
+INNER_PLACES = np.array(
     [
         [0.3, 0.1, 0.1], [0.1, 0.02, 0.1], [0.1, 0.02, 0.6], [0.6, 0.02, 0.1], [0.6, 0.02, 0.6], [0.9, 0.05, 0.3],
         [0.3, 0.02, 0.9], [0.02, 0.9, 0.5], [0.1, 0.4, 0.1], [0.1, 0.4, 0.7], [0.4, 0.4, 0.3], [0.9, 0.6, 0.9],
         [0.1, 0.95, 0.2], [0.05, 1.0, 0.0],
     ]
 )  # fmt: skip
+# The same for a search over constants and start states together. Its minima often lie in corners: straight lines
+# (alpha = 0), trends that follow the level at once (beta = 1), seasons of the last period alone (gamma = 1).
+JOINT_PLACES = np.array(
+    [
+        [0.3, 0.03, 0.0], [0.03, 1.0, 0.5], [0.0, 0.0, 0.1], [0.1, 1.0, 1.0], [0.03, 1.0, 0.0], [0.6, 0.03, 1.0],
+        [0.01, 0.2, 0.5], [0.01, 1.0, 0.1], [0.6, 0.2, 0.5], [0.1, 1.0, 0.1], [0.6, 0.0, 0.5], [0.3, 0.6, 0.5],
+        [0.9, 0.6, 1.0], [0.1, 0.6, 0.5], [0.6, 0.6, 0.0], [0.03, 0.2, 1.0], [0.01, 0.0, 1.0], [0.1, 0.6, 1.0],
+    ]
+)  # fmt: skip
+ROUGH = 5  # passes before a place is compared with the minima found
 MORE = 66  # further places of a thorough search: an additive recurrence that fills the cube evenly
 _steps = (np.arange(1, MORE + 1)[:, None] * np.array([0.8191725134, 0.6710436067, 0.5497004779])) % 1.0
+PLACES = np.concatenate([INNER_PLACES, JOINT_PLACES])
 ALL_PLACES = np.concatenate([PLACES, _steps * np.column_stack([np.ones(MORE), _steps[:, 1], np.ones(MORE)])])
 
 
 @njit
-def usable(columns, lower, upper):  # type: ignore[no-untyped-def]
-    """Entries among `columns` that can move."""
-    return columns[lower[columns] < upper[columns]]
+def usable(columns, lower, upper, constants):  # type: ignore[no-untyped-def]
+    """Entries among `columns` that can move: start states, and constants that are not fixed."""
+    found = np.empty(len(columns), np.int64)
+    count = 0
+    for e in columns:
+        if e >= constants or lower[e] < upper[e]:
+            found[count] = e
+            count += 1
+    return found[:count].copy()
 
 
 @njit
@@ -83,7 +101,7 @@ def search(y, first, z, constants, periods, offsets, kind, criterion, robust, co
     """
     relative = criterion == LIKELIHOOD
     squares = criterion in (SSE, LIKELIHOOD)
-    moving = usable(columns, lower, upper)
+    moving = usable(columns, lower, upper, constants)
     best = z.copy()
     if len(moving) == 0:
         if squares:
@@ -99,7 +117,7 @@ def search(y, first, z, constants, periods, offsets, kind, criterion, robust, co
             looks[s] = squares_at(y, first, z, constants, periods, offsets, kind, relative, room[0])
         else:
             looks[s] = criterion_value(y, first, z, constants, periods, offsets, kind, criterion, robust, room)
-    order = np.argsort(looks)
+    order = ranked(looks)
     lowest, converged, followed = math.inf, False, 0
     r_seen = False
     for s in range(tries + 2):  # the last round goes on from the best to full accuracy
@@ -121,7 +139,8 @@ def search(y, first, z, constants, periods, offsets, kind, criterion, robust, co
         else:
             value, _, done = nelder_mead(
                 y, first, z, constants, periods, offsets, kind, criterion, robust, room, moving, lower, upper,
-                0.03 if polish else 0.1, 300 if polish or thorough else 70, 1e-10 if polish or thorough else 1e-5,
+                0.03 if polish else 0.1, 1500 if polish else (300 if thorough else 70),
+                1e-10 if polish or thorough else 1e-5,
             )  # fmt: skip
         if value <= lowest or s == 0:
             lowest, converged = value, done
@@ -130,7 +149,7 @@ def search(y, first, z, constants, periods, offsets, kind, criterion, robust, co
     return lowest, followed, converged
 
 
-@njit
+@part
 def backcast(y, z, constants, periods, offsets, kind, has_trend, criterion, robust, columns, lower, upper, tries, room):  # type: ignore[no-untyped-def]
     """States before the first row from the reversed series: its own start, its own constants, its last states.
 
@@ -142,14 +161,14 @@ def backcast(y, z, constants, periods, offsets, kind, has_trend, criterion, robu
     back = y[:n][::-1].copy()
     other = z.copy()
     season = other[constants + 2 :]
-    level, trend, _ = decompose(back, periods, offsets, kind, has_trend, True, season)
+    level, trend, _ = decompose(back, periods, offsets, kind, has_trend, YES, season)
     other[constants], other[constants + 1] = level, trend
     search(
-        back, 0, other, constants, periods, offsets, kind, criterion, robust, columns, lower, upper, tries, room
+        back, ROW_0, other, constants, periods, offsets, kind, criterion, robust, columns, lower, upper, tries, room
     )  # fmt: skip
     moving = other[constants + 2 :].copy()
     level, trend = errors_only(
-        back, 0, other[constants], other[constants + 1], moving, periods, offsets, kind, other[:constants], room[0]
+        back, ROW_0, other[constants], other[constants + 1], moving, periods, offsets, kind, other[:constants], room[0]
     )
     z[constants] = level + other[2] * trend
     z[constants + 1] = -trend
@@ -163,7 +182,7 @@ def backcast(y, z, constants, periods, offsets, kind, has_trend, criterion, robu
     return ok
 
 
-@njit
+@part
 def estimate(  # type: ignore[no-untyped-def]
     y, z, constants, periods, offsets, kind, has_trend, start, first, criterion, robust, columns, lower, upper, tries
 ):
@@ -213,40 +232,86 @@ def estimate(  # type: ignore[no-untyped-def]
     return first, value, scale, followed, converged
 
 
-@njit
+@part
 def search_all(y, z, constants, periods, offsets, kind, relative, columns, lower, upper, tries, room):  # type: ignore[no-untyped-def]
     """Constants and start states together by least squares; z is left at the best.
 
-    At each of PLACES the start states alone are brought to their optimum by one Gauss-Newton step (exact for additive
-    models, whose errors are linear in them); the best `tries` are followed roughly and the best of these to the end.
+    At each of JOINT_PLACES the start states alone are brought to their optimum by one Gauss-Newton step (exact for
+    additive models, whose errors are linear in them); the best `tries` are followed, but for those that soon run into a
+    minimum already found, and the best of these to the end.
     """
-    tries = min(tries, len(PLACES))
+    many = len(JOINT_PLACES)
+    tries = min(tries, many)
     states = columns[columns >= constants]
-    moving = columns[(columns >= constants) | (lower[columns] < upper[columns])]
-    spots = np.empty((len(PLACES), len(z)))
-    looks = np.empty(len(PLACES))
-    for s in range(len(PLACES)):
+    moving = usable(columns, lower, upper, constants)
+    spots = np.empty((many, len(z)))
+    looks = np.empty(many)
+    gradient, matrix = np.empty(len(states)), np.empty((len(states), len(states)))
+    for s in range(many):
         spots[s] = z
-        place(spots[s], PLACES[s], constants, lower, upper)
+        place(spots[s], JOINT_PLACES[s], constants, lower, upper)
         settle(spots[s], constants, periods, offsets, kind)
-        looks[s], _, _ = least_squares(
-            y, 0, spots[s], constants, periods, offsets, kind, relative, states, lower, upper, 2, 1e-9
+        looks[s] = best_states(
+            y, spots[s], constants, periods, offsets, kind, relative, states, lower, gradient, matrix, room
         )
-    order = np.argsort(looks)
+    order = ranked(looks)
     lowest, converged = math.inf, False
     best = spots[order[0]].copy()
-    for s in range(tries + 1):
-        polish = s == tries
-        z[:] = best if polish else spots[order[s]]
+    for s in range(2 * tries + 1):  # each place roughly and, if that leads somewhere new, to its minimum; then the best
+        spot = order[s // 2 if s < 2 * tries else 0]
+        polish = s == 2 * tries
+        if s % 2 == 1 and known(spots, looks, order, s // 2, constants):
+            continue
+        z[:] = best if polish else spots[spot]
         value, _, done = least_squares(
-            y, 0, z, constants, periods, offsets, kind, relative, moving, lower, upper,
-            300 if polish else 40, 1e-11 if polish else 1e-4,
+            y, ROW_0, z, constants, periods, offsets, kind, relative, moving, lower, upper,
+            300 if polish else (ROUGH if s % 2 == 0 else 60), 1e-11 if polish else 1e-5,
         )  # fmt: skip
+        spots[spot] = z
+        looks[spot] = value
         if value <= lowest or s == 0:
             lowest, converged = value, done
             best[:] = z
     z[:] = best
     return lowest, tries, converged
+
+
+@njit
+def best_states(y, z, constants, periods, offsets, kind, relative, states, lower, gradient, matrix, room):  # type: ignore[no-untyped-def]
+    """Bring the start states in z to their optimum by one Gauss-Newton step, where that helps; returns the cost."""
+    cost = squared_errors(y, ROW_0, z, constants, periods, offsets, kind, relative, states, gradient, matrix)
+    free, step = np.ones(len(states), np.bool_), np.empty(len(states))
+    if not solve_damped(matrix, gradient, free, 1e-9, step):
+        return cost
+    trial = z.copy()
+    for a in range(len(states)):
+        trial[states[a]] = max(lower[states[a]], z[states[a]] + step[a])
+    settle(trial, constants, periods, offsets, kind)
+    value = squares_at(y, ROW_0, trial, constants, periods, offsets, kind, relative, room)
+    if not value < cost:
+        return cost
+    z[:] = trial
+    return value
+
+
+@njit
+def known(spots, values, order, rank, constants):  # type: ignore[no-untyped-def]
+    """Whether the place of this rank has come near one followed before it: constants within 0.03, the cost not lower.
+
+    For alpha the distance is relative: between 0.005 and 0.05 lies more than between 0.5 and 0.55.
+    """
+    here = order[rank]
+    for r in range(rank):
+        there = order[r]
+        apart = 0.0
+        for e in range(constants):
+            distance = abs(spots[here, e] - spots[there, e])
+            if e == 0:
+                distance /= 0.05 + 0.95 * max(spots[here, e], spots[there, e])
+            apart = max(apart, distance)
+        if apart < 0.03 and values[here] >= values[there] * (1.0 - 1e-9):
+            return True
+    return False
 
 
 @njit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ class Smoothed:
     forecast: Forecast
     bands: Mapping[int, tuple[Array, Array]]  # per cent -> lower, upper
     checks: Diagnostics
+    shift: float = 0.0  # added to the forecasts: the mean of the residuals where that is asked for
 
     @property
     def period(self) -> int:
@@ -56,22 +57,41 @@ class Smoothed:
 
 def complete(spec: Spec, series: Series, fitted: Fit, fan: bool = True) -> Smoothed:
     """Forecast and checks of a fit; `fan` adds the picture's bands."""
-    ahead = _forecast(spec, fitted, spec.level)
+    checks = residual_diagnostics(fitted.residuals, lags=lags(fitted, spec))
+    shift = checks.mean if spec.correct and np.isfinite(checks.mean) else 0.0
+    ahead = _forecast(spec, fitted, spec.level, shift)
     bands = {}
     for level in FAN if fan else ():
-        one = ahead if level == spec.level else _forecast(spec, fitted, float(level))
+        one = ahead if level == spec.level else _forecast(spec, fitted, float(level), shift)
         bands[level] = (one.lower, one.upper)
-    checks = residual_diagnostics(fitted.residuals, lags=lags(fitted, spec))
-    return Smoothed(series, series.name or spec.y, fitted, ahead, bands, checks)
+    return Smoothed(series, series.name or spec.y, fitted, ahead, bands, checks, shift)
 
 
-def _forecast(spec: Spec, fitted: Fit, level: float) -> Forecast:
-    if spec.series:  # for thousands of series a simulation takes too long, and one must not differ from many
-        return forecast(fitted, spec.horizon, level, method="analytic")
+def _forecast(spec: Spec, fitted: Fit, level: float, shift: float) -> Forecast:
+    """The forecast with its intervals as they were asked for, moved by `shift`."""
+    method = {"auto": "auto", "formula": "analytic"}.get(spec.intervals, "simulate")
+    if spec.intervals == "auto" and spec.series:  # a simulation of thousands of series only where it is asked for
+        method = "analytic"
     # The same seed at every level: the bands come from the same futures, and so lie inside one another.
     generator = np.random.Generator(np.random.PCG64DXSM(spec.seed))
-    paths = max(1000, min(PATHS, MOST_CELLS // spec.horizon))
-    return forecast(fitted, spec.horizon, level, n_paths=paths, generator=generator)
+    errors = "bootstrap" if spec.intervals == "resample" else "normal"
+    made = forecast(
+        fitted, spec.horizon, level, method=method, n_paths=paths_of(spec), generator=generator, errors=errors
+    )
+    return replace(made, point=made.point + shift, lower=made.lower + shift, upper=made.upper + shift)
+
+
+def paths_of(spec: Spec) -> int:
+    """Simulated futures behind an interval."""
+    return max(1000, min(PATHS, MOST_CELLS // spec.horizon))
+
+
+def how_made(spec: Spec, ahead: Forecast) -> str:
+    """How the intervals were made, for a note: "by formula, with normal errors"."""
+    if ahead.method != "simulated":
+        return "by formula, with normal errors"
+    errors = "errors drawn again from the residuals" if spec.intervals == "resample" else "normal errors"
+    return f"simulated ({paths_of(spec):,} futures, seed {spec.seed}), with {errors}"
 
 
 def lags(fitted: Fit, spec: Spec) -> int:

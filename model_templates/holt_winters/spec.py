@@ -27,6 +27,10 @@ class Spec:
     horizon: int
     level: float
     seed: int
+    intervals: str = "auto"  # "auto", "formula", "normal", "resample"
+    correct: bool = False  # the mean of the residuals is added to the forecasts
+    drawn: tuple[str, ...] = ()  # series whose pictures are drawn beside those of the worst
+    phase: str = ""  # the time at which the second phase begins, "" for no such picture
 
     @property
     def period(self) -> int:

@@ -22,9 +22,59 @@ import math
 
 import numpy as np
 
+from model_templates.holt_winters.recursions import NO, YES
 from templates_engine.sampling.compiled import njit
 
 MAD = 1.4826
+ONE = np.int64(1)
+
+
+@njit
+def middle(values, count):  # type: ignore[no-untyped-def]
+    """Median of values[:count], which are put in another order (Hoare's selection)."""
+    target = (count - 1) // 2
+    low, high = 0, count - 1
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                keep = values[i]
+                values[i] = values[j]
+                values[j] = keep
+                i += 1
+                j -= 1
+        if target <= j:
+            high = j
+        elif target >= i:
+            low = i
+        else:
+            break
+    found = values[target]
+    if count % 2 == 0:
+        above = math.inf
+        for i in range(target + 1, count):
+            above = min(above, values[i])
+        found = 0.5 * (found + above)
+    return found
+
+
+@njit
+def ranked(values):  # type: ignore[no-untyped-def]
+    """Positions of the values from the least to the greatest."""
+    order = np.arange(len(values))
+    for i in range(1, len(values)):
+        here = order[i]
+        j = i
+        while j > 0 and values[here] < values[order[j - 1]]:
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = here
+    return order
 
 
 @njit
@@ -35,7 +85,7 @@ def split_seasons(rest, periods, offsets, kind, by_median, season):  # type: ign
     to be added to the level (multiplied into it).
     """
     moved = 1.0 if kind == 2 else 0.0
-    order = np.argsort(periods)
+    order = ranked(periods)
     for o in range(len(periods)):
         i = order[o]
         m, at = periods[i], offsets[i]
@@ -49,7 +99,7 @@ def split_seasons(rest, periods, offsets, kind, by_median, season):  # type: ign
             if count == 0:
                 season[at + p] = 1.0 if kind == 2 else 0.0
             else:
-                season[at + p] = np.median(values[:count]) if by_median else np.mean(values[:count])
+                season[at + p] = middle(values, count) if by_median else np.mean(values[:count])
             if kind == 2 and by_median and season[at + p] < 0.01:
                 season[at + p] = 0.01
         centre = np.mean(season[at : at + m])
@@ -116,7 +166,7 @@ def complete(y, m, needed, positive):  # type: ignore[no-untyped-def]
         window = min(len(y), 2 * window)
     part = np.log(y[:window]) if positive else y[:window].copy()
     effects = np.zeros(m)
-    centre, slope = line_and_positions(part, m, True, effects)
+    centre, slope = line_and_positions(part, m, YES, effects)
     for t in range(needed):
         if math.isnan(found[t]):
             value = centre + slope * (t + 1.0) + effects[t % m]
@@ -141,14 +191,14 @@ def moving_average(y, m, found):  # type: ignore[no-untyped-def]
 @njit
 def through(values, count):  # type: ignore[no-untyped-def]
     """Intercept and slope of least squares of values[:count] on 1, 2, 3, ..."""
-    middle = 0.5 * (count + 1.0)
+    centre = 0.5 * (count + 1.0)
     mean = np.mean(values[:count])
     above, below = 0.0, 0.0
     for i in range(count):
-        above += (i + 1.0 - middle) * (values[i] - mean)
-        below += (i + 1.0 - middle) ** 2
+        above += (i + 1.0 - centre) * (values[i] - mean)
+        below += (i + 1.0 - centre) ** 2
     slope = above / below if below > 0.0 else 0.0
-    return mean - slope * middle, slope
+    return mean - slope * centre, slope
 
 
 @njit
@@ -159,12 +209,12 @@ def decompose(y, periods, offsets, kind, has_trend, from_first, season):  # type
     """
     if len(periods) == 0:
         if from_first:
-            part = complete(y, 1, min(10, len(y)), False)
+            part = complete(y, ONE, min(10, len(y)), NO)
             if not has_trend:
                 return np.mean(part), 0.0, 0
             level, trend = through(part, len(part))
             return level, trend, 0
-        part = complete(y, 1, 1 + has_trend, False)
+        part = complete(y, ONE, 1 + has_trend, NO)
         if not has_trend:
             return part[0], 0.0, 1
         return part[1], part[1] - part[0], 2
@@ -173,7 +223,7 @@ def decompose(y, periods, offsets, kind, has_trend, from_first, season):  # type
     average = np.empty(2 * m)
     moving_average(part, m, average)
     rest = part / average if kind == 2 else part - average
-    split_seasons(rest, periods, offsets, kind, False, season)
+    split_seasons(rest, periods, offsets, kind, NO, season)
     half = m // 2
     level, trend = through(average[half:], 2 * m - 2 * half)
     first = m
@@ -200,7 +250,7 @@ def regression(y, periods, offsets, kind, has_trend, season):  # type: ignore[no
         rest = np.empty(2 * m)
         for t in range(2 * m):
             rest[t] = math.exp(effects[t % m]) if kind == 2 else effects[t % m]
-        moved = split_seasons(rest, periods, offsets, kind, False, season)
+        moved = split_seasons(rest, periods, offsets, kind, NO, season)
         if kind == 2:
             level = math.exp(level) * moved
             trend = level * (math.exp(trend) - 1.0)
@@ -224,15 +274,15 @@ def repeated_median(y):  # type: ignore[no-untyped-def]
                 inner[count] = (y[i] - y[j]) / (i - j)
                 count += 1
         if count:
-            slopes[used] = np.median(inner[:count])
+            slopes[used] = middle(inner, count)
             used += 1
-    slope = np.median(slopes[:used]) if used else 0.0
+    slope = middle(slopes, used) if used else 0.0
     count = 0
     for i in range(n):
         if not math.isnan(y[i]):
             inner[count] = y[i] - slope * (i + 1.0)
             count += 1
-    return np.median(inner[:count]), slope
+    return middle(inner, count), slope
 
 
 @njit
@@ -246,7 +296,8 @@ def robust_start(y, periods, offsets, kind, has_trend, season):  # type: ignore[
     if has_trend:
         level, trend = repeated_median(part)
     else:
-        level, trend = np.median(part[~np.isnan(part)]), 0.0
+        seen = part[~np.isnan(part)]
+        level, trend = middle(seen, len(seen)), 0.0
     if kind > 0:
         rest = np.empty(window)
         for t in range(window):
@@ -255,7 +306,7 @@ def robust_start(y, periods, offsets, kind, has_trend, season):  # type: ignore[
                 rest[t] = part[t] / line if line > 0.0 else np.nan
             else:
                 rest[t] = part[t] - line
-        moved = split_seasons(rest, periods, offsets, kind, True, season)
+        moved = split_seasons(rest, periods, offsets, kind, YES, season)
         if kind == 2:
             level *= moved
             trend *= moved
@@ -287,8 +338,13 @@ def window_scale(y, level, trend, periods, offsets, kind, season):  # type: igno
             count += 1
     if count == 0:
         return 1.0
-    middle = np.median(left[:count])
-    scale = MAD * np.median(np.abs(left[:count] - middle))
+    centre = middle(left, count)
+    apart = np.empty(count)
+    square = 0.0
+    for i in range(count):
+        apart[i] = abs(left[i] - centre)
+        square += apart[i] * apart[i] / count
+    scale = MAD * middle(apart, count)
     if not scale > 1e-6 * size:
-        scale = math.sqrt(np.mean((left[:count] - middle) ** 2))
+        scale = math.sqrt(square)
     return max(scale, 1e-6 * size, 1e-300)

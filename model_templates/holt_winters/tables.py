@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from templates_engine.data.dataset import Dataset
+from templates_engine.figures.style import number
 from templates_engine.outputs import Cell, Table, table_from
 
 from .models import RollingOrigin
-from .smoothed import Smoothed
+from .smoothed import Smoothed, how_made
 from .spec import Spec
 from .timeline import Timeline
 from .trends import SeasonTrend
@@ -138,6 +139,8 @@ def fit_table(spec: Spec, records: Sequence[Mapping[str, Cell]]) -> Table:
     if spec.series and spec.method != "Automatic":  # one model for all, told once
         columns = FIT[:-1]
         notes.append(f"Model: {next((r['model'] for r in records if r.get('model')), '')}.")
+    if any(record["status"] != "fitted" for record in records):  # why a series failed stands beside its name
+        columns = ("series", "status", *(c for c in columns if c not in ("series", "status")))
     return table_from(columns, sorted(records, key=worst), title=title, notes=tuple(notes))
 
 
@@ -198,13 +201,15 @@ def forecast_table(spec: Spec, line: Timeline, every: Sequence[Smoothed]) -> Tab
         cells = [_cells(np.asarray(c, float)) for c in (ahead.point, ahead.lower, ahead.upper)]
         columns: list[Sequence[Cell]] = [[int(h) for h in ahead.h], times, *cells]
         rows += list(zip(*([[one.name] * spec.horizon] if spec.series else []), *columns, strict=True))
-    how = every[0].forecast.method if every else "analytic"
-    paths = max(1000, min(20_000, 4_000_000 // spec.horizon))
-    made = f"simulated ({paths:,} futures, seed {spec.seed})" if how == "simulated" else "by formula"
-    notes = (f"{spec.level:g}% prediction intervals, {made}, with the constants taken as known and normal errors.",)
+    made = how_made(spec, every[0].forecast)
+    notes = [f"{spec.level:g}% prediction intervals, {made}; the constants are taken as known."]
+    if spec.correct and spec.series:
+        notes.append("The mean of each series' residuals is added to its forecasts.")
+    elif spec.correct:
+        notes.append(f"The mean of the residuals, {number(every[0].shift)}, is added to the forecasts.")
     lead = ("series",) if spec.series else ()
     title = f"Forecast with {spec.level:g}% prediction intervals"
-    return Table((*lead, "h", "time", "point", "lower", "upper"), tuple(rows), title, notes)
+    return Table((*lead, "h", "time", "point", "lower", "upper"), tuple(rows), title, tuple(notes))
 
 
 def outliers_table(spec: Spec, line: Timeline, every: Sequence[Smoothed]) -> Table:
@@ -276,15 +281,17 @@ def diagnostics_table(spec: Spec, every: Sequence[Smoothed]) -> Table:
     return Table(("statistic", "value", "p", "meaning"), tuple(rows), "Residuals of forecasts one step ahead")
 
 
-def accuracy_table(found: RollingOrigin, title: str) -> Table:
+def accuracy_table(found: RollingOrigin, title: str, corrected: bool = False) -> Table:
     """The model beside the naive forecasts."""
     records = [
         {"method": row.method, "mae": cell(row.mae), "rmse": cell(row.rmse), "mape": cell(row.mape),
          "mase": cell(row.mase), "n": row.n}
         for row in found.rows
     ]  # fmt: skip
-    notes = (f"{found.n_origins} origins, {found.horizon} steps ahead from each, fitted anew at each origin.",)
-    return table_from(("method", "mae", "rmse", "mape", "mase", "n"), records, title=title, notes=notes)
+    notes = [f"{found.n_origins} origins, {found.horizon} steps ahead from each, fitted anew at each origin."]
+    if corrected:
+        notes.append("The mean of the residuals known at an origin is added to the forecasts from it.")
+    return table_from(("method", "mae", "rmse", "mape", "mase", "n"), records, title=title, notes=tuple(notes))
 
 
 def trends_table(trends: Sequence[SeasonTrend]) -> Table:

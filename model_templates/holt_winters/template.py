@@ -18,6 +18,7 @@ from .spec import Spec
 
 LONGEST_PERIOD = 10_000
 LONGEST_HORIZON = 1_000
+MOST_DRAWN = 12  # series drawn by their names
 
 START_LABELS = {
     "decompose": "decompose: moving averages of the first two periods, as R's HoltWinters",
@@ -26,6 +27,14 @@ START_LABELS = {
     "backcast": "backcast: the recursion run backwards over the series",
     "optimal": "optimal: chosen together with the constants",
     "robust": "robust: repeated medians, for series with outliers",
+}
+
+
+INTERVAL_LABELS = {
+    "auto": "auto: by formula; simulated with normal errors for a multiplicative season of a single series",
+    "formula": "formula: normal errors; for a multiplicative season an approximation",
+    "normal": "normal: simulated with normal errors",
+    "resample": "resample: simulated with the series' own residuals, drawn again",
 }
 
 
@@ -48,6 +57,7 @@ class HoltWinters(Template):
         "Verdicts": "what to think of the results, in sentences",
         "fitted, forecast": "datasets that join the list",
         "forecast.svg, components.svg, residuals.svg, seasons.svg": "pictures; of the worst series when there are many",
+        "phases.svg": "two phases of the series on two axes, where a second phase is named",
         "equation.tex, Methods": "the recursion that was run, and a paragraph for a paper",
     }
 
@@ -63,12 +73,15 @@ class HoltWinters(Template):
         with ask.section("Smoothing constants"):
             texts = ask_constants(ask, method)
         with ask.section("Forecast"):
-            horizon, level, seed = _forecast(ask, periods)
+            horizon, level, intervals, seed, correct = _forecast(ask, periods)
+        with ask.section("Pictures"):
+            phase = _phase(ask)
+            drawn = _drawn(ask) if series else ()
         with ask.section("Smoothing constants"):
             given = read_constants(ask, texts, method, damped, periods)
         return Spec(
             y, time, series, periods, method, damped, seasonal, robust, k, start, given.alpha, given.beta, given.gamma,
-            given.phi, given.outside, horizon, level, seed,
+            given.phi, given.outside, horizon, level, seed, intervals, correct, drawn, phase,
         )  # fmt: skip
 
     def _periods(self, ask: Ask, text: str, method: str) -> tuple[int, ...]:
@@ -236,7 +249,7 @@ def _robustness(ask: Ask, method: str, robust: bool) -> tuple[float, str]:
     return k, start
 
 
-def _forecast(ask: Ask, periods: tuple[int, ...]) -> tuple[int, float, int]:
+def _forecast(ask: Ask, periods: tuple[int, ...]) -> tuple[int, float, str, int, bool]:
     longest = max(periods)
     horizon = ask.integer(
         "horizon",
@@ -255,12 +268,57 @@ def _forecast(ask: Ask, periods: tuple[int, ...]) -> tuple[int, float, int]:
         help="An interval of 95 holds 95 of 100 future values if the model is right. The picture always shows 50, 80 "
         "and 95.",
     )
+    intervals = ask.choice(
+        "intervals",
+        "How the intervals are made",
+        [Option(value, label) for value, label in INTERVAL_LABELS.items()],
+        default="auto",
+        help="All take the constants as known. Those by formula and the normal ones suppose normal errors; resampled "
+        "ones keep the shape that the residuals have, with its skewness and heavy tails.",
+    )
     seed = ask.integer(
         "seed",
         "Random seed",
         min=0,
         max=2**31 - 1,
         default=1,
-        help="For intervals that are simulated (multiplicative seasons). The same seed gives the same numbers.",
+        help="For intervals that are simulated. The same seed gives the same numbers.",
     )
-    return horizon, level, seed
+    correct = ask.yes_no(
+        "correct",
+        "Add the mean of the residuals to the forecasts?",
+        default="No",
+        help="A mean that is not zero says that forecasts one step ahead were too low or too high by it. Yes moves "
+        "forecasts and intervals by the mean; the fitted values stay.",
+    )
+    return horizon, level, intervals, seed, correct
+
+
+def _drawn(ask: Ask) -> tuple[str, ...]:
+    text = ask.text(
+        "draw",
+        "Series to draw",
+        pattern=r".{1,400}",
+        form="worst, or names of series with commas between them",
+        default="worst",
+        help="The three worst series are always drawn. Name others here, as the column of identifiers writes them, at "
+        f"most {MOST_DRAWN}.",
+    )
+    names = dict.fromkeys(word.strip() for word in text.split(",") if word.strip())
+    found = tuple(name for name in names if name.casefold() != "worst")
+    if len(found) > MOST_DRAWN:
+        ask.fault("draw", f"{len(found)} series are named; at most {MOST_DRAWN} are drawn.")
+    return found[:MOST_DRAWN]
+
+
+def _phase(ask: Ask) -> str:
+    word = ask.text(
+        "phase",
+        "A second phase begins at",
+        pattern=r".{1,40}",
+        form="none, or a time of the series as the data write it, such as 2009-H1",
+        default="none",
+        help="For a picture that lays a later part of the series over the earlier one, each on axes of its own, to "
+        "see whether its pattern comes again at another size. With no column of times it is the number of a row.",
+    )
+    return "" if word.strip().casefold() == "none" else word.strip()

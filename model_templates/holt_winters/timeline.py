@@ -25,6 +25,7 @@ NEAR = 0.25  # of a step: how far a time may lie from its place on the grid
 TOLD = 0.05  # from here on the unequal spacing is told
 LONGEST = 200_000  # grid positions of one series
 SHOWN = 3  # rows named in a message
+PHASE = 2  # values of a phase at least
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,24 @@ def arrange(spec: Spec, data: Dataset) -> Timeline:
         begin = end
     notices = _notices(spec, data, clock, made, places, codes)
     return Timeline(clock, tuple(made), notices)
+
+
+def split_at(line: Timeline, series: Series, word: str) -> int | None:
+    """The step that `word` names, written as in the data or as the pages say it; None where it is none of them."""
+    wanted = word.strip().casefold()
+    for step in range(len(series.values)):
+        position = series.start + step
+        time = line.time(position)
+        if wanted in (str(time).casefold(), line.words(position).casefold()):
+            return step
+        if isinstance(time, float) and wanted == f"{time:g}":
+            return step
+    return None
+
+
+def usable(y: Array, split: int) -> bool:
+    """Whether both phases have values enough for a picture."""
+    return min(int(np.isfinite(y[:split]).sum()), int(np.isfinite(y[split:]).sum())) >= PHASE
 
 
 def _series(spec: Spec, data: Dataset) -> tuple[Ints, list[str]]:
@@ -213,7 +232,7 @@ def _irregular(spec: Spec, data: Dataset, clock: Clock, rows: Ints, places: Arra
     odd = int(np.flatnonzero(np.abs(steps - usual) > 1e-6 + NEAR * usual)[0]) if len(sizes) > 1 else 0
     unit = {"number": "", "weekday": " working days"}.get(clock.unit, f" {clock.unit}s")
     return (
-        f"The times of {spec.time} are irregular: {100 * counts.max() / len(steps):.0f} % of the steps are "
+        f"The times of {spec.time} are irregular: {100 * counts.max() / len(steps):.0f}% of the steps are "
         f"{usual:g}{unit}, others range from {float(steps.min()):g} to {float(steps.max()):g}{unit} (first: from "
         f"{_written(data, spec, int(rows[odd]))} to {_written(data, spec, int(rows[odd + 1]))}, rows "
         f"{int(rows[odd]) + 1:,} and {int(rows[odd + 1]) + 1:,}). Equal steps are needed; gaps of whole steps "
@@ -239,7 +258,7 @@ def _notices(
             say("rows-sorted", f"The rows were not in the order of {spec.time}; they were sorted.")
         bent = float(np.abs(places - np.rint(places)).max())
         if TOLD < bent <= NEAR:
-            text = f"The times of {spec.time} are not quite equal steps (off by up to {100 * bent:.0f} % of a step)"
+            text = f"The times of {spec.time} are not quite equal steps (off by up to {100 * bent:.0f}% of a step)"
             say("unequal-steps", f"{text}; they are taken as equal.")
     holes = [(s, np.flatnonzero(s.rows < 0)) for s in good]
     holes = [(s, h) for s, h in holes if len(h)]

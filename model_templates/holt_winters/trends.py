@@ -42,7 +42,7 @@ class SeasonTrend:
     def sentence(self) -> str:
         if self.a is None or self.b is None or self.r2 is None:
             return "no exponential trend (needs three positive values that vary)."
-        return f"{100 * np.expm1(self.b):+.1f} % a cycle, R² {self.r2:.3f}.".replace("-", "−")
+        return f"{100 * np.expm1(self.b):+.1f}% a cycle, R² {self.r2:.3f}.".replace("-", "−")
 
 
 def season_trends(y: Array, period: int, first_season: int, names: Sequence[str]) -> list[SeasonTrend]:

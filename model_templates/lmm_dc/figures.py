@@ -155,9 +155,10 @@ def profile(found: Profile, parameter: str, level: float, limit: float) -> bytes
     return picture(f"Profile likelihood of {parameter}", words, 1, paint)
 
 
-def caterpillar(fitted: Fitted, found: Predicted) -> bytes:
-    """Effects with intervals, ordered by the truth where it is given, else by the estimate."""
+def caterpillar(fitted: Fitted, predicted: Predicted, c: int) -> bytes:
+    """Effects of classification c with intervals, ordered by the truth where it is given, else by the estimate."""
     ordered: Sequence[int]
+    found = predicted.effects[c]
     truth = found.truth
     if truth is not None and np.isfinite(truth).any():
         ordered = [int(j) for j in np.argsort(truth, kind="stable") if math.isfinite(truth[j])]
@@ -181,7 +182,7 @@ def caterpillar(fitted: Fitted, found: Predicted) -> bytes:
         panel.scales((0.0, len(at) + 1.0), _range(np.concatenate(shown), 0.12))
         gap = 0.2 if found.bayes is not None else 0.0
         sets = [(found.estimate[at, 0], found.lower[at, 0], found.upper[at, 0], LINE, gap)]
-        looks = [(f"cloning, {found.method.lower()}", LINE, ())]
+        looks = [(f"cloning, {predicted.method.lower()}", LINE, ())]
         if found.bayes is not None:
             means, low, high = (a[at, 0] for a in found.bayes)
             sets.append((means, low, high, EXPECTED, -gap))
@@ -193,7 +194,7 @@ def caterpillar(fitted: Fitted, found: Predicted) -> bytes:
             panel.dots(x + shift, means, colour, 2.0)
         if truth is not None:
             panel.line(x, truth[at], TRUE, 1.6)
-        panel.under(f"groups of {fitted.spec.unit}, in order")
+        panel.under(f"groups of {fitted.spec.units[c]}, in order")
         y = panel.bottom + panel.height + 14
         for i, (label, colour, dashes) in enumerate(looks):
             panel.sample(panel.left + 200 * i, panel.left + 200 * i + 24, y, colour, dashes)

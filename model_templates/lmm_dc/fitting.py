@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from templates_engine.options import McmcOptions
 from templates_engine.outputs import Draws
-from templates_engine.sampling import cloning_glm, cloning_normal, cloning_priors, glm_data, glm_fit, mixed_ml
+from templates_engine.sampling import (
+    cloning_copies,
+    cloning_glm,
+    cloning_glm_ml,
+    cloning_ml,
+    cloning_normal,
+    cloning_priors,
+    glm_data,
+    glm_fit,
+    glm_laplace,
+    mixed_ml,
+)
 from templates_engine.sampling.chains import Progress
-from templates_engine.sampling.cloning_cells import cells
-from templates_engine.sampling.cloning_moves import Laplace
+from templates_engine.sampling.cloning_glm_ml import QuadratureFit
 from templates_engine.sampling.cloning_normal import Cloned
 from templates_engine.sampling.cloning_priors import Prior
+from templates_engine.sampling.cloning_quadrature import NODES
+from templates_engine.sampling.cloning_sparse import Classes, classes
 from templates_engine.sampling.glm_data import Grouped
 from templates_engine.sampling.mixed_data import Rows
-from templates_engine.sampling.mixed_normal import packed
 from templates_engine.sampling.mixed_stats import Floats, Statistics, statistics
 from templates_engine.sampling.rng import streams
+from templates_engine.sampling.saving import Saved
 
+from .names import classification, natural, variance_names
+from .rows import Parts
 from .spec import EFFECT_VARIANCE, FIRST, NORMAL, SECOND, Spec
 
 TOTAL = "sigma2_u+sigma2"
+APPROXIMATE = "Laplace approximation, which errs where units tell little; cloned estimates have no such error"
 
 
 @dataclass(frozen=True)
@@ -33,7 +50,7 @@ class Exact:
 
     beta: Floats
     beta_se: Floats
-    variances: Floats  # packed Ω, then σ² for a Normal response
+    variances: Floats  # packed Ω, one classification after the other, then σ² for a Normal response
     variances_se: Floats
     reml: Floats  # β then variances; empty unless Normal
     reml_se: Floats
@@ -43,6 +60,7 @@ class Exact:
     total: float  # σ²_u + σ² (Normal, random intercept)
     total_se: float
     how: str
+    edges: tuple[int, ...] = ()  # classifications with a variance of zero
 
 
 @dataclass
@@ -50,27 +68,53 @@ class Fitted:
     """Everything that the reports need."""
 
     spec: Spec
-    rows: Rows
+    parts: Parts
     names: tuple[str, ...]  # parameters
     variables: tuple[str, ...]
     exact: Exact
     prior: Prior
-    stats: Statistics | None
-    data: Grouped | None
-    fit: glm_fit.GlmFit | None = None
+    stats: Statistics | None  # Normal, one classification
+    crossed: Classes | None  # Normal, several
+    data: Grouped | None  # binomial and Poisson, one
+    fit: QuadratureFit | None = None
+    near: glm_laplace.LaplaceFit | None = None  # binomial and Poisson, several
     chains: dict[int, list[Cloned]] = field(default_factory=dict)  # by clone number
     bayes: dict[str, list[Cloned]] = field(default_factory=dict)  # by the documents' prior
     effects: dict[int, list[Floats]] = field(default_factory=dict)  # no smoothing: first and last effect
 
     @property
+    def rows(self) -> Rows:
+        return self.parts.rows
+
+    @property
     def singles(self) -> bool:
         """Every group has one row: with a Normal response the two variances cannot be told apart."""
-        return self.spec.family == NORMAL and self.rows.n == self.rows.J
+        return self.spec.family == NORMAL and not self.spec.several and self.rows.n == self.parts.groups
 
     @property
     def totals(self) -> bool:
         """Whether the sum of the variances is reported."""
-        return self.spec.family == NORMAL and self.spec.smoothing and not self.spec.slopes
+        plain = not self.spec.slopes and not self.spec.several
+        return self.spec.family == NORMAL and self.spec.smoothing and plain
+
+    @property
+    def omegas(self) -> list[Floats]:
+        """Ω_1, Ω_2, … as estimated by maximum likelihood."""
+        found, at = [], 0
+        for factor in self.parts.factors:
+            rows, columns = np.tril_indices(factor.q)
+            matrix = np.zeros((factor.q, factor.q))
+            matrix[rows, columns] = matrix[columns, rows] = self.exact.variances[at : at + len(rows)]
+            found.append(matrix)
+            at += len(rows)
+        return found
+
+    def normal(self, prior: Prior, clones: int) -> cloning_normal.Target:
+        """The target of a Normal response."""
+        if self.crossed is not None:
+            return cloning_normal.target(self.crossed, prior, clones)
+        assert self.stats is not None
+        return cloning_normal.target(self.stats, prior, clones, fixed=0.0 if self.spec.smoothing else EFFECT_VARIANCE)
 
     def values(self, clones: int) -> Floats:
         """(chain, draw, parameter) at one clone number."""
@@ -90,41 +134,28 @@ class Fitted:
         )
 
 
-def natural(spec: Spec, chain: Cloned, kept: int, effects: Floats | None = None) -> Floats:
-    """(draw, parameter): coefficients, variances, and the shown effects without smoothing."""
-    columns = [chain.beta[:kept]]
-    if spec.smoothing:
-        columns.append(chain.omega[:kept])
-    if spec.family == NORMAL:
-        columns.append(chain.sigma2[:kept, None])
-    if effects is not None:
-        columns.append(effects)
-    return np.concatenate(columns, axis=1)
-
-
-def prepare(spec: Spec, rows: Rows) -> Fitted:
+def prepare(spec: Spec, parts: Parts) -> Fitted:
     """Statistics, exact likelihood, prior and names; no sampling yet."""
-    variances: list[str] = []
-    if spec.smoothing and spec.slopes and spec.family == NORMAL:
-        variances += [f"omega_u_{k}" for k in range(len(packed(len(rows.z_names))))]
-    elif spec.smoothing:
-        variances.append("sigma2_u")
-    if spec.family == NORMAL:
-        variances.append("sigma2")
-    names = [f"beta_{k}" for k in range(len(rows.names))] + variances
+    rows = parts.rows
+    names = [f"beta_{k}" for k in range(len(rows.names))] + variance_names(spec, parts)
     if not spec.smoothing:
-        names += ["u_1", f"u_{rows.J}"]
-    variables = (*rows.names, *[""] * (len(names) - len(rows.names)))
+        names += ["u_1", f"u_{parts.groups}"]
+    variables = (*rows.names, *(classification(spec, name) for name in names[len(rows.names) :]))
+    if spec.copied:
+        near = approximated(spec, parts, rows.x)
+        exact = _approximate(near)
+        return Fitted(spec, parts, tuple(names), variables, exact, _prior(spec, exact), None, None, None, near=near)
+    if spec.several:
+        crossed = classes(rows.y, rows.x, parts.factors)
+        exact = _crossed(crossed)
+        return Fitted(spec, parts, tuple(names), variables, exact, _prior(spec, exact), None, crossed, None)
     if spec.family == NORMAL:
         stats = statistics(rows.y, rows.x, rows.codes, rows.z)
         exact = _normal(spec, rows, stats)
-        return Fitted(spec, rows, tuple(names), variables, exact, _prior(spec, exact), stats, None)
-    data = glm_data.grouped(
-        spec.link, rows.y, rows.x, trials=rows.trials, offset=rows.offset, codes=rows.codes, z=rows.z
-    )
-    fit = glm_fit.fit(data)
-    exact = _general(fit)
-    return Fitted(spec, rows, tuple(names), variables, exact, _prior(spec, exact), None, data, fit)
+        return Fitted(spec, parts, tuple(names), variables, exact, _prior(spec, exact), stats, None, None)
+    data, fit = quadrature(spec, parts, rows.x)
+    exact = _general(fit, data.q)
+    return Fitted(spec, parts, tuple(names), variables, exact, _prior(spec, exact), None, None, data, fit)
 
 
 def _prior(spec: Spec, exact: Exact) -> Prior:
@@ -133,7 +164,7 @@ def _prior(spec: Spec, exact: Exact) -> Prior:
         return cloning_priors.first(p)
     if spec.prior == SECOND:
         return cloning_priors.second(p)
-    return cloning_priors.weak(exact.beta, exact.beta_se)
+    return cloning_priors.weak(exact.beta, np.nan_to_num(exact.beta_se, nan=1.0))
 
 
 def _normal(spec: Spec, rows: Rows, stats: Statistics) -> Exact:
@@ -172,7 +203,27 @@ def _normal(spec: Spec, rows: Rows, stats: Statistics) -> Exact:
             total_se = _total_se(stats, ml)
     return Exact(
         ml.beta, ml.beta_se, variances, variances_se, other, other_se, ml.deviance, reml.deviance, singular, total,
-        total_se, how,
+        total_se, how, (0,) if singular else (),
+    )  # fmt: skip
+
+
+def _crossed(data: Classes) -> Exact:
+    """Several classifications, by one sparse factorisation an evaluation."""
+    surface = cloning_ml.Surface(cloning_normal.target(data, cloning_priors.first(data.p), 1))
+    ml, reml = cloning_ml.fit(surface, reml=False), cloning_ml.fit(surface, reml=True)
+    nan = float("nan")
+
+    def variances(fit: cloning_ml.Fit) -> Floats:
+        return np.concatenate([*(w[np.tril_indices(len(w))] for w in fit.omega), [fit.sigma2]])
+
+    def errors(fit: cloning_ml.Fit) -> Floats:
+        return np.concatenate([*fit.omega_se, [fit.sigma2_se]])
+
+    return Exact(
+        ml.beta, ml.beta_se, variances(ml), errors(ml), np.concatenate([reml.beta, variances(reml)]),
+        np.concatenate([reml.beta_se, errors(reml)]), ml.deviance, reml.deviance, any(ml.singular), nan, nan,
+        "exact likelihood by sparse factorisation, profiled over the coefficients and the residual variance",
+        tuple(c for c, edge in enumerate(ml.singular) if edge),
     )  # fmt: skip
 
 
@@ -187,38 +238,81 @@ def _total_se(stats: Statistics, ml: mixed_ml.Fit) -> float:
     return float(math.sqrt(max(inverse.sum(), 0.0)))
 
 
-def _general(fit: glm_fit.GlmFit) -> Exact:
+def quadrature(spec: Spec, parts: Parts, x: Floats) -> tuple[Grouped, QuadratureFit]:
+    """Maximum likelihood of a binomial or Poisson model with this fixed part."""
+    rows = parts.rows
+    data = glm_data.grouped(spec.link, rows.y, x, trials=rows.trials, offset=rows.offset, codes=rows.codes, z=rows.z)
+    if not spec.slopes:
+        one = glm_fit.fit(data)
+        return data, QuadratureFit(
+            one.gamma, one.gamma_covariance, one.beta, one.beta_se, np.full((1, 1), one.sigma2_u),
+            np.array([one.sigma2_u_se]), one.deviance, one.singular,
+        )  # fmt: skip
+    near = glm_laplace.fit(spec.link, rows.y, x, parts.factors, trials=rows.trials, offset=rows.offset)
+    plain = cloning_glm.target(data, cloning_priors.first(data.p), 1)
+    return data, cloning_glm_ml.fit(plain, near.beta, near.beta_se, near.omega[0])
+
+
+def _general(fit: QuadratureFit, q: int) -> Exact:
+    nan, none = float("nan"), np.zeros(0)
+    rows, columns = np.tril_indices(q)
+    each = " in each direction" if q > 1 else ""
+    return Exact(
+        fit.beta, fit.beta_se, fit.omega[rows, columns], fit.omega_se, none, none, fit.deviance, nan, fit.singular, nan,
+        nan, f"adaptive Gauss-Hermite quadrature with {NODES[q]} nodes{each}", (0,) if fit.singular else (),
+    )  # fmt: skip
+
+
+def approximated(spec: Spec, parts: Parts, x: Floats, without: int = -1) -> glm_laplace.LaplaceFit:
+    """The Laplace approximation of several classifications with this fixed part, perhaps without one of them."""
+    rows, factors = parts.rows, [f for c, f in enumerate(parts.factors) if c != without]
+    return glm_laplace.fit(spec.link, rows.y, x, factors, trials=rows.trials, offset=rows.offset)
+
+
+def _approximate(near: glm_laplace.LaplaceFit) -> Exact:
     nan, none = float("nan"), np.zeros(0)
     return Exact(
-        fit.beta, fit.beta_se, np.array([fit.sigma2_u]), np.array([fit.sigma2_u_se]), none, none, fit.deviance, nan,
-        fit.singular, nan, nan, f"adaptive Gauss-Hermite quadrature with {glm_fit.NODES} nodes",
+        near.beta, near.beta_se, np.concatenate([w[np.tril_indices(len(w))] for w in near.omega]),
+        np.concatenate(near.omega_se), none, none, near.deviance, nan, near.singular, nan, nan, APPROXIMATE,
+        tuple(c for c, se in enumerate(near.omega_se) if near.singular and np.isnan(se).any()),
     )  # fmt: skip
 
 
 Task = Callable[[Progress], Cloned]
 
 
-def tasks(fitted: Fitted) -> list[Task]:
-    """Every chain of every clone number, then those of the documents' priors; all may run at once."""
+def tasks(fitted: Fitted, before: Sequence[Saved] | None = None) -> list[Task]:
+    """Every chain of every clone number, then those of the documents' priors; all may run at once. before: where each
+    of them stood when an earlier run ended."""
     spec = fitted.spec
     options = spec.mcmc
-    plan: list[tuple[Any, Laplace]] = [_target(fitted, clones, fitted.prior) for clones in spec.clones]
+    plan: list[tuple[Any, Any]] = [_target(fitted, clones, fitted.prior) for clones in spec.clones]
     plan += [_target(fitted, 1, prior) for prior in bayesian(fitted).values()]
     random = streams(options.seed, options.nchains * len(plan) + 1)
     found: list[Task] = []
     for k, (target, approximation) in enumerate(plan):
-        run = cloning_normal.run_chain if spec.family == NORMAL else cloning_glm.run_chain
+        run: Callable[..., Cloned] = cloning_normal.run_chain
+        if spec.family != NORMAL:
+            run = cloning_copies.run_chain if spec.copied else cloning_glm.run_chain
         for c in range(options.nchains):
             rng = random[k * options.nchains + c]
 
-            def task(progress: Progress, target=target, approximation=approximation, rng=rng, run=run) -> Cloned:  # type: ignore[no-untyped-def]
-                return run(
-                    target, approximation, rng, progress.cells, burnin=options.burnin, iterations=options.iterations,
-                    thin=options.thinning,
-                )  # fmt: skip
-
-            found.append(task)
+            found.append(
+                partial(
+                    _sample, run, target, approximation, rng, options, None if before is None else before[len(found)]
+                )
+            )
     return found
+
+
+def _sample(
+    run: Callable[..., Cloned], target: Any, approximation: Any, rng: np.random.Generator, options: McmcOptions,
+    resume: Saved | None, progress: Progress,
+) -> Cloned:  # fmt: skip
+    return run(
+        target, approximation, rng, progress.cells, burnin=options.burnin, iterations=options.iterations,
+        thin=options.thinning, resume=resume,
+    )  # fmt: skip
 
 
 def bayesian(fitted: Fitted) -> dict[str, Prior]:
@@ -233,28 +327,24 @@ def bayesian(fitted: Fitted) -> dict[str, Prior]:
     return found if spec.smoothing else {}
 
 
-def _target(fitted: Fitted, clones: int, prior: Prior) -> tuple[Any, Laplace]:
+def _target(fitted: Fitted, clones: int, prior: Prior) -> tuple[Any, Any]:
     exact, spec = fitted.exact, fitted.spec
-    if fitted.stats is None:
-        assert fitted.data is not None
+    if fitted.near is not None:
+        r, factors = fitted.rows, fitted.parts.factors
+        more = {"trials": r.trials, "offset": r.offset}
+        begin = cloning_copies.start(fitted.near, spec.link, r.y, r.x, factors, **more)
+        priors = cloning_copies.priors(prior, begin.omega)
+        return cloning_copies.target(spec.link, r.y, r.x, factors, priors, clones, **more), begin
+    if fitted.data is not None:
         assert fitted.fit is not None
         target = cloning_glm.target(fitted.data, prior, clones)
-        return target, cloning_glm.approximate(target, fitted.fit)
-    joined = cells(fitted.stats)
-    fixed = 0.0 if spec.smoothing else EFFECT_VARIANCE
-    normal = cloning_normal.target(fitted.stats, prior, clones, fixed=fixed, joined=joined)
-    q = fitted.stats.q
+        return target, cloning_glm.approximate(target, fitted.fit.gamma, fitted.fit.gamma_covariance, fitted.fit.omega)
+    normal = fitted.normal(prior, clones)
     if not spec.smoothing:
         return normal, cloning_normal.approximate(normal, np.eye(1), float(exact.variances[0]))
-    omega, sigma2 = np.zeros((q, q)), exact.total / 2
     if np.all(np.isfinite(exact.variances)):
-        rows, columns = np.tril_indices(q)
-        omega[rows, columns] = exact.variances[:-1]
-        omega[columns, rows] = exact.variances[:-1]
-        sigma2 = float(exact.variances[-1])
-    else:
-        omega[0, 0] = sigma2
-    return normal, cloning_normal.approximate(normal, omega, sigma2)
+        return normal, cloning_normal.approximate(normal, fitted.omegas, float(exact.variances[-1]))
+    return normal, cloning_normal.approximate(normal, np.full((1, 1), exact.total / 2), exact.total / 2)
 
 
 def gather(fitted: Fitted, chains: list[Cloned]) -> None:
@@ -284,22 +374,3 @@ def _effects(stats: Statistics, chain: Cloned, clones: int, rng: np.random.Gener
         mean = clones * t * (stats.t[j, 0] - chain.gamma @ stats.c[j, 0]) / chain.sigma2 / precision
         out[:, k] = mean + rng.standard_normal(len(mean)) / np.sqrt(precision)
     return out
-
-
-def warm() -> None:
-    """Compile the kernels by tiny fits."""
-    rng = streams(0, 1)[0]
-    x = np.column_stack([np.ones(12), np.arange(12.0)])
-    codes = np.repeat(np.arange(4), 3)
-    y = rng.standard_normal(12) + codes
-    cells_ = np.zeros(2, dtype=np.int64)
-    for z in (x[:, :1], x):
-        stats = statistics(y, x, codes, z)
-        target = cloning_normal.target(stats, cloning_priors.first(2), 2)
-        near = cloning_normal.approximate(target, np.eye(z.shape[1]), 1.0)
-        cloning_normal.run_chain(target, near, rng, cells_, burnin=1, iterations=2)
-    data = glm_data.grouped("log", np.arange(12.0), x, codes=codes, z=x[:, :1])
-    general = cloning_glm.target(data, cloning_priors.first(2), 2)
-    cloning_glm.run_chain(
-        general, cloning_glm.approximate(general, glm_fit.fit(data)), rng, cells_, burnin=1, iterations=2
-    )

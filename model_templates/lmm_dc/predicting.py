@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from templates_engine.outputs import Cell, Table
 from templates_engine.problems import Problem
-from templates_engine.sampling.cloning_cells import cells, reduced
 from templates_engine.sampling.cloning_glm import target as glm_target
-from templates_engine.sampling.cloning_normal import Cloned, target
-from templates_engine.sampling.cloning_predict import around, general_effects, normal_effects, reweighted
+from templates_engine.sampling.cloning_normal import Cloned
+from templates_engine.sampling.cloning_predict import (
+    around,
+    crossed_effects,
+    general_effects,
+    normal_effects,
+    reweighted,
+)
 from templates_engine.sampling.mixed_stats import Floats
 from templates_engine.sampling.rng import streams
 
@@ -24,10 +30,18 @@ DRAWS, MOST = 4000, 4_000_000  # parameter values, and effects drawn in all
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """Effects of J groups and q coefficients: estimate, sd and interval; `bayes` the same from the Bayesian fit."""
+class Values:
+    """S parameter values."""
 
-    method: str
+    gamma: Floats  # (S, p) coefficients in orthonormal coordinates
+    omegas: list[Floats]  # (S, q, q) by classification
+    sigma2: Floats  # (S,); NaN unless Normal
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Those of J units and q coefficients of one classification; `bayes` the same from the Bayesian fit."""
+
     estimate: Floats  # (J, q)
     sd: Floats
     lower: Floats
@@ -36,18 +50,16 @@ class Predicted:
     truth: Floats | None  # (J,)
 
 
-def unbounded(fitted: Fitted, chain: Cloned) -> Floats:
-    """(draw, ·) γ, then log σ_u and log σ, or the sampler's own coordinates for several random coefficients."""
-    if fitted.spec.family != NORMAL:
-        return chain.theta
-    if fitted.rows.z is not None and fitted.rows.z.shape[1] > 1:
-        return np.concatenate([chain.gamma, chain.theta], axis=1)
-    sds = 0.5 * np.log(np.stack([chain.omega[:, 0], chain.sigma2], axis=1))
-    return np.concatenate([chain.gamma, sds], axis=1)
+@dataclass(frozen=True)
+class Predicted:
+    method: str
+    values: Values  # the parameters that were drawn
+    draws: list[Floats]  # (S, J, q) by classification
+    effects: tuple[Effects, ...]  # by classification
 
 
 def predict(fitted: Fitted, judged: Judged, truth: Floats | None) -> tuple[Predicted | None, list[Problem]]:
-    """None, and why, where the estimates do not allow it."""
+    """None, and why, where the estimates do not allow it. truth: of the first classification."""
     spec = fitted.spec
     if not judged.estimable:
         text = (
@@ -56,8 +68,7 @@ def predict(fitted: Fitted, judged: Judged, truth: Floats | None) -> tuple[Predi
         )
         return None, [Problem("not-predicted", text, level="notice")]
     rng = streams(spec.mcmc.seed + 2, 1)[0]
-    groups = fitted.rows.J
-    size = int(min(DRAWS, max(200, MOST // max(groups, 1))))
+    size = int(min(DRAWS, max(200, MOST // sum(factor.size for factor in fitted.parts.factors))))
     method, notes = spec.method, []
     pooled = np.concatenate([unbounded(fitted, chain) for chain in fitted.chains[spec.clones[-1]]])
     if judged.boundary and method != PLUGIN:
@@ -65,119 +76,148 @@ def predict(fitted: Fitted, judged: Judged, truth: Floats | None) -> tuple[Predi
         text = "A variance is estimated as zero: there is no Normal spread to draw parameters from. Plug-in is used."
         notes.append(Problem("plug-in", text, level="notice"))
     if method == PLUGIN:
-        at = np.tile(_best(fitted, pooled), (size, 1))
+        values = _best(fitted, pooled, size)
     else:
         at = around(pooled, spec.clones[-1], size * (5 if method == TWICE else 1), rng)
         if method == TWICE:
             at = reweighted(at, _likelihood(fitted), size, rng)
-    effects = _effects(fitted, at, rng)
+        values = _values(fitted, at)
+    draws = _effects(fitted, values, rng)
+    bayes = _bayesian(fitted, size, rng)
     tails = [0.5 - spec.level / 200.0, 0.5 + spec.level / 200.0]
-    low, high = np.quantile(effects, tails, axis=0)
-    bayes = _bayesian(fitted, size, tails, rng)
-    sd = effects.std(axis=0, ddof=1)
-    return Predicted(method, effects.mean(axis=0), sd, low, high, bayes, truth), notes
+    found = []
+    for c, effects in enumerate(draws):
+        low, high = np.quantile(effects, tails, axis=0)
+        known = None
+        if bayes is not None:
+            below, above = np.quantile(bayes[c], tails, axis=0)
+            known = (bayes[c].mean(axis=0), below, above)
+        true = truth if c == 0 else None
+        found.append(Effects(effects.mean(axis=0), effects.std(axis=0, ddof=1), low, high, known, true))
+    return Predicted(method, values, draws, tuple(found)), notes
 
 
-def _best(fitted: Fitted, pooled: Floats) -> Floats:
-    """The cloned estimate on the unbounded scale; the exact one where a variance is zero."""
-    if fitted.exact.singular and fitted.spec.family == NORMAL and pooled.shape[1] == len(fitted.exact.beta) + 2:
-        assert fitted.stats is not None
-        c = fitted.stats.coordinates
-        sigma2 = float(fitted.exact.variances[-1])
-        gamma = c.triangle @ (fitted.exact.beta - c.centre)
-        return np.concatenate([gamma, [0.5 * math.log(1e-20 * sigma2), 0.5 * math.log(sigma2)]])
-    return np.asarray(pooled.mean(axis=0))
+def unbounded(fitted: Fitted, chain: Cloned) -> Floats:
+    """(draw, ·) γ, then log σ_u and log σ for a random intercept, else the sampler's own coordinates."""
+    if fitted.spec.family != NORMAL:
+        return chain.theta
+    if not _plain(fitted):
+        return np.concatenate([chain.gamma, chain.theta], axis=1)
+    sds = 0.5 * np.log(np.stack([chain.omega[:, 0], chain.sigma2], axis=1))
+    return np.concatenate([chain.gamma, sds], axis=1)
 
 
-def _variances(fitted: Fitted, at: Floats) -> tuple[Floats, Floats]:
-    """(Ω (S, q, q), σ² (S,)) of unbounded values."""
+def _plain(fitted: Fitted) -> bool:
+    """One random coefficient of one classification."""
+    return [factor.q for factor in fitted.parts.factors] == [1]
+
+
+def _values(fitted: Fitted, at: Floats) -> Values:
+    """Parameters of unbounded values (S, ·)."""
     p = len(fitted.exact.beta)
-    assert fitted.stats is not None
-    q = fitted.stats.q
-    if q == 1:
-        return np.exp(2 * at[:, p])[:, None, None], np.exp(2 * at[:, p + 1])
-    packed, sigma2 = target(fitted.stats, fitted.prior, 1).natural(at[:, p:])
-    rows, columns = np.tril_indices(q)
-    omega = np.zeros((len(at), q, q))
-    omega[:, rows, columns] = packed
-    omega[:, columns, rows] = packed
-    return omega, sigma2
+    gamma, rest = at[:, :p], at[:, p:]
+    if fitted.data is not None:
+        omega = glm_target(fitted.data, fitted.prior, 1).omega(at)
+        return Values(gamma, [omega], np.full(len(at), math.nan))
+    if _plain(fitted):
+        return Values(gamma, [np.exp(2 * rest[:, :1])[:, :, None]], np.exp(2 * rest[:, 1]))
+    packed, sigma2 = fitted.normal(fitted.prior, 1).natural(rest)
+    omegas, start = [], 0
+    for factor in fitted.parts.factors:
+        rows, columns = np.tril_indices(factor.q)
+        omega = np.zeros((len(at), factor.q, factor.q))
+        omega[:, rows, columns] = omega[:, columns, rows] = packed[:, start : start + len(rows)]
+        omegas.append(omega)
+        start += len(rows)
+    return Values(gamma, omegas, sigma2)
 
 
-def _effects(fitted: Fitted, at: Floats, rng: np.random.Generator) -> Floats:
-    """(S, J, q)"""
-    p = len(fitted.exact.beta)
-    if fitted.stats is None:
-        assert fitted.data is not None
-        return general_effects(fitted.data, at[:, :p], np.exp(at[:, p]), rng)[:, :, None]
-    omega, sigma2 = _variances(fitted, at)
-    return normal_effects(fitted.stats, at[:, :p], omega, sigma2, rng)
+def _best(fitted: Fitted, pooled: Floats, size: int) -> Values:
+    """The cloned estimate on the unbounded scale, repeated; the exact one where a variance is zero."""
+    if not (fitted.exact.singular and fitted.spec.family == NORMAL):
+        return _values(fitted, np.tile(pooled.mean(axis=0), (size, 1)))
+    c = fitted.normal(fitted.prior, 1).coordinates
+    gamma = c.triangle @ (fitted.exact.beta - c.centre)
+    sigma2 = float(fitted.exact.variances[-1])
+    omegas = [np.tile(omega + 1e-20 * sigma2 * np.eye(len(omega)), (size, 1, 1)) for omega in fitted.omegas]
+    return Values(np.tile(gamma, (size, 1)), omegas, np.full(size, sigma2))
 
 
-def _likelihood(fitted: Fitted):  # type: ignore[no-untyped-def]
+def _effects(fitted: Fitted, values: Values, rng: np.random.Generator) -> list[Floats]:
+    """(S, J, q) by classification."""
+    if fitted.data is not None:
+        return [general_effects(fitted.data, values.gamma, values.omegas[0], rng)]
+    if fitted.stats is not None:
+        return [normal_effects(fitted.stats, values.gamma, values.omegas[0], values.sigma2, rng)]
+    of = fitted.normal(fitted.prior, 1)
+    return crossed_effects(of, values.gamma, values.omegas, values.sigma2, rng)
+
+
+def _likelihood(fitted: Fitted) -> Callable[[Floats], float]:
     """log L of one unbounded value."""
-    p = len(fitted.exact.beta)
-    if fitted.stats is None:
-        assert fitted.data is not None
+    if fitted.data is not None:
         return glm_target(fitted.data, fitted.prior, 1).likelihood
-    joined = cells(fitted.stats)
-    matrix = np.empty((p + 1, p + 1))
+    of = fitted.normal(fitted.prior, 1)
 
     def log_likelihood(at: Floats) -> float:
-        omega, sigma2 = _variances(fitted, at[None])
-        relative = np.ascontiguousarray(omega[0] / sigma2[0])
-        logs = reduced(joined.triangles, joined.counts, joined.moments, joined.base, relative, matrix)
-        point = np.append(at[:p], -1.0)
-        rss = float(point @ matrix @ point)
-        return -0.5 * (joined.n * math.log(2 * math.pi * sigma2[0]) + logs + rss / sigma2[0])
+        values = _values(fitted, at[None])
+        sigma2 = float(values.sigma2[0])
+        ridge = 1e-13 * np.eye(max(of.q))
+        roots = [np.linalg.cholesky(w[0] / sigma2 + ridge[: w.shape[1], : w.shape[1]]) for w in values.omegas]
+        matrix, logs = of.reduced(roots)
+        point = np.append(values.gamma[0], -1.0)
+        return -0.5 * (of.n * math.log(2 * math.pi * sigma2) + logs + float(point @ matrix @ point) / sigma2)
 
     return log_likelihood
 
 
-def _bayesian(
-    fitted: Fitted, size: int, tails: list[float], rng: np.random.Generator
-) -> tuple[Floats, Floats, Floats] | None:
+def _bayesian(fitted: Fitted, size: int, rng: np.random.Generator) -> list[Floats] | None:
     """Effects from the Bayesian fit under the documents' first prior."""
     chains = fitted.bayes.get(FIRST)
     if not chains:
         return None
     pooled = np.concatenate([unbounded(fitted, chain) for chain in chains])
-    effects = _effects(fitted, pooled[rng.choice(len(pooled), size)], rng)
-    low, high = np.quantile(effects, tails, axis=0)
-    return effects.mean(axis=0), low, high
+    return _effects(fitted, _values(fitted, pooled[rng.choice(len(pooled), size)]), rng)
 
 
 def table(fitted: Fitted, found: Predicted) -> Table:
-    """RandomEffects: a row a group and random coefficient."""
+    """RandomEffects: a row a unit and random coefficient."""
     rows: list[tuple[Cell, ...]] = []
-    names = fitted.rows.z_names if len(fitted.rows.z_names) > 1 else ("cons",)
-    columns = ["group", "effect", "estimate", "sd", "lower", "upper"]
-    if found.bayes is not None:
+    several = fitted.spec.several
+    first = found.effects[0]
+    columns = ["classification"] if several else []
+    columns += ["group", "effect", "estimate", "sd", "lower", "upper"]
+    if first.bayes is not None:
         columns += ["bayes", "bayes_lower", "bayes_upper"]
-    if found.truth is not None:
+    if first.truth is not None:
         columns.append("truth")
-    for j, label in enumerate(fitted.rows.groups):
-        for k, name in enumerate(names):
-            cells_: list[Cell] = [label, name]
-            cells_ += [float(a[j, k]) for a in (found.estimate, found.sd, found.lower, found.upper)]
-            if found.bayes is not None:
-                cells_ += [float(a[j, k]) for a in found.bayes]
-            if found.truth is not None:
-                known = k == 0 and math.isfinite(found.truth[j])
-                cells_.append(float(found.truth[j]) if known else None)
-            rows.append(tuple(cells_))
+    for c, effects in enumerate(found.effects):
+        names = [name or "cons" for name in fitted.parts.z_names[c]] if len(fitted.parts.z_names[c]) > 1 else ["cons"]
+        for j, label in enumerate(fitted.parts.labels[c]):
+            for k, name in enumerate(names):
+                cells: list[Cell] = [fitted.spec.units[c]] if several else []
+                cells += [label, name]
+                cells += [float(a[j, k]) for a in (effects.estimate, effects.sd, effects.lower, effects.upper)]
+                if effects.bayes is not None:
+                    cells += [float(a[j, k]) for a in effects.bayes]
+                if first.truth is not None:
+                    known = effects.truth is not None and k == 0 and math.isfinite(effects.truth[j])
+                    cells.append(float(first.truth[j]) if known else None)
+                rows.append(tuple(cells))
     how = {
         DRAWN: "parameters drawn around the cloned estimate, the data used once",
         PLUGIN: "parameters fixed at the estimate: their uncertainty is left out",
         TWICE: "the data are used twice, as in the documents: these intervals are too short",
     }[found.method]
     notes = [f"{found.method}: {how}.", f"{fitted.spec.level:g} % intervals."]
-    if found.bayes is not None:
+    if first.bayes is not None:
         notes.append("bayes: one copy of the data under the documents' first prior.")
-    return Table(tuple(columns), tuple(rows), f"Effects of {fitted.spec.unit}", tuple(notes))
+    return Table(tuple(columns), tuple(rows), f"Effects of {' and '.join(fitted.spec.units)}", tuple(notes))
 
 
-def coverage(fitted: Fitted, found: Predicted) -> Table | None:
+def coverage(fitted: Fitted, predicted: Predicted) -> Table | None:
+    """Of the first classification, where the truth is known."""
+    found = predicted.effects[0]
     if found.truth is None:
         return None
     known = np.isfinite(found.truth)
@@ -185,7 +225,7 @@ def coverage(fitted: Fitted, found: Predicted) -> Table | None:
         return None
     truth = found.truth[known]
     rows: list[tuple[Cell, ...]] = []
-    intervals = [(found.method, found.lower[known, 0], found.upper[known, 0])]
+    intervals = [(predicted.method, found.lower[known, 0], found.upper[known, 0])]
     if found.bayes is not None:
         intervals.append(("Bayes", found.bayes[1][known, 0], found.bayes[2][known, 0]))
     for method, low, high in intervals:

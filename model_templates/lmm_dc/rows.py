@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,33 @@ import numpy.typing as npt
 
 from templates_engine.data.dataset import Dataset, missing
 from templates_engine.sampling.mixed_data import Rows, prepare
+from templates_engine.sampling.nlevel_data import prepare_classes
+from templates_engine.sampling.nlevel_questions import NModel
+from templates_engine.sampling.nlevel_stats import Factor
 
 from .spec import CONS, Spec
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The complete rows with their classifications."""
+
+    rows: Rows
+    factors: tuple[Factor, ...]
+    units: tuple[npt.NDArray[Any], ...]  # (J,) the identifiers' own values, by classification
+    labels: tuple[tuple[str, ...], ...]
+    z_names: tuple[tuple[str, ...], ...]  # ("",) for a random intercept
+
+    @property
+    def groups(self) -> int:
+        """Units of the first classification."""
+        return self.factors[0].groups
 
 
 def long(spec: Spec, data: Dataset) -> Dataset:
     """One row an observation. In wide form every response gives a row; other columns are repeated."""
     times = len(spec.y)
-    names = {t.name for t in (*spec.x, *spec.x2)} | {spec.trials, spec.offset, spec.truth, spec.group}
+    names = {t.name for t in spec.terms} | {spec.trials, spec.offset, spec.truth, *spec.classes}
     columns: dict[str, npt.NDArray[Any]] = {spec.response: np.concatenate([data[name] for name in spec.y])}
     for name in sorted(names - {"", *spec.y}):
         if name in data:
@@ -29,23 +49,32 @@ def long(spec: Spec, data: Dataset) -> Dataset:
     return Dataset(data.name, columns, labels)
 
 
-def rows_of(spec: Spec, data: Dataset) -> Rows:
+def rows_of(spec: Spec, data: Dataset) -> Parts:
     """The complete rows. Raises Refused for a column that cannot be used."""
-    return prepare(spec.model, long(spec, data))
+    model, table = spec.model, long(spec, data)
+    if isinstance(model, NModel):
+        found = prepare_classes(model, table)
+        complete = table.complete_cases(model.columns)
+        labels = tuple(tuple(complete.groups(name)[1]) for name in model.classes)
+        return Parts(found.rows, found.factors, found.units, labels, found.z_names)
+    rows = prepare(model, table)
+    assert rows.codes is not None
+    assert rows.z is not None
+    return Parts(rows, (Factor(rows.codes, rows.z),), (rows.group_values,), (rows.groups,), (rows.z_names,))
 
 
-def truths(spec: Spec, data: Dataset, rows: Rows) -> npt.NDArray[np.float64] | None:
-    """(J,) each group's true effect: the first that stands in its rows; NaN where none does."""
+def truths(spec: Spec, data: Dataset, units: npt.NDArray[Any]) -> npt.NDArray[np.float64] | None:
+    """(J,) each group's true effect: the first that stands in its rows; NaN where none does. units: (J,), sorted."""
     if not spec.truth:
         return None
     table = long(spec, data)
     ids, values = table[spec.unit], table[spec.truth]
     known = ~missing(values) & ~missing(ids)
     found, first = np.unique(ids[known], return_index=True)
-    out = np.full(rows.J, np.nan)
-    at = np.searchsorted(found, rows.group_values)
+    out = np.full(len(units), np.nan)
+    at = np.searchsorted(found, units)
     inside = at < len(found)
-    match = np.zeros(rows.J, bool)
-    match[inside] = found[at[inside]] == rows.group_values[inside]
+    match = np.zeros(len(units), bool)
+    match[inside] = found[at[inside]] == units[inside]
     out[match] = values[known][first][at[match]]
     return out

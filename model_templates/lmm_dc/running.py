@@ -11,14 +11,21 @@ from templates_engine import inputs
 from templates_engine.asking import walk
 from templates_engine.outputs import Result, Table
 from templates_engine.problems import Problem
-from templates_engine.sampling import diagnostics
+from templates_engine.sampling import cloning_glm_ml, diagnostics
 from templates_engine.sampling.cloning_cells import cells
 from templates_engine.sampling.cloning_diagnostics import RHAT_MARK, measures
 from templates_engine.sampling.cloning_glm import target as glm_target
-from templates_engine.sampling.cloning_profile import NormalLikelihood, Profile, general_profile, normal_profile
+from templates_engine.sampling.cloning_ml import Surface, profiled
+from templates_engine.sampling.cloning_profile import (
+    NormalLikelihood,
+    Profile,
+    found_profile,
+    normal_profile,
+)
+from templates_engine.sampling.lengths import CHAINS
 from templates_engine.template import Template
 
-from . import figures, predicting, tables
+from . import derived, figures, forecast, predicting, tables
 from .equations import latex
 from .fitting import Fitted, gather, prepare, tasks
 from .rows import rows_of, truths
@@ -40,7 +47,8 @@ def run(template: Template, spec: Spec, data: Dataset, job: Job) -> Result:
     fitted = prepare(spec, rows_of(spec, data))
 
     job.step(SAMPLE)
-    chains = job.chains(tasks(fitted), spec.mcmc.burnin + spec.mcmc.iterations)
+    chains = job.chains(tasks(fitted, job.saved(CHAINS)), spec.mcmc.burnin + spec.mcmc.iterations)
+    job.keep(CHAINS, [chain.saved for chain in chains if chain.saved], "iterations", spec.mcmc.iterations)
     if min(len(chain.theta) for chain in chains) < 20:
         job.note(Problem("no-draws", "The run was stopped before there were draws to judge."))
         return Result()
@@ -64,7 +72,7 @@ def run(template: Template, spec: Spec, data: Dataset, job: Job) -> Result:
     if spec.predict:
         found |= _predict(fitted, judged, data, job)
     _pictures(fitted, judged, job)
-    return Result(largest, found, {"n": fitted.rows.n, "groups": fitted.rows.J, "dropped": fitted.rows.dropped})
+    return Result(largest, found, {"n": fitted.rows.n, "groups": fitted.parts.groups, "dropped": fitted.rows.dropped})
 
 
 def _describe(template: Template, spec: Spec, data: Dataset, job: Job) -> None:
@@ -82,14 +90,15 @@ def answers(spec: Spec) -> dict[str, str]:
     yes = {True: "Yes", False: "No"}
     given = {
         "y": ",".join(spec.y),
-        "C1": spec.group or "none",
+        "numclass": len(spec.classes),
+        **{f"C{c}": name or "none" for c, name in enumerate(spec.classes, start=1)},
         "D": spec.family,
         "n": spec.trials or None,
         "link": spec.link if spec.family == "Binomial" else None,
         "offset": spec.offset if spec.family == "Poisson" else None,
         "x": ",".join(map(str, spec.x)),
         "smoothing": yes[spec.smoothing],
-        "x2_1": ",".join(map(str, spec.x2)) if spec.smoothing else None,
+        **{f"x2_{c}": ",".join(map(str, t)) for c, t in enumerate(spec.random, start=1) if spec.smoothing},
         "clones": ",".join(map(str, spec.clones)),
         "priors": spec.prior,
         "tests": yes[spec.tests],
@@ -97,6 +106,8 @@ def answers(spec: Spec) -> dict[str, str]:
         "predict": yes[spec.predict] if spec.smoothing else None,
         "predmethod": spec.method if spec.predict else None,
         "truth": (spec.truth or "none") if spec.predict else None,
+        "prednew": yes[spec.new] if spec.predict else None,
+        "derived": spec.derived or "none",
         "level": f"{spec.level:g}",
         "nchains": m.nchains,
         "seed": m.seed,
@@ -131,6 +142,7 @@ def _tables(fitted: Fitted, judged: Judged) -> dict[str, Table]:
         p = len(fitted.exact.beta)
         names = [*fitted.names[:p], tables.named(fitted)[0][-1]]
         found["DCDiagSum"] = tables.dcdiag(fitted, names, "Diagnostics of the coefficients and the sum of variances")
+    found["Derived"] = derived.table(fitted, judged)
     found |= {
         "Covariance": tables.covariance(fitted) if judged.estimable and not judged.boundary else None,
         "MLE": tables.mle(fitted),
@@ -169,17 +181,25 @@ def _profile(fitted: Fitted, job: Job) -> dict[str, Table]:
         job.note(Problem("no-profile", f"{spec.profile} is not estimable, so its profile is flat and is not shown."))
         return {}
     result: Profile
-    if fitted.stats is None:
-        assert fitted.data is not None
+    if fitted.data is not None:
         assert fitted.fit is not None
         target = glm_target(fitted.data, fitted.prior, 1)
-        tau = max(math.sqrt(fitted.fit.sigma2_u), 1e-4)
-        mode = np.append(fitted.fit.gamma, math.log(tau))
-        result = general_profile(target, spec.profile, mode, float(errors[k]), spec.level)
-    else:
+        fit = fitted.fit
+        result = cloning_glm_ml.profile(
+            target, _place(fitted, k), fit.gamma, fit.gamma_covariance, fit.omega, float(errors[k]), spec.level
+        )
+    elif fitted.totals:
+        assert fitted.stats is not None
         likelihood = NormalLikelihood(cells(fitted.stats), fitted.stats.coordinates)
         result = normal_profile(
             likelihood, spec.profile, float(values[k]), float(errors[k]), exact.deviance, spec.level
+        )
+    else:
+        surface = Surface(fitted.normal(fitted.prior, 1))
+        place = _place(fitted, k)
+        curve_ = profiled(surface, fitted.omegas, float(exact.variances[-1]), place)
+        result = found_profile(
+            lambda v: curve_(v) - exact.deviance, float(values[k]), float(errors[k]), place[0] != "beta", spec.level
         )
     limit = float(stats.chi2.ppf(spec.level / 100, 1))
     rows = tuple(
@@ -201,8 +221,21 @@ def _profile(fitted: Fitted, job: Job) -> dict[str, Table]:
     return {"ProfileInterval": interval, "Profile": curve}
 
 
+def _place(fitted: Fitted, k: int) -> tuple[str, int, int]:
+    """Which parameter of the likelihood the k-th is."""
+    at = k - len(fitted.exact.beta)
+    if at < 0:
+        return "beta", k, 0
+    for c, factor in enumerate(fitted.parts.factors):
+        rows, _ = np.tril_indices(factor.q)
+        if at < len(rows):
+            return "omega", c, int(rows[at])
+        at -= len(rows)
+    return "sigma2", 0, 0
+
+
 def _predict(fitted: Fitted, judged: Judged, data: Dataset, job: Job) -> dict[str, Table]:
-    truth = truths(fitted.spec, data, fitted.rows)
+    truth = truths(fitted.spec, data, fitted.parts.units[0])
     result, problems = predicting.predict(fitted, judged, truth)
     for problem in problems:
         job.note(problem)
@@ -212,9 +245,13 @@ def _predict(fitted: Fitted, judged: Judged, data: Dataset, job: Job) -> dict[st
     counted = predicting.coverage(fitted, result)
     if counted is not None:
         found["Coverage"] = counted
+    if fitted.spec.new:
+        found["PredictNew"] = forecast.table(fitted, result)
     for name, table in found.items():
         job.table(name, table)
-    job.figure("caterpillar.svg", figures.caterpillar(fitted, result), "Predicted effects")
+    for c, unit in enumerate(fitted.spec.units):
+        name = f"caterpillar_{c + 1}.svg" if c else "caterpillar.svg"
+        job.figure(name, figures.caterpillar(fitted, result, c), f"Predicted effects of {unit}")
     return found
 
 

@@ -11,6 +11,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from templates_engine.asking import Ask, Option
+from templates_engine.data.expressions import ExpressionError
 from templates_engine.data.schema import Column, Schema
 from templates_engine.options import ACCEPTED, RENAMED, mcmc_options
 from templates_engine.questions import Term
@@ -18,7 +19,8 @@ from templates_engine.sampling import mixed_questions as q
 from templates_engine.template import Template
 
 from .equations import latex
-from .spec import CONS, DRAWN, FIRST, MOST_CLONES, PLUGIN, SECOND, TWICE, WEAK, Spec
+from .quantities import sentence, split
+from .spec import CONS, DRAWN, FIRST, MOST_CLASSES, MOST_CLONES, PLUGIN, SECOND, TWICE, WEAK, Spec
 
 if TYPE_CHECKING:
     from templates_engine.data.dataset import Dataset
@@ -34,7 +36,7 @@ class LmmDc(Template):
     heading = "Models"
     tags = ("model", "2 levels", "maximum likelihood", "data cloning", "Normal", "binomial", "Poisson")
     renamed = RENAMED
-    accepted = {**ACCEPTED, "numclass": "1"}
+    accepted = ACCEPTED
     equation = "<<model>>"
     outputs = {
         "Estimability": "For every parameter whether the data can tell it, or which combination; read it first",
@@ -50,25 +52,30 @@ class LmmDc(Template):
         "Profile": "Profile likelihood of the parameter asked for; ProfileInterval is its interval",
         "Bayes": "The Bayesian answers (K = 1) under the priors of the documents, beside the estimates",
         "RandomEffects": "Predicted effect of each group with its interval",
+        "PredictNew": "Intervals for a new group's effect and for new observations, where asked for",
+        "Derived": "Quantities of your own, at every clone number: estimate, dcsd, lower, upper",
         "Coverage": "How many intervals hold the true effects, where a column has them",
         "out": "The draws at the largest clone number, under the name that you give",
-        "decay.svg, estimates.svg, pairs.svg, profile.svg, caterpillar.svg": "pictures",
+        "decay.svg, estimates.svg, pairs.svg, profile.svg, caterpillar.svg, caterpillar_2.svg": "pictures",
         "equation.tex, Inputs, script.py": "the model, the input string, the same run from Python",
     }
 
     def questions(self, ask: Ask) -> Spec:
-        y, group = _data(ask)
+        y, classes = _data(ask)
         family, link, trials, offset = _family(ask)
+        several = len(classes) > 1
+        copied = several and family != q.NORMAL
         x = _terms(ask, "x", "Explanatory variables", _FIXED, y)
-        smoothing = _smoothing(ask, family)
-        x2 = (Term(CONS),)
+        smoothing = _smoothing(ask, family, several)
+        random: tuple[tuple[Term, ...], ...] = ((Term(CONS),),)
         if smoothing:
-            x2 = _terms(ask, "x2_{c}", "Variables with random coefficients", _RANDOM, y, c=1)
-            if family != q.NORMAL and len(x2) > 1:
-                ask.fault("x2_1", "With a binomial or Poisson response one random coefficient is fitted; choose cons.")
-        clones, prior = _cloning(ask, family, x2)
-        tests, profile = _likelihood(ask)
-        predict, method, truth = _prediction(ask, smoothing, y)
+            random = tuple(
+                _terms(ask, "x2_{c}", _label("Variables with random coefficients", c, several), _RANDOM, y, c=c)
+                for c in range(1, len(classes) + 1)
+            )
+        clones, prior = _cloning(ask, family, len(random) == 1 and len(random[0]) == 1, copied)
+        tests, profile = _likelihood(ask, copied)
+        predict, method, truth, new = _prediction(ask, smoothing, y, copied)
         level = ask.number(
             "level",
             "Level of the intervals, per cent",
@@ -77,14 +84,18 @@ class LmmDc(Template):
             default=95,
             help="Of Wald, profile and prediction intervals alike.",
         )
-        mcmc = mcmc_options(ask)
+        derived = _derived(ask)
+        mcmc = mcmc_options(ask, stopping=False)
         if mcmc.outdata != "out" and mcmc.outdata in (*self.outputs, "ProfileInterval", "Inputs", "script"):
             ask.fault("outdata", f"{mcmc.outdata} is the name of another output; choose another for the draws.")
+        for c, name in enumerate(classes, start=1):
+            if name in classes[: c - 1]:
+                ask.fault(f"C{c}", f"{name} is a classification already; each can be chosen once.", column=name)
         if mcmc.kept < 100:
             ask.fault("iterations", "At least 100 draws of each chain are needed for the diagnostics.")
         return Spec(
-            y, group, str(family), str(link), trials, offset, x, x2, smoothing, clones, str(prior), tests, profile,
-            predict, method, truth, float(level), mcmc,
+            y, classes, str(family), str(link), trials, offset, x, random, smoothing, clones, str(prior), tests,
+            profile, predict, method, truth, new, derived, float(level), mcmc,
         )  # fmt: skip
 
     def equation_values(self, spec: Spec, schema: Schema) -> dict[str, Any]:
@@ -101,7 +112,7 @@ class LmmDc(Template):
         return run(self, spec, data, job)
 
     def warm(self) -> None:
-        from .fitting import warm
+        from .warming import warm
 
         warm()
 
@@ -113,7 +124,7 @@ _FIXED = (
 )
 _RANDOM = (
     "Each of these has its own coefficient in every group: cons for random intercepts, and beside it the variables "
-    "whose slopes vary (Normal responses)."
+    "whose slopes vary. With a binomial or Poisson response and one classification at most three coefficients."
 )
 
 
@@ -121,7 +132,11 @@ def _numeric(column: Column) -> bool:
     return column.kind in ("number", "whole", "binary")
 
 
-def _data(ask: Ask) -> tuple[tuple[str, ...], str]:
+def _label(text: str, c: int, several: bool) -> str:
+    return f"{text}, classification {c}" if several else text
+
+
+def _data(ask: Ask) -> tuple[tuple[str, ...], tuple[str, ...]]:
     y = ask.columns(
         "y",
         "Response",
@@ -131,10 +146,41 @@ def _data(ask: Ask) -> tuple[tuple[str, ...], str]:
         "and its observations stand side by side (wide form). Missing responses are left out.",
     )
     names = tuple(term.name for term in y)
+    count = ask.integer(
+        "numclass",
+        "Number of classifications",
+        default=1,
+        min=1,
+        max=MOST_CLASSES,
+        help="In how many ways the rows are grouped: 1 for pupils in schools, 2 for casks within batches (nested) or "
+        "for pupils by primary and by secondary school (crossed). More than one with a binomial or Poisson response "
+        "takes time in proportion to the clones, has no profile and no predicted effects.",
+    )
+    several = count > 1
+    first = _first(ask, names, several)
+    others = tuple(
+        ask.column(
+            "C{c}",
+            _label("Groups", c, True),
+            c=c,
+            text_ok=True,
+            exclude=names,
+            where=lambda column: column.n_levels > 1,
+            why="it has one value only, and a classification needs at least two units",
+            help="Another grouping of the rows, nested in the others or crossed with them, in any order. Codes must be "
+            "unique: cask a of batch 1 and cask a of batch 2 need two codes.",
+        )
+        for c in range(2, count + 1)
+    )
+    return names, (first, *others)
+
+
+def _first(ask: Ask, names: tuple[str, ...], several: bool) -> str:
+    """C1. In wide form none is the row itself."""
     if len(names) == 1:
         group = ask.column(
             "C{c}",
-            "Groups",
+            _label("Groups", 1, several),
             c=1,
             text_ok=True,
             exclude=names,
@@ -145,7 +191,7 @@ def _data(ask: Ask) -> tuple[tuple[str, ...], str]:
     else:
         group = ask.column(
             "C{c}",
-            "Groups",
+            _label("Groups", 1, several),
             c=1,
             text_ok=True,
             optional=True,
@@ -153,7 +199,7 @@ def _data(ask: Ask) -> tuple[tuple[str, ...], str]:
             exclude=names,
             help="In wide form each row is an individual, so none is right; a column with names may be given instead.",
         )
-    return names, group
+    return group
 
 
 def _family(ask: Ask) -> tuple[str, str, str, str]:
@@ -177,8 +223,8 @@ def _terms(ask: Ask, key: str, label: str, help_: str, y: tuple[str, ...], **fie
     )
 
 
-def _smoothing(ask: Ask, family: str) -> bool:
-    normal = family == q.NORMAL
+def _smoothing(ask: Ask, family: str, several: bool) -> bool:
+    fits = family == q.NORMAL and not several
     answer = ask.choice(
         "smoothing",
         "Smoothing of the group effects",
@@ -187,8 +233,8 @@ def _smoothing(ask: Ask, family: str) -> bool:
             Option(
                 "No",
                 "No: every effect is a parameter (Neyman and Scott)",
-                normal,
-                "" if normal else "it is for a Normal response",
+                fits,
+                "" if fits else "it is for a Normal response with one classification",
             ),
         ),
         default="Yes",
@@ -198,7 +244,7 @@ def _smoothing(ask: Ask, family: str) -> bool:
     return answer == "Yes"
 
 
-def _cloning(ask: Ask, family: str, x2: tuple[Term, ...]) -> tuple[tuple[int, ...], str]:
+def _cloning(ask: Ask, family: str, plain: bool, copied: bool) -> tuple[tuple[int, ...], str]:
     with ask.section("Cloning"):
         text = ask.text(
             "clones",
@@ -208,7 +254,8 @@ def _cloning(ask: Ask, family: str, x2: tuple[Term, ...]) -> tuple[tuple[int, ..
             form="increasing whole numbers with commas between them, such as 1,10,25,50",
             help="The data are repeated this many times, as if so many observers had seen the same. The largest number "
             "gives the estimates; all together show whether variances fall as 1/K. Two numbers at least are "
-            "needed for a verdict.",
+            "needed for a verdict. They cost no time, but for a binomial or Poisson response with several "
+            "classifications, where an iteration takes time in proportion to rows and clones.",
         )
         numbers = [int(word) for word in text.split(",")]
         if any(b <= a for a, b in itertools.pairwise(numbers)):
@@ -217,13 +264,18 @@ def _cloning(ask: Ask, family: str, x2: tuple[Term, ...]) -> tuple[tuple[int, ..
             ask.fault("clones", "A clone number of 0 leaves no data. The smallest is 1.")
         elif numbers[-1] > MOST_CLONES:
             ask.fault("clones", f"{numbers[-1]:,} clones are too many; at most {MOST_CLONES:,}.")
-        second = family == q.NORMAL and len(x2) == 1
+        second = family == q.NORMAL and plain
         prior = ask.choice(
             "priors",
             "Prior",
             (
                 Option(WEAK, "Weak: as Documents 1, wider for coefficients that it would pull"),
-                Option(FIRST, "Documents 1: coefficients N(0, 10), log standard deviations N(0, 1000)"),
+                Option(
+                    FIRST,
+                    "Documents 1: coefficients N(0, 10), log standard deviations N(0, 1000)",
+                    not copied,
+                    "with several classifications it is for a Normal response" if copied else "",
+                ),
                 Option(
                     SECOND,
                     "Documents 2: coefficients N(10, 1), σ² uniform on 0.001 to 5, σ²_u Gamma(0.01, 0.01)",
@@ -233,46 +285,81 @@ def _cloning(ask: Ask, family: str, x2: tuple[Term, ...]) -> tuple[tuple[int, ..
             ),
             default=WEAK,
             help="Its influence goes as 1/K and is nothing in the estimates if the largest clone number is large; "
-            "compare clone numbers to see it. Second numbers are variances.",
+            "compare clone numbers to see it. Second numbers are variances. Of a binomial or Poisson response with "
+            "several classifications the variances have Gamma(0.001, 0.001) on their inverses, and covariance matrices "
+            "an inverse Wishart prior around the estimate, of the weight of as many units as it has rows.",
         )
     clones = tuple(sorted({min(max(k, 1), MOST_CLONES) for k in numbers}))
     return clones, prior
 
 
-def _likelihood(ask: Ask) -> tuple[bool, str]:
+def _likelihood(ask: Ask, copied: bool) -> tuple[bool, str]:
     with ask.section("Likelihood"):
         tests = ask.yes_no(
             "tests",
             "Likelihood-ratio tests?",
             default="Yes",
             help="Of leaving out each coefficient, and of no differences between groups, by the exact likelihood or by "
-            "quadrature.",
+            "quadrature; by the Laplace approximation for a binomial or Poisson response with several classifications.",
         )
         profile = ask.text(
             "profile",
             "Parameter to profile",
             optional=True,
             default="none",
-            pattern=r"\s*(none|beta_\d{1,3}|sigma2_u|sigma2)?\s*",
-            form="none, beta_0, beta_1, …, sigma2_u or sigma2",
+            pattern=r"\s*(none|beta_\d{1,3}|sigma2(_u\d?)?|omega_u\d?_\d{1,2})?\s*",
+            form="none, beta_0, beta_1, …, sigma2, sigma2_u (or sigma2_u1, …) or omega_u_0 (or omega_u1_0, …)",
             help="The likelihood maximised over all other parameters, with the interval of values that a "
             "likelihood-ratio test would not reject: better than Wald's for variances.",
         ).strip()
+        if copied and profile not in ("", "none"):
+            ask.fault(
+                "profile",
+                "There is no profile of a binomial or Poisson response with several classifications, whose likelihood "
+                "has no exact form: answer none.",
+            )
     return tests, "" if profile == "none" else profile
 
 
-def _prediction(ask: Ask, smoothing: bool, y: tuple[str, ...]) -> tuple[bool, str, str]:
+def _derived(ask: Ask) -> str:
+    text = ask.text(
+        "derived",
+        "Quantities of your own",
+        optional=True,
+        default="none",
+        help="Made of the parameters by the names they have in the tables, with semicolons between: h2 = sigma2_u / "
+        "(sigma2_u + sigma2); sd = sqrt(sigma2). One may be made of those before it. Operators are + - * / ^, and "
+        "functions log, exp, sqrt, abs, min, max, round and if. The table Derived gives estimates, standard errors and "
+        "intervals.",
+    ).strip()
+    if text == "none":
+        return ""
+    try:
+        split(text)
+    except ExpressionError as fault:
+        ask.fault("derived", sentence(fault))
+    return text
+
+
+def _prediction(ask: Ask, smoothing: bool, y: tuple[str, ...], copied: bool) -> tuple[bool, str, str, bool]:
     if not smoothing:
-        return False, DRAWN, ""
-    method, truth = DRAWN, ""
+        return False, DRAWN, "", False
+    method, truth, new = DRAWN, "", False
     with ask.section("Prediction"):
         predict = ask.yes_no(
             "predict",
             "Predict the group effects?",
-            default="Yes",
-            help="A separate run after the estimates, with intervals and a caterpillar plot.",
+            default="No" if copied else "Yes",
+            help="A separate run after the estimates, with intervals and a caterpillar plot. It is not there for a "
+            "binomial or Poisson response with several classifications.",
         )
-        if predict:
+        if predict and copied:
+            ask.fault(
+                "predict",
+                "Effects are not predicted for a binomial or Poisson response with several classifications: answer No. "
+                "NLevelMod gives them, with a Bayesian fit.",
+            )
+        elif predict:
             method = str(
                 ask.choice(
                     "predmethod",
@@ -298,4 +385,14 @@ def _prediction(ask: Ask, smoothing: bool, y: tuple[str, ...]) -> tuple[bool, st
                 help="In simulated data: the column with the true effect of each row's group. The caterpillar plot is "
                 "ordered by it, and a table counts how many intervals hold it.",
             )
-    return bool(predict), method, truth
+            new = bool(
+                ask.yes_no(
+                    "prednew",
+                    "Predict new groups and observations?",
+                    default="No",
+                    help="Intervals for the effect of a group that was not seen, and for a new observation: for each "
+                    "pattern of the explanatory variables in the data, or at their means where the patterns are many, "
+                    "and then for each group that was seen too.",
+                )
+            )
+    return bool(predict) and not copied, method, truth, new

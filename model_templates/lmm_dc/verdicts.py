@@ -25,6 +25,7 @@ from templates_engine.sampling.mixed_stats import Floats
 from .fitting import TOTAL, Fitted
 
 BOUNDARY = "on the boundary"
+_INSIDE = 3.0  # standard deviations above zero: about an edge the posterior's mean is one of them at most
 _LOADING = 0.3  # of a unit vector: a parameter that takes part in a direction
 
 
@@ -88,9 +89,18 @@ def judge(fitted: Fitted) -> Judged:
 
 def _edge(fitted: Fitted) -> list[str]:
     """Parameters whose maximum likelihood estimate lies on the edge of the parameter space."""
-    if not fitted.exact.singular:
-        return []
-    return [name for name in fitted.names if name == "sigma2_u" or name.startswith("omega_u_")]
+    ends = [f"u{c + 1}" if fitted.spec.several else "u" for c in fitted.exact.edges if not _inside(fitted, c)]
+    heads = tuple(head for end in ends for head in (f"sigma2_{end}", f"omega_{end}_"))
+    return [name for name in fitted.names if name.startswith(heads) and not name.startswith("u_")] if heads else []
+
+
+def _inside(fitted: Fitted, c: int) -> bool:
+    """Whether the copies put a variance well above zero that the Laplace approximation, which may err, puts at zero."""
+    name = f"sigma2_u{c + 1}"
+    if not fitted.spec.copied or name not in fitted.names:
+        return False
+    drawn = fitted.values(fitted.spec.clones[-1])[:, :, fitted.names.index(name)]
+    return float(drawn.mean()) > _INSIDE * float(drawn.std())
 
 
 def _combinations(
@@ -141,7 +151,7 @@ def _sentence(fitted: Fitted, name: str, verdict: str, value: float) -> str:
     rate = "as 1/K" if value > -1.3 else "faster than 1/K, the prior being felt at the smallest clone number"
     text = f"{name}: its variance falls {rate} (slope {value:.2f})."
     if not spec.smoothing and name == "sigma2":
-        n, groups = fitted.rows.n, fitted.rows.J
+        n, groups = fitted.rows.n, fitted.parts.groups
         share = (n - groups) / n
         text += (
             f" But it is not consistent: with a parameter for each of {groups:,} groups of {n / groups:.3g} on "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from templates_engine.asking import Ask
 from templates_engine.data.schema import Schema
-from templates_engine.options import ACCEPTED, RENAMED, mcmc_options
+from templates_engine.options import RENAMED
 from templates_engine.problems import Problem
 from templates_engine.sampling import mixed_questions as q
 from templates_engine.sampling import nlevel_questions as nq
@@ -27,19 +27,20 @@ class NLevelRS(Template):
     heading = "Models"
     tags = ("model", "N levels", "crossed", "random slopes", "Normal", "binomial", "Poisson", "MCMC")
     renamed = RENAMED
-    accepted = ACCEPTED
+    accepted = q.ACCEPTED_ROWS
     equation = "<<model>>"
     outputs = nq.OUTPUTS
 
     def questions(self, ask: Ask) -> nq.NModel:
         y = q.ask_response(ask)
         classes = nq.ask_classes(ask)
-        family, link, trials, offset = nq.ask_distribution(ask)
+        family, link, trials, offset = q.ask_family(ask, q.EVERY_FAMILY)
         x = q.ask_fixed(ask)
         slopes = nq.ask_slopes(ask, classes)
         prior = nq.ask_covariance_prior(ask)
+        mcmc = q.ask_mcmc(ask, nq.started(family, len(classes), "omega_u"), family)
         model = nq.NModel(
-            y, x, mcmc_options(ask), family=family, link=link, trials=trials, offset=offset, prior=prior,
+            y, x, mcmc, family=family, link=link, trials=trials, offset=offset, prior=prior,
             classes=classes, slopes=slopes,
         )  # fmt: skip
         return nq.finish_classes(ask, model)

@@ -1,4 +1,4 @@
-"""1LevelMod: regression of independent units; Normal, binomial or Poisson response."""
+"""1LevelMod: regression of independent units; Normal, binomial, Poisson or negative binomial response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OneLevelMod(Template):
     name = "1LevelMod"
     title = "Regression of independent units"
     heading = "Models"
-    tags = ("model", "1 level", "Normal", "binomial", "Poisson", "MCMC")
+    tags = ("model", "1 level", "Normal", "binomial", "Poisson", "negative binomial", "MCMC")
     renamed = RENAMED
     accepted = q.ACCEPTED_ROWS
     equation = "<<model>>"
@@ -30,10 +30,11 @@ class OneLevelMod(Template):
 
     def questions(self, ask: Ask) -> q.Model:
         y = q.ask_response(ask)
-        family, link, trials, offset = q.ask_family(ask)
+        family, link, trials, offset = q.ask_family(ask, q.EVERY_FAMILY)
         x = q.ask_fixed(ask)
-        prior = q.ask_variance_prior(ask, levels=1) if family == "Normal" else GAMMA
-        mcmc = q.ask_mcmc(ask, ("sigma2",) if family == "Normal" else (), family)
+        variances = q.variances(family, group="")
+        prior = q.ask_variance_prior(ask, levels=1) if variances else GAMMA
+        mcmc = q.ask_mcmc(ask, variances, family)
         return q.finish(ask, q.Model(y, x, mcmc, family=family, link=link, trials=trials, offset=offset, prior=prior))
 
     def equation_values(self, spec: q.Model, schema: Schema) -> dict[str, Any]:

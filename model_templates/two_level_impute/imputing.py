@@ -13,9 +13,11 @@ from templates_engine.data.design import design, first_in_group
 from templates_engine.outputs import Draws
 from templates_engine.sampling import joint
 from templates_engine.sampling.rng import streams
+from templates_engine.sampling.saving import Live, Saved
 
 from .spec import Response, Spec
 
+IMPUTATION_CHAINS = "imputation"
 SETTLING = 100  # sweeps before iteration 1, as the original's adaptation: never counted, never shown
 
 
@@ -61,10 +63,20 @@ def impute(spec: Spec, data: Dataset, job: Any) -> Imputed:
     length = SETTLING + spec.imputed_at[-1]
     at = [SETTLING + iteration for iteration in spec.imputed_at]
 
-    def chain(stream: np.random.Generator) -> Any:
-        return lambda progress: joint.run_chain(model, stream, progress.cells, length, at, start="dispersed")
+    before: list[Saved | None] = list(job.saved(IMPUTATION_CHAINS) or [])[: spec.chains_run]
+    before += [None] * (spec.chains_run - len(before))  # more datasets may need a chain that was not run before
+    lives = [Live() for _ in before]
 
-    chains = job.chains([chain(s) for s in streams(spec.seed, spec.chains_run)], length)
+    def chain(k: int, stream: np.random.Generator) -> Any:
+        return lambda progress: joint.run_chain(
+            model, stream, progress.cells, length, at, "dispersed", resume=before[k], live=lives[k], shown_from=SETTLING
+        )
+
+    names, _ = joint.parameter_names(model)
+    job.watch(names[-1], names, lives)
+    tasks = [chain(k, stream) for k, stream in enumerate(streams(spec.seed, spec.chains_run))]
+    chains: list[joint.JointChain] = job.chains(tasks, length)
+    job.keep(IMPUTATION_CHAINS, [each.saved for each in chains], "numimpute", spec.n_imputed)
     return Imputed(_draws(chains), _completed(spec, data, chains))
 
 

@@ -1,4 +1,5 @@
-"""2LevelMod: units nested in groups, a random intercept for each group; Normal, binomial or Poisson response.
+"""2LevelMod: units nested in groups, a random intercept for each group; Normal, binomial, Poisson or negative
+binomial response.
 
 Browne and Draper (2006), Bayesian Analysis 1, 473-514, compare the priors offered here.
 """
@@ -24,7 +25,7 @@ class TwoLevelMod(Template):
     name = "2LevelMod"
     title = "Two-level regression with random intercepts"
     heading = "Models"
-    tags = ("model", "2 levels", "Normal", "binomial", "Poisson", "MCMC")
+    tags = ("model", "2 levels", "Normal", "binomial", "Poisson", "negative binomial", "MCMC")
     renamed = RENAMED
     accepted = q.ACCEPTED_ROWS
     equation = "<<model>>"
@@ -33,10 +34,10 @@ class TwoLevelMod(Template):
     def questions(self, ask: Ask) -> q.Model:
         y = q.ask_response(ask)
         group = q.ask_group(ask)
-        family, link, trials, offset = q.ask_family(ask)
+        family, link, trials, offset = q.ask_family(ask, q.EVERY_FAMILY)
         x = q.ask_fixed(ask)
         prior = q.ask_variance_prior(ask)
-        mcmc = q.ask_mcmc(ask, ("sigma2_u", "sigma2") if family == "Normal" else ("sigma2_u",), family)
+        mcmc = q.ask_mcmc(ask, q.variances(family), family)
         return q.finish(
             ask, q.Model(y, x, mcmc, group, family=family, link=link, trials=trials, offset=offset, prior=prior)
         )

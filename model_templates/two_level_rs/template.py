@@ -1,4 +1,6 @@
-"""2LevelRS: units nested in groups, random coefficients with a full covariance matrix; Normal response."""
+"""2LevelRS: units nested in groups, random coefficients with a full covariance matrix; Normal, binomial,
+Poisson or negative binomial response.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +23,22 @@ class TwoLevelRS(Template):
     name = "2LevelRS"
     title = "Two-level regression with random slopes"
     heading = "Models"
-    tags = ("model", "2 levels", "random slopes", "Normal", "MCMC")
+    tags = ("model", "2 levels", "random slopes", "Normal", "binomial", "Poisson", "negative binomial", "MCMC")
     renamed = RENAMED
-    accepted = q.ACCEPTED_ROWS_NORMAL
+    accepted = q.ACCEPTED_ROWS
     equation = "<<model>>"
     outputs = {**q.OUTPUTS_OF_GROUPS, **q.MADE_OF_ROWS}
 
     def questions(self, ask: Ask) -> q.Model:
         y = q.ask_response(ask)
         group = q.ask_group(ask)
+        family, link, trials, offset = q.ask_family(ask, q.EVERY_FAMILY)
         x = q.ask_fixed(ask)
         x2 = q.ask_random(ask)
         prior = q.ask_covariance_prior(ask)
-        mcmc = q.ask_mcmc(ask, ("omega_u", "sigma2"))
-        return q.finish(ask, q.Model(y, x, mcmc, group, x2, prior=prior))
+        mcmc = q.ask_mcmc(ask, q.variances(family, group="omega_u"), family)
+        model = q.Model(y, x, mcmc, group, x2, family=family, link=link, trials=trials, offset=offset, prior=prior)
+        return q.finish(ask, model)
 
     def equation_values(self, spec: q.Model, schema: Schema) -> dict[str, Any]:
         from templates_engine.sampling.mixed_equation import model_latex
@@ -54,4 +58,4 @@ class TwoLevelRS(Template):
     def warm(self) -> None:
         from templates_engine.sampling.mixed_run import warm
 
-        warm(slopes=True)
+        warm()

@@ -14,6 +14,7 @@ function ready(part) {
   drawMath(part);
   tabs(part);
   part.querySelectorAll("[data-picker]").forEach(picker);
+  if (part.querySelector("[data-plot]")) import("./figure/figure.js").then((module) => module.figures(part));
   say(part);
 }
 

@@ -1,80 +1,162 @@
-"""Data cloning of binomial and Poisson models with a random intercept: the likelihood once, to the power K.
+"""Data cloning of binomial and Poisson models with one classification: the likelihood once, to the power K.
 
-The group effects are integrated out by adaptive Gauss-Hermite quadrature (Liu and Pierce 1994; Pinheiro and Bates
-1995), so the clones of an effect, which are alike in law, are never written out: the target K log L(β, τ) + log prior
-costs the same for every K. It is sampled in (γ, log τ), γ orthonormal coordinates of β, by an independence proposal
-(Student at the mode), a random walk on γ, and slices of log τ.
+The group effects are integrated out by adaptive quadrature (cloning_quadrature), so the clones of an effect, which are
+alike in law, are never written out: the target K log L(β, Ω) + log prior costs the same for every K. It is sampled in
+γ, orthonormal coordinates of β, and the log-Cholesky factor of Ω (log τ for a random intercept), by an independence
+proposal with a part for each face on which a variance vanishes (cloning_faces), a random walk on γ, and slices of the
+other coordinates. One iteration costs one evaluation, each of n M rows for M nodes, and every eighth time one more and
+about five for each element of Ω.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.sampling.cloning_moves import Laplace, laplace, proposal_density, propose
-from templates_engine.sampling.cloning_normal import SLICE_EVERY, Cloned
+from templates_engine.sampling.cloning_faces import mixture, mixture_density, propose_mixture
+from templates_engine.sampling.cloning_kernel import SLICE_EVERY
+from templates_engine.sampling.cloning_moves import Laplace, laplace
+from templates_engine.sampling.cloning_normal import Cloned
 from templates_engine.sampling.cloning_priors import Prior, log_prior
+from templates_engine.sampling.cloning_quadrature import grid, log_likelihood
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.glm_data import Grouped
-from templates_engine.sampling.glm_families import information, row
-from templates_engine.sampling.glm_fit import GlmFit
 from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.saving import Saved, saved
 
-NODES = 15
-_LOW, _HIGH = -300.0, 7.0  # of log τ: below, exp would leave the range of numbers; above, η would
+_LOW, _HIGH = -300.0, 7.0  # of the logarithm of a standard deviation: beyond, exp would leave the range of numbers
+_SLICES_OF_FACES = 4
+
+
+class Arrays(NamedTuple):
+    """A target for the kernels."""
+
+    clones: float
+    link: int
+    y: Any
+    trials: Any
+    offset: Any
+    design: Any
+    z: Any
+    starts: Any
+    unit: Any  # (q,)
+    points: Any
+    logs: Any
+    mean: Any
+    precision: Any
+    variances: Any
+
+
+class Room(NamedTuple):
+    modes: Any  # (J, q) of the standardised effects, improved from one evaluation to the next
+    fixed: Any  # (n,)
+    scaled: Any  # (n, q)
+    root: Any  # (q, q)
 
 
 @dataclass(frozen=True)
 class Target:
-    """The K-fold posterior in (γ, log τ)."""
+    """The K-fold posterior in (γ, packed log-Cholesky of Ω)."""
 
     data: Grouped
     clones: int
     mean: Floats
     precision: Floats
     variances: Floats
-    points: Floats
+    points: Floats  # (M, q)
     logs: Floats
 
     @property
-    def d(self) -> int:
-        return self.data.p + 1
+    def q(self) -> int:
+        return self.data.q
 
-    def likelihood(self, theta: Floats, modes: Floats | None = None) -> float:
-        """Log likelihood of one copy of the data, without the constants of y."""
+    @property
+    def d(self) -> int:
+        return self.data.p + self.q * (self.q + 1) // 2
+
+    @property
+    def tails(self) -> list[int]:
+        """Coordinates that go to minus infinity where a variance vanishes."""
+        rows, columns = np.tril_indices(self.q)
+        return [self.data.p + int(k) for k in np.flatnonzero(rows == columns)]
+
+    @cached_property
+    def unit(self) -> Floats:
+        """Scale of each random coefficient: one over the size of its column; 1 for one alone."""
+        if self.q == 1:
+            return np.ones(1)
+        return 1.0 / np.sqrt(np.maximum(np.mean(self.data.z**2, axis=0), 1e-300))
+
+    @cached_property
+    def arrays(self) -> Arrays:
         g = self.data
-        modes = np.zeros(g.groups) if modes is None else modes
-        return float(
-            _likelihood(g.link, g.y, g.trials, g.offset, g.q_matrix, g.z, g.starts, np.ascontiguousarray(theta),
-                        self.points, self.logs, modes, np.empty(g.n), np.empty(len(self.points)))
+        return Arrays(
+            float(self.clones), g.link, g.y, g.trials, g.offset, g.q_matrix, g.z, g.starts, self.unit, self.points,
+            self.logs, self.mean, self.precision, self.variances,
         )  # fmt: skip
 
+    def room(self) -> Room:
+        g = self.data
+        return Room(np.zeros((g.groups, self.q)), np.empty(g.n), np.empty((g.n, self.q)), np.zeros((self.q, self.q)))
+
+    def likelihood(self, theta: Floats, room: Room | None = None) -> float:
+        """Log likelihood of one copy of the data, without the constants of y. A room keeps modes for the next."""
+        given = np.ascontiguousarray(theta, dtype=float)
+        return float(likelihood(self.arrays, given, self.room() if room is None else room))
+
+    def at_root(self, gamma: Floats, root: Floats, room: Room) -> float:
+        """The same at a factor T of Ω = T T', which may have zeros on its diagonal."""
+        room.root[...] = root
+        return float(_at_root(self.arrays, np.ascontiguousarray(gamma), room))
+
     def __call__(self, theta: Floats) -> float:
-        return float(_prior(theta, self.mean, self.precision, self.variances)) + self.clones * self.likelihood(theta)
+        given = np.ascontiguousarray(theta, dtype=float)
+        return float(log_target(self.arrays, given, self._room))
+
+    @cached_property
+    def _room(self) -> Room:
+        return self.room()
+
+    def omega(self, theta: Floats) -> Floats:
+        """(S, q, q) of coordinates (S, d)."""
+        rows, columns = np.tril_indices(self.q)
+        values = theta[:, self.data.p :].copy()
+        values[:, rows == columns] = np.exp(values[:, rows == columns])
+        root = np.zeros((len(theta), self.q, self.q))
+        root[:, rows, columns] = values
+        root *= self.unit[None, :, None]
+        return root @ root.transpose(0, 2, 1)
+
+    def theta(self, gamma: Floats, omega: Floats) -> Floats:
+        """Coordinates; a variance of zero becomes a very small one."""
+        scaled = omega / np.outer(self.unit, self.unit)
+        root = np.linalg.cholesky(scaled + 1e-4 * np.eye(self.q) * (np.linalg.eigvalsh(scaled)[0] < 1e-4))
+        rows, columns = np.tril_indices(self.q)
+        packed = root[rows, columns]
+        packed[rows == columns] = np.log(packed[rows == columns])
+        return np.append(gamma, packed)
 
 
-def target(data: Grouped, prior: Prior, clones: int, nodes: int = NODES) -> Target:
-    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
-    logs = np.log(weights) - 0.5 * math.log(2 * math.pi) + 0.5 * points**2
+def target(data: Grouped, prior: Prior, clones: int, nodes: int = 0) -> Target:
+    """nodes: in each direction; 0 for as many as the number of random coefficients asks."""
+    points, logs = grid(data.q, nodes)
     mean, precision = data.coordinates.prior(prior.mean, np.diag(1.0 / prior.variance))
     return Target(data, clones, mean, np.ascontiguousarray(precision), prior.variances, points, logs)
 
 
-def approximate(of: Target, fit: GlmFit) -> Laplace:
-    """The Laplace approximation, from the maximum likelihood estimate."""
-    tau = math.sqrt(fit.sigma2_u) if fit.sigma2_u > 0 else 0.01
-    start = np.append(fit.gamma, math.log(tau))
+def approximate(of: Target, gamma: Floats, gamma_covariance: Floats, omega: Floats) -> Laplace:
+    """The Laplace approximation with its proposal, from the maximum likelihood estimate."""
     root = math.sqrt(of.clones)
-    scale = np.append(np.sqrt(np.maximum(np.diag(fit.gamma_covariance), 1e-12)), 0.3) / root
-    found = laplace(of, start, scale, widest=4.0 * root)
-    far = found.mode.copy()
-    far[-1] -= 12.0
-    regular = found.regular and not fit.singular and of(far) < of(found.mode) - 25.0
-    return Laplace(found.mode, found.factor, regular)
+    p = of.data.p
+    scale = np.append(np.sqrt(np.maximum(np.diag(gamma_covariance), 1e-12)), np.full(of.d - p, 0.3)) / root
+    found = laplace(of, of.theta(gamma, omega), scale, widest=4.0 * root)
+    proposal = mixture(of, found, of.tails if found.regular else (), scale)
+    return Laplace(found.mode, found.factor, found.regular, proposal)
 
 
 def run_chain(
@@ -86,189 +168,172 @@ def run_chain(
     burnin: int,
     iterations: int,
     thin: int = 1,
+    resume: Saved | None = None,
 ) -> Cloned:
-    """`iterations` after `burnin`, every `thin`-th kept, from an overdispersed start."""
-    g, d = of.data, of.d
+    """`iterations` after `burnin`, every `thin`-th kept, from an overdispersed start. resume: go on from there, to
+    `iterations` in all; rng is then not used."""
+    g, d, p = of.data, of.d, of.data.p
     out = np.empty((iterations // thin, d))
+    room = of.room()
     start = approximation.mode + 2.0 * approximation.factor @ rng.standard_normal(d)
-    start[-1] = min(max(start[-1], _LOW / 2), _HIGH - 1.0)
-    if not np.isfinite(of(start)):
+    start[of.tails] = np.clip(start[of.tails], _LOW / 2, _HIGH - 1.0)
+    if not np.isfinite(log_target(of.arrays, start, room)):
         start = approximation.mode.copy()
-    walk = np.linalg.cholesky(approximation.covariance[:-1, :-1]) * (2.0 / math.sqrt(d))
-    width = 4.0 * float(approximation.factor[-1] @ approximation.factor[-1]) ** 0.5
-    counts = np.zeros(2)
-    done = _sample(
-        rng, progress, start, float(of.clones), g.link, g.y, g.trials, g.offset, g.q_matrix, g.z, g.starts, of.points,
-        of.logs, of.mean, of.precision, of.variances, approximation.mode, approximation.factor, walk,
-        approximation.regular, width if approximation.regular else max(width, 2.0), burnin, iterations, thin, out,
-        counts,
+        room = of.room()
+    walk = np.linalg.cholesky(approximation.covariance[:p, :p]) * (2.0 / math.sqrt(d))
+    widths = 4.0 * np.sqrt(np.diag(approximation.covariance))
+    every = SLICE_EVERY
+    if not approximation.regular or len(approximation.proposal.logs) > 1:
+        widths = np.maximum(widths, 2.0)
+        every = _SLICES_OF_FACES if approximation.regular else 1
+    standing = {"theta": start, "modes": room.modes, "counts": np.zeros(3), "heights": np.full(2, np.nan)}
+    first = done = 0
+    if resume is not None:
+        rng, first, done = resume.generator(), resume.sweeps, resume.fill("out", out)
+        for name, array in standing.items():
+            array[...] = resume.arrays[name]
+    counts = standing["counts"]
+    sweeps = sample(
+        rng, progress, start, of.arrays, room, approximation.proposal, walk, every, widths, first, burnin, iterations,
+        thin, done, out, counts, standing["heights"],
     )  # fmt: skip
+    done = max(sweeps - burnin, 0) // thin
     out = out[:done]
-    tau2 = np.exp(2.0 * out[:, -1])
-    share = float(counts[0] / max(counts[1], 1.0))
+    now = saved(sweeps, rng, out=out, **standing)
+    rows, columns = np.tril_indices(of.q)
+    gamma = np.ascontiguousarray(out[:, :p])
+    tried = max(counts[1], 1.0)
     return Cloned(
-        g.coordinates.beta(out[:, :-1]), tau2[:, None], np.full(done, np.nan), out, np.ascontiguousarray(out[:, :-1]),
-        share,
+        g.coordinates.beta(gamma), of.omega(out)[:, rows, columns], np.full(done, np.nan), out, gamma,
+        float(counts[0] / tried), float((counts[1] + counts[2]) / tried), now,
     )  # fmt: skip
 
 
 @njit
-def _prior(theta: Any, mean: Any, precision: Any, variances: Any) -> float:
-    p = len(mean)
-    if not _LOW < theta[p] < _HIGH:
-        return -np.inf
-    total = log_prior(variances[1], 2.0 * theta[p])
+def _log_prior(m: Any, theta: Any) -> float:
+    p, q = len(m.mean), len(m.unit)
+    total = 0.0
+    at = p
+    for a in range(q):
+        for b in range(a + 1):
+            if a == b:
+                if not _LOW < theta[at] < _HIGH:
+                    return -np.inf
+                total += log_prior(m.variances[1], 2.0 * (math.log(m.unit[a]) + theta[at]))
+            else:
+                total -= 0.5 * theta[at] * theta[at] / m.variances[1, 2]
+            at += 1
     for i in range(p):
         for j in range(p):
-            total -= 0.5 * (theta[i] - mean[i]) * precision[i, j] * (theta[j] - mean[j])
+            total -= 0.5 * (theta[i] - m.mean[i]) * m.precision[i, j] * (theta[j] - m.mean[j])
     return total
 
 
 @njit
-def _likelihood(
-    link: int, y: Any, trials: Any, offset: Any, design: Any, z: Any, starts: Any, theta: Any, points: Any, logs: Any,
-    modes: Any, fixed: Any, values: Any,
-) -> float:  # fmt: skip
-    """Log likelihood with b_j = u_j / τ integrated out; modes (J,) of b are improved in place; fixed, values: work."""
-    n, p = design.shape
+def _at_root(m: Any, gamma: Any, w: Any) -> float:
+    n, p = m.design.shape
+    q = len(m.unit)
     for i in range(n):
-        total = offset[i]
+        total = m.offset[i]
         for k in range(p):
-            total += design[i, k] * theta[k]
-        fixed[i] = total
-    tau = math.exp(theta[p])
-    nodes = len(points)
-    answer = 0.0
-    for j in range(len(modes)):
-        start, stop = starts[j], starts[j + 1]
-        b = modes[j]
-        step, value, curvature = 0.0, -np.inf, 1.0
-        for _ in range(80):  # Newton with halving; the integrand is log-concave
-            here, slope, curvature = -0.5 * b * b, -b, 1.0
-            for i in range(start, stop):
-                eta = fixed[i] + tau * z[i, 0] * b
-                one, score = row(link, y[i], trials[i], eta)
-                here += one
-                slope += tau * z[i, 0] * score
-                curvature += (tau * z[i, 0]) ** 2 * information(link, trials[i], eta)
-            if value == -np.inf and not here > -np.inf:  # the mode of other parameters is out of range for these
-                if b == 0.0:
-                    break
-                b = 0.0
-                continue
-            if not here >= value - 1e-10 * (1.0 + abs(value)):
-                step *= 0.5
-                b -= step
-                if abs(step) < 1e-9:
-                    break
-                continue
-            value = here
-            step = slope / curvature
-            if abs(step) < 1e-5:
-                break
-            b += step
-        modes[j] = b if b == b else 0.0
-        width = 1.0 / math.sqrt(curvature)
-        top = -np.inf
-        for m in range(nodes):
-            at = b + width * points[m]
-            value = logs[m] - 0.5 * at * at
-            for i in range(start, stop):
-                value += row(link, y[i], trials[i], fixed[i] + tau * z[i, 0] * at)[0]
-            values[m] = value
-            top = max(top, value)
-        if not (top > -np.inf and top < np.inf):
-            return -np.inf
-        mass = 0.0
-        for m in range(nodes):
-            mass += math.exp(values[m] - top)
-        answer += top + math.log(mass * width)
-    return answer if answer == answer else -np.inf
+            total += m.design[i, k] * gamma[k]
+        w.fixed[i] = total
+        for a in range(q):  # T'z
+            w.scaled[i, a] = 0.0
+            for e in range(a, q):
+                w.scaled[i, a] += w.root[e, a] * m.z[i, e]
+    return log_likelihood(m.link, m.y, m.trials, w.fixed, w.scaled, m.starts, m.points, m.logs, w.modes)
 
 
 @njit
-def _sample(
-    rng: Any, progress: Any, theta: Any, clones: float, link: int, y: Any, trials: Any, offset: Any, design: Any,
-    z: Any, starts: Any, points: Any, logs: Any, mean: Any, precision: Any, variances: Any, mode: Any, factor: Any,
-    walk: Any, regular: bool, width: float, burnin: int, iterations: int, thin: int, out: Any, tally: Any,
+def likelihood(m: Any, theta: Any, w: Any) -> float:
+    """Log likelihood of one copy at (γ, packed log-Cholesky)."""
+    at = len(m.mean)
+    for a in range(len(m.unit)):
+        for b in range(a + 1):
+            w.root[a, b] = m.unit[a] * (math.exp(theta[at]) if a == b else theta[at])
+            at += 1
+    return _at_root(m, theta, w)
+
+
+@njit
+def log_target(m: Any, theta: Any, w: Any) -> float:
+    prior = _log_prior(m, theta)
+    if not prior > -np.inf:
+        return -np.inf
+    return prior + m.clones * likelihood(m, theta, w)
+
+
+@njit
+def sample(
+    rng: Any, progress: Any, theta: Any, m: Any, w: Any, proposal: Any, walk: Any, every: int, widths: Any, first: int,
+    burnin: int, iterations: int, thin: int, kept: int, out: Any, tally: Any, heights: Any,
 ) -> int:  # fmt: skip
-    d = len(theta)
-    p = d - 1
-    modes, fixed, values = np.zeros(len(starts) - 1), np.empty(len(y)), np.empty(len(points))
+    """The iterations from `first` on, `kept` draws being there. Fills out (draw, d); tally: accepted and tried
+    proposals, other evaluations. θ is where the chain stands, heights (2,) the log densities of target and proposal
+    there (NaN: not known yet). Returns how many iterations are done."""
+    d, p = len(theta), len(m.mean)
     other = np.empty(d)
-    value = _prior(theta, mean, precision, variances) + clones * _likelihood(
-        link, y, trials, offset, design, z, starts, theta, points, logs, modes, fixed, values
-    )
-    density = proposal_density(mode, factor, d, theta)
-    kept = 0
-    for sweep in range(burnin + iterations):
+    value, density = heights[0], heights[1]
+    if np.isnan(value):
+        value = log_target(m, theta, w)
+        density = mixture_density(proposal, theta)
+    for sweep in range(first, burnin + iterations):
         if progress[1] == 1:
-            break
-        there = propose(rng, mode, factor, d, other)
-        new = _prior(other, mean, precision, variances)
-        if new > -np.inf:
-            new += clones * _likelihood(
-                link, y, trials, offset, design, z, starts, other, points, logs, modes, fixed, values
-            )
+            return sweep
+        there = propose_mixture(rng, proposal, other)
+        new = log_target(m, other, w)
         tally[1] += 1.0
         if math.log(rng.random()) < new - value - there + density:
             theta[:] = other
             value, density = new, there
             tally[0] += 1.0
-        if not regular or sweep % SLICE_EVERY == 0:
-            for _ in range(1 if regular else 2):
+        if sweep % every == 0:
+            for _ in range(1 if every == SLICE_EVERY else 2):
+                other[:] = theta
                 for k in range(p):
-                    other[k] = theta[k]
-                other[p] = theta[p]
-                for m in range(p):
                     step = rng.standard_normal()
-                    for k in range(m, p):
-                        other[k] += walk[k, m] * step
-                new = _prior(other, mean, precision, variances) + clones * _likelihood(
-                    link, y, trials, offset, design, z, starts, other, points, logs, modes, fixed, values
-                )
+                    for i in range(k, p):
+                        other[i] += walk[i, k] * step
+                new = log_target(m, other, w)
+                tally[2] += 1.0
                 if math.log(rng.random()) < new - value:
                     theta[:] = other
                     value = new
-            level = value + math.log(rng.random())
-            here = theta[p]
-            low = here - width * rng.random()
-            high = low + width
-            for side in range(2):
-                for _ in range(60):
-                    theta[p] = low if side == 0 else high
-                    new = _prior(theta, mean, precision, variances)
-                    if new > -np.inf:
-                        new += clones * _likelihood(
-                            link, y, trials, offset, design, z, starts, theta, points, logs, modes, fixed, values
-                        )
-                    if not new > level:
+            for k in range(p, d):
+                level = value + math.log(rng.random())
+                here = theta[k]
+                low = here - widths[k] * rng.random()
+                high = low + widths[k]
+                for side in range(2):
+                    for _ in range(60):
+                        theta[k] = low if side == 0 else high
+                        tally[2] += 1.0
+                        if not log_target(m, theta, w) > level:
+                            break
+                        if side == 0:
+                            low -= widths[k]
+                        else:
+                            high += widths[k]
+                for _ in range(200):
+                    theta[k] = low + (high - low) * rng.random()
+                    new = log_target(m, theta, w)
+                    tally[2] += 1.0
+                    if new > level:
+                        value = new
                         break
-                    if side == 0:
-                        low -= width
+                    if theta[k] < here:
+                        low = theta[k]
                     else:
-                        high += width
-            for _ in range(200):
-                theta[p] = low + (high - low) * rng.random()
-                new = _prior(theta, mean, precision, variances)
-                if new > -np.inf:
-                    new += clones * _likelihood(
-                        link, y, trials, offset, design, z, starts, theta, points, logs, modes, fixed, values
-                    )
-                if new > level:
-                    value = new
-                    break
-                if theta[p] < here:
-                    low = theta[p]
+                        high = theta[k]
                 else:
-                    high = theta[p]
-            else:
-                theta[p] = here
-            density = proposal_density(mode, factor, d, theta)
+                    theta[k] = here
+            density = mixture_density(proposal, theta)
         progress[0] = sweep + 1
         at = sweep - burnin
         if at >= 0 and (at + 1) % thin == 0:
             for k in range(d):
                 out[kept, k] = theta[k]
             kept += 1
-    return kept
+        heights[0], heights[1] = value, density
+    return burnin + iterations

@@ -19,11 +19,13 @@ DEGREES = 8.0  # of freedom of the Student proposal: tails heavier than the targ
 
 @dataclass(frozen=True)
 class Laplace:
-    """Mode and spread of a target. `regular`: it has one interior mode that a Student proposal covers."""
+    """Mode and spread of a target. `regular`: it has one interior mode that a Student proposal covers; else `proposal`
+    may cover it (cloning_faces.Mixture)."""
 
     mode: Floats  # (d,)
     factor: Floats  # (d, d) lower Cholesky factor of the covariance
     regular: bool
+    proposal: Any = None
 
     @property
     def covariance(self) -> Floats:

@@ -12,17 +12,23 @@ gives one exact draw of every effect u_j | y, φ:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from templates_engine.sampling.cloning_moves import DEGREES
+from templates_engine.sampling.cloning_normal import Target
+from templates_engine.sampling.cloning_quadrature import find_mode
+from templates_engine.sampling.cloning_sparse import Classes, draw_effects, reduced_classes
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.glm_data import Grouped
-from templates_engine.sampling.glm_families import information, row
+from templates_engine.sampling.glm_families import row
+from templates_engine.sampling.linalg import solve_upper
 from templates_engine.sampling.mixed_stats import Floats, Statistics
 
 GRID = 41  # points of the density from which a binomial or Poisson effect is drawn
+STEPS = 20  # Metropolis steps for several coefficients
 
 
 def around(draws: Floats, clones: int, size: int, rng: np.random.Generator) -> Floats:
@@ -64,53 +70,110 @@ def normal_effects(stats: Statistics, gamma: Floats, omega: Floats, sigma2: Floa
     return out
 
 
-def general_effects(data: Grouped, gamma: Floats, tau: Floats, rng: np.random.Generator) -> Floats:
-    """(S, J) the same for a binomial or Poisson response: inverse distribution function on a grid around the mode."""
-    out = np.empty((len(tau), data.groups))
+def crossed_effects(
+    of: Target, gamma: Floats, omegas: Sequence[Floats], sigma2: Floats, rng: np.random.Generator
+) -> list[Floats]:
+    """The same for several classifications, (S, J, q) each: omegas (S, q, q) by classification. All effects of one
+    draw are drawn jointly."""
+    data = of.data
+    assert isinstance(data, Classes)
+    size, total = len(sigma2), sum(j * q for j, q in zip(data.sizes, data.q, strict=True))
+    found = np.empty((size, total))
+    inner = data.room()
+    matrix = np.empty((data.p + 1, data.p + 1))
+    relative = [w / sigma2[:, None, None] for w in omegas]
+    factors = [
+        np.linalg.cholesky(w + 1e-13 * np.trace(w, axis1=1, axis2=2)[:, None, None] * np.eye(w.shape[1]))
+        for w in relative
+    ]
+    for s in range(size):
+        roots = data.roots([factor[s] for factor in factors])
+        reduced_classes(data.pattern, roots, inner, matrix)
+        noise = rng.standard_normal(total)
+        draw_effects(data.pattern, roots, inner, np.ascontiguousarray(gamma[s]), math.sqrt(sigma2[s]), noise, found[s])
+    parts: list[Floats] = [np.zeros(0)] * len(data.q)
+    at = 0
+    for c in data.order:
+        length = data.sizes[c] * data.q[c]
+        parts[c] = found[:, at : at + length].reshape(size, data.sizes[c], data.q[c])
+        at += length
+    return parts
+
+
+def general_effects(data: Grouped, gamma: Floats, omega: Floats, rng: np.random.Generator) -> Floats:
+    """(S, J, q) the same for a binomial or Poisson response, omega (S, q, q).
+
+    A random intercept by its inverse distribution function on a grid around the mode; several coefficients by
+    Metropolis steps with Student proposals around the mode, whose ratio to the target is bounded and near one, so that
+    STEPS of them leave nothing of the start.
+    """
+    size, q = len(gamma), data.q
+    out = np.empty((size, data.groups, q))
     grid = np.linspace(-6.0, 6.0, GRID)
-    for s in range(len(tau)):
+    ridge = 1e-13 * np.trace(omega, axis1=1, axis2=2)[:, None, None] * np.eye(q)
+    roots = np.linalg.cholesky(omega + ridge + 1e-300 * np.eye(q))
+    for s in range(size):
         fixed = data.offset + data.q_matrix @ gamma[s]
-        _general(
-            data.link, data.y, data.trials, fixed, data.z, data.starts, float(tau[s]), grid, rng.random(data.groups),
-            np.empty(GRID), out[s],
-        )  # fmt: skip
+        scaled = np.ascontiguousarray(data.z @ roots[s])
+        if q == 1:
+            _general(
+                data.link, data.y, data.trials, fixed, scaled, data.starts, grid, rng.random(data.groups),
+                np.empty(GRID), out[s],
+            )  # fmt: skip
+        else:
+            _walk(rng, data.link, data.y, data.trials, fixed, scaled, data.starts, out[s])
+        out[s] = out[s] @ roots[s].T
     return out
 
 
 @njit
+def _walk(rng: Any, link: int, y: Any, trials: Any, fixed: Any, scaled: Any, starts: Any, out: Any) -> None:
+    """A draw of each group's standardised effects into out (J, q)."""
+    q = out.shape[1]
+    mode, factor, step, at = np.empty(q), np.empty((q, q)), np.empty(q), np.empty(q)
+    for j in range(len(out)):
+        mode[:] = 0.0
+        find_mode(link, y, trials, fixed, scaled, starts[j], starts[j + 1], mode, factor, step, 1e-6)
+        weight = -np.inf
+        for _ in range(STEPS):
+            divisor = math.sqrt(2.0 * rng.standard_gamma(0.5 * DEGREES) / DEGREES)
+            length = 0.0
+            for a in range(q):
+                at[a] = rng.standard_normal() / divisor
+                length += at[a] * at[a]
+            solve_upper(factor, at, q)
+            new = 0.5 * (DEGREES + q) * math.log1p(length / DEGREES)
+            for a in range(q):
+                at[a] += mode[a]
+                new -= 0.5 * at[a] * at[a]
+            for i in range(starts[j], starts[j + 1]):
+                eta = fixed[i]
+                for a in range(q):
+                    eta += scaled[i, a] * at[a]
+                new += row(link, y[i], trials[i], eta)[0]
+            if math.log(rng.random()) < new - weight:
+                weight = new
+                out[j] = at
+
+
+@njit
 def _general(
-    link: int, y: Any, trials: Any, fixed: Any, z: Any, starts: Any, tau: float, grid: Any, uniform: Any, values: Any,
-    out: Any,
-) -> None:  # fmt: skip
+    link: int, y: Any, trials: Any, fixed: Any, scaled: Any, starts: Any, grid: Any, uniform: Any, values: Any, out: Any
+) -> None:
+    """A draw of each group's standardised effect into out (J, 1)."""
+    mode, factor, step = np.empty(1), np.empty((1, 1)), np.empty(1)
     for j in range(len(out)):
         start, stop = starts[j], starts[j + 1]
-        b, step, value, curvature = 0.0, 0.0, -np.inf, 1.0
-        for _ in range(80):
-            here, slope, curvature = -0.5 * b * b, -b, 1.0
-            for i in range(start, stop):
-                eta = fixed[i] + tau * z[i, 0] * b
-                one, score = row(link, y[i], trials[i], eta)
-                here += one
-                slope += tau * z[i, 0] * score
-                curvature += (tau * z[i, 0]) ** 2 * information(link, trials[i], eta)
-            if not here >= value - 1e-10 * (1.0 + abs(value)):
-                step *= 0.5
-                b -= step
-                if abs(step) < 1e-9:
-                    break
-                continue
-            value = here
-            step = slope / curvature
-            if abs(step) < 1e-6:
-                break
-            b += step
-        width = 1.0 / math.sqrt(curvature)
+        mode[0] = 0.0
+        find_mode(link, y, trials, fixed, scaled, start, stop, mode, factor, step, 1e-6)
+        b = mode[0]
+        width = 1.0 / factor[0, 0]
         top = -np.inf
         for m in range(len(grid)):
             at = b + width * grid[m]
             value = -0.5 * at * at
             for i in range(start, stop):
-                value += row(link, y[i], trials[i], fixed[i] + tau * z[i, 0] * at)[0]
+                value += row(link, y[i], trials[i], fixed[i] + scaled[i, 0] * at)[0]
             values[m] = value
             top = max(top, value)
         total = 0.0
@@ -133,4 +196,4 @@ def _general(
                 place = grid[m - 1] + (grid[m] - grid[m - 1]) * min(max(part, 0.0), 1.0)
                 break
             below += area
-        out[j] = tau * (b + width * place)
+        out[j, 0] = b + width * place

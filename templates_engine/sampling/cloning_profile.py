@@ -13,7 +13,6 @@ import numpy as np
 from scipy import optimize, stats
 
 from templates_engine.sampling.cloning_cells import Cells, reduced
-from templates_engine.sampling.cloning_glm import Target
 from templates_engine.sampling.mixed_stats import Coordinates, Floats
 
 POINTS = 41
@@ -81,63 +80,23 @@ def normal_profile(
     """beta_k, sigma2_u or sigma2. best: -2 log likelihood at the maximum."""
     if parameter.startswith("beta_"):
         k = int(parameter.removeprefix("beta_"))
-        return _profile(
+        return found_profile(
             lambda v: _least(lambda r: likelihood.best(math.exp(r), k, v)) - best, estimate, se, False, level
         )
     if parameter == "sigma2":
-        return _profile(lambda v: _least(lambda r: likelihood.at(v, math.exp(r))) - best, estimate, se, True, level)
+        return found_profile(
+            lambda v: _least(lambda r: likelihood.at(v, math.exp(r))) - best, estimate, se, True, level
+        )
 
     def group(v: float) -> float:
         return _least(lambda s: likelihood.at(math.exp(s) * scale, v / (math.exp(s) * scale))) - best
 
     scale = max(abs(estimate), se if math.isfinite(se) else 0.0, 1e-12)
-    return _profile(group, estimate, se, True, level)
+    return found_profile(group, estimate, se, True, level)
 
 
-def general_profile(of: Target, parameter: str, mode: Floats, se: float, level: float) -> Profile:
-    """beta_k or sigma2_u of a binomial or Poisson model. mode: the maximum in (γ, log τ)."""
-    p = of.data.p
-    best = of.likelihood(mode)
-
-    def conditional(base: Floats, free: Floats, start: Floats) -> tuple[float, Floats]:
-        scale = np.append(np.full(p, 0.1), 0.3)
-        basis = free * scale[:, None]
-        found = optimize.minimize(
-            lambda w: -of.likelihood(base + basis @ w), start, method="BFGS", options={"gtol": 1e-4}
-        )
-        return float(found.fun), np.asarray(found.x)
-
-    if parameter == "sigma2_u":
-        free = np.eye(p + 1)[:, :p]
-        last = np.zeros(p)
-
-        def drop(v: float) -> float:
-            nonlocal last
-            base = np.append(mode[:-1], 0.5 * math.log(max(v, 1e-12)))
-            value, last = conditional(base, free, last)
-            return 2.0 * (value + best)
-
-        return _profile(drop, math.exp(2 * mode[-1]), se, True, level)
-    weights = of.data.coordinates.inverse[int(parameter.removeprefix("beta_"))]
-    estimate = float(weights @ mode[:-1])
-    unit = weights / float(weights @ weights)
-    _, _, vectors = np.linalg.svd(weights[None, :])
-    free = np.zeros((p + 1, p))
-    free[:p, : p - 1] = vectors[1:].T
-    free[p, p - 1] = 1.0
-    at = np.zeros(p)
-
-    def drop_beta(v: float) -> float:
-        nonlocal at
-        base = mode.copy()
-        base[:-1] += unit * (v - estimate)
-        value, at = conditional(base, free, at)
-        return 2.0 * (value + best)
-
-    return _profile(drop_beta, estimate, se, False, level)
-
-
-def _profile(drop: Callable[[float], float], estimate: float, se: float, positive: bool, level: float) -> Profile:
+def found_profile(drop: Callable[[float], float], estimate: float, se: float, positive: bool, level: float) -> Profile:
+    """The curve and interval of drop(v) = 2 (l̂ - l(v)); `positive`: the parameter is a variance."""
     limit = float(stats.chi2.ppf(level / 100.0, 1))
     spread = se if math.isfinite(se) and se > 0 else max(abs(estimate), 1e-3)
     ends = []

@@ -22,6 +22,8 @@ from templates_engine.sampling.compiled import njit
 Floats = npt.NDArray[np.float64]
 
 FEWEST = 25  # draws: with fewer the tail of the weights has no shape
+MOST = 500  # draws that are enough
+ROWS_TIMES_DRAWS = 20_000_000  # at most so many log likelihoods are smoothed, but for 100 draws in any case
 HIGH = 0.7  # Pareto k above which a row's estimate is not to be relied on
 
 
@@ -36,6 +38,37 @@ class Criteria:
     looic_se: float  # from the spread between rows
     above: int  # rows with a Pareto k above 0.7, or without one
     draws: int
+
+    @property
+    def records(self) -> list[tuple[str, float]]:
+        """(measure, value) for a table of fit."""
+        return [
+            ("WAIC", self.waic),
+            ("p_waic", self.p_waic),
+            ("LOOIC", self.looic),
+            ("p_loo", self.p_loo),
+            ("se of LOOIC", self.looic_se),
+            ("rows with Pareto k above 0.7", self.above),
+        ]
+
+    def notes(self, given: str) -> list[str]:
+        """What to say under them; `given`: what the density is conditional on, ending in a blank where not empty."""
+        text = "WAIC and LOOIC: -2 times the expected log predictive density, "
+        found = [f"{text}{given}from {self.draws} draws; LOOIC by Pareto-smoothed importance sampling."]
+        if self.above:
+            found.append("Pareto k above 0.7: those rows weigh so much that LOOIC is not to be relied on.")
+        return found
+
+
+def most_draws(rows: int) -> int:
+    """From how many draws to compute them: 500, fewer where the rows are very many."""
+    return min(MOST, max(100, ROWS_TIMES_DRAWS // rows))
+
+
+def effective_share(sizes: Iterable[object], draws: int) -> float:
+    """r_eff of `criteria` from the parameters' effective sample sizes (None where unknown)."""
+    known = [float(size) for size in sizes if isinstance(size, int | float)]
+    return min(1.0, float(np.mean(known)) / draws) if known else 1.0
 
 
 def criteria(blocks: Iterable[Floats], r_eff: float = 1.0) -> Criteria | None:

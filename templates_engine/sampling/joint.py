@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from templates_engine.sampling import joint_saved
 from templates_engine.sampling.joint_kernel import STEPS, sweeps
 from templates_engine.sampling.joint_layout import Layout, build, completed
 from templates_engine.sampling.joint_model import (
@@ -26,6 +27,8 @@ from templates_engine.sampling.joint_model import (
     parameter_names,
 )
 from templates_engine.sampling.joint_propriety import propriety
+from templates_engine.sampling.joint_saved import Completed
+from templates_engine.sampling.saving import Live, Saved
 
 __all__ = [
     "Completed",
@@ -43,7 +46,6 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float64]
-Completed = tuple[dict[str, Array], dict[str, Array]]  # columns of level 1 (n,), of level 2 (J,)
 
 
 class NumericalFailure(RuntimeError):
@@ -58,6 +60,7 @@ class JointChain:
     variables: tuple[str, ...]
     values: Array
     imputed: dict[int, Completed]  # by iteration, 1 = after the first
+    saved: Saved  # where it stands, to go on from
 
 
 def run_chain(
@@ -67,11 +70,17 @@ def run_chain(
     iterations: int,
     impute_at: Sequence[int] = (),
     start: str = "default",
+    *,
+    resume: Saved | None = None,
+    live: Live | None = None,
+    shown_from: int = 0,
 ) -> JointChain:
     """Run one chain from the start named: "default", or "dispersed" (a random point, different for every chain).
 
     progress[0] becomes the number of iterations done; set progress[1] to 1 to stop after the current one. Completed
     columns are kept after the iterations in impute_at (counted from 1; those not reached are absent).
+    resume: go on from there, to `iterations` in all; generator and start are then not used, and of impute_at the
+    iterations before are those that were kept then. live shows the iterations after the first `shown_from`.
     Raises ValueError with the sentences of `propriety` where the posterior is improper; NumericalFailure.
     """
     faults = propriety(model)
@@ -83,11 +92,17 @@ def run_chain(
     elif start != "default":
         raise ValueError(f"start {start!r} is not 'default' or 'dispersed'")
     parameters, variables = parameter_names(model)
-    values = np.empty((iterations, len(parameters)))
+    values = np.full((iterations, len(parameters)), np.nan)
     imputed: dict[int, Completed] = {}
-    cycles = level2_cycles(model)
-    stops = sorted({int(t) for t in impute_at if 1 <= t <= iterations} | {iterations})
     done = 0
+    if resume is not None:
+        generator, done = resume.generator(), resume.fill("values", values)
+        imputed = joint_saved.restore(layout, resume)
+        progress[0] = done
+    if live is not None:
+        live.show(values[shown_from:], lambda rows: rows)
+    cycles = level2_cycles(model)
+    stops = sorted({int(t) for t in impute_at if done < t <= iterations} | {iterations})
     for stop in stops:
         done, failed = sweeps(
             generator, progress, done, stop, model.algorithm == "marginal", model.groups is not None, cycles,
@@ -104,7 +119,8 @@ def run_chain(
             break
         if stop in impute_at:
             imputed[stop] = completed(layout)
-    return JointChain(parameters, variables, values[:done], imputed)
+    now = joint_saved.keep(layout, done, generator, values[:done], imputed)
+    return JointChain(parameters, variables, values[:done], imputed, now)
 
 
 def level2_cycles(model: JointModel) -> int:

@@ -9,7 +9,7 @@ from templates_engine.data.design import Design, collinear
 from templates_engine.problems import Problem, Refused
 from templates_engine.sampling.mixed_data import Rows, prepare
 from templates_engine.sampling.mixed_names import UNIFORM
-from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL, POISSON, Model
+from templates_engine.sampling.mixed_questions import BINOMIAL, COUNTS, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
 
 
 def check(model: Model, data: Dataset) -> list[Problem]:
@@ -59,11 +59,11 @@ def _response(model: Model, rows: Rows) -> list[Problem]:
         return []
     found: list[Problem] = []
     whole, negative = y == np.rint(y), y < 0
-    if model.family == POISSON:
+    if model.family in COUNTS:
         if negative.any():
             found.append(wrong("negative-count", f"{name} is negative in {_where(n, negative)}; counts start at 0."))
         if not whole.all():
-            text = f"{name} is not a whole number in {_where(n, ~whole)}; a Poisson response is a count."
+            text = f"{name} is not a whole number in {_where(n, ~whole)}; a {COUNT[model.family]} response is a count."
             found.append(wrong("not-a-count", text))
         if not found and not y.any():
             found.append(wrong("constant-response", f"{name} is 0 in every row used: the log of its mean is infinite."))
@@ -102,10 +102,14 @@ def _groups(model: Model, rows: Rows) -> list[Problem]:
     if rows.J < 2:
         text = f"{name} has {rows.J} group in the rows used; two levels need at least two, and about ten to be useful."
         return [Problem("too-few-groups", text, key="L2ID", column=name)]
-    if model.family == NORMAL and rows.J * model.q >= rows.n:
+    # a binomial or Poisson response may have an effect a row, which then is its extra variation
+    most = rows.n if model.family not in (NORMAL, NEGATIVE_BINOMIAL) else rows.n - 1
+    q = model.q if rows.z is None else rows.z.shape[1]
+    if rows.J * q > most:
+        other = {NORMAL: "the residual", NEGATIVE_BINOMIAL: "the variation that alpha stands for"}
         text = (
-            f"{name} has {rows.J:,} groups and {model.q} random coefficient{'s' if model.q > 1 else ''} each, but only "
-            f"{rows.n:,} rows: they cannot be told from the residual."
+            f"{name} has {rows.J:,} groups and {q} random coefficient{'s' if q > 1 else ''} each, but only "
+            f"{rows.n:,} rows: they cannot be told from {other.get(model.family, 'one another')}."
         )
         return [Problem("more-effects-than-rows", text, key="x2" if model.x2 else "L2ID", column=name)]
     return []
@@ -227,9 +231,29 @@ def _priors(model: Model, rows: Rows) -> list[Problem]:
         found.append(Problem("improper-posterior", text, key="priors"))
     elif model.family == NORMAL and left <= (6 if uniform else 4):
         found.append(Problem("long-tail", LONG_TAIL.format(f"{rows.n} rows", "sigma2"), key="x", level="notice"))
+    elif model.family == NEGATIVE_BINOMIAL:
+        found += _dispersion(model, rows, uniform)
     return found
 
 
+def _dispersion(model: Model, rows: Rows, uniform: bool) -> list[Problem]:
+    """Counts above 0 enough for alpha.
+
+    For large alpha a count above 0 has likelihood of order 1 / alpha, one of 0 of order 1, over a range of the linear
+    predictor that grows as alpha: with m counts above 0 and p coefficients of flat prior the tail of the likelihood in
+    alpha is alpha^(p - m). A Uniform prior needs m - p > 1, the Gamma prior of 1 / alpha m - p > 0; the sd 2 more.
+    """
+    left = int(np.sum(rows.y > 0)) - rows.x.shape[1]
+    many = f"{int(np.sum(rows.y > 0))} counts above 0"
+    if left < (2 if uniform else 1):
+        text = f"{many} for {rows.x.shape[1]} coefficients and alpha: nothing is left to learn alpha from."
+        return [Problem("too-few-counts", text, key="D", column=model.y)]
+    if left <= (3 if uniform else 2):
+        return [Problem("long-tail", LONG_TAIL.format(many, "alpha"), key="D", column=model.y, level="notice")]
+    return []
+
+
+COUNT = {POISSON: "Poisson", NEGATIVE_BINOMIAL: "negative binomial"}
 LONG_TAIL = (
     "With {} the posterior of {} has so long a tail that its mean and sd say little; read its median and quantiles."
 )
@@ -239,14 +263,16 @@ def _group_variance(model: Model, rows: Rows, uniform: bool) -> list[Problem]:
     from templates_engine.sampling.mixed_stats import statistics
 
     assert rows.codes is not None
+    assert rows.z is not None
     between = int(statistics(rows.y, rows.x, rows.codes, rows.z).in_span.sum())
-    between = max(0, between - (model.q - 1))
+    q = rows.z.shape[1]
+    between = max(0, between - (q - 1))
     telling, word = rows.J, "groups"
     total = np.bincount(rows.codes, rows.y, rows.J)
     if model.family == BINOMIAL:
         telling = int(np.sum((total > 0) & (total < np.bincount(rows.codes, rows.trials, rows.J))))
         word = "groups with both successes and failures"
-    elif model.family == POISSON:
+    elif model.family in COUNTS:
         telling, word = int(np.sum(total > 0)), "groups with a count above 0"
     left = telling - between
     if left < 1:
@@ -255,10 +281,10 @@ def _group_variance(model: Model, rows: Rows, uniform: bool) -> list[Problem]:
             "groups: nothing is left to learn the variance between groups from."
         )
         return [Problem("too-few-groups", text, key="L2ID", column=model.group or "")]
-    if uniform and left <= 2 * model.q:
+    if uniform and left <= 2 * q:
         text = (
             f"With {telling} {word} the Uniform prior gives no proper posterior for the variance between the groups "
-            f"(this model needs at least {2 * model.q + between + 1}). Choose the other prior."
+            f"(this model needs at least {2 * q + between + 1}). Choose the other prior."
         )
         return [Problem("improper-posterior", text, key="priors", column=model.group or "")]
     if left <= (6 if uniform else 4):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from templates_engine.data.schema import Schema
 from templates_engine.equation import PER_LINE, columns, var
 from templates_engine.sampling.mixed_names import GAMMA, UNIFORM
-from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL, Model
+from templates_engine.sampling.mixed_questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, Model
 
 LINKS = {
     "logit": r"\mathrm{logit}(\pi_{%s})",
@@ -40,7 +40,11 @@ def model_latex(model: Model, schema: Schema) -> str:
     else:
         if model.offset:
             parts.insert(0, rf"{var(model.offset)}_{{{at}}}")
-        lines = [rf"{y} &\sim \mathrm{{Poisson}}(\mu_{{{at}}})", *_wrapped(LINKS["log"] % at, parts)]
+        law = rf"{y} &\sim \mathrm{{Poisson}}(\mu_{{{at}}})"
+        if model.family == NEGATIVE_BINOMIAL:
+            variance = rf"\operatorname{{Var}} = \mu_{{{at}}} + \alpha\mu_{{{at}}}^2"
+            law = rf"{y} &\sim \mathrm{{NegBin}}(\mu_{{{at}}}, \alpha), \quad {variance}"
+        lines = [law, *_wrapped(LINKS["log"] % at, parts)]
     if effects:
         q = len(effects)
         vector = r"\left(" + ", ".join(rf"u_{{{k}j}}" for k in range(q)) + r"\right)'"
@@ -52,7 +56,8 @@ def model_latex(model: Model, schema: Schema) -> str:
 
 def _priors(model: Model, q: int) -> list[str]:
     lines = [r"p(\beta) &\propto 1"]
-    variances = ([r"\sigma^2_u"] if model.group and not q else []) + ([r"\sigma^2"] if model.family == NORMAL else [])
+    own = {NORMAL: [r"\sigma^2"], NEGATIVE_BINOMIAL: [r"\alpha"]}
+    variances = ([r"\sigma^2_u"] if model.group and not q else []) + own.get(model.family, [])
     if q:
         if model.prior == UNIFORM:
             lines.append(r"p(\Omega_u) &\propto 1")
@@ -66,16 +71,17 @@ def _priors(model: Model, q: int) -> list[str]:
     return lines
 
 
-def algorithm_latex(model: Model) -> str:
+def algorithm_latex(model: Model, schema: Schema) -> str:
     """One iteration of the sampler, in words and conditional distributions."""
-    steps = _normal_steps(model) if model.family == NORMAL else _general_steps(model)
+    q = len(columns(model.x2, schema))
+    steps = _normal_steps(model, q) if model.family == NORMAL else _general_steps(model, q)
     items = "\n".join(rf"\item {step}" for step in steps)
     return r"\begin{enumerate}" + "\n" + items + "\n" + r"\end{enumerate}" + "\n"
 
 
-def _variance_step(model: Model) -> str:
-    if model.x2:
-        q = len(model.x2)
+def _variance_step(model: Model, q: int) -> str:
+    """q: random slopes and intercept, 0 for an intercept alone."""
+    if q:
         if model.prior == UNIFORM:
             degrees, scale = f"J - {q + 1}", ""
         else:
@@ -97,7 +103,7 @@ SCALE = (
 )
 
 
-def _normal_steps(model: Model) -> list[str]:
+def _normal_steps(model: Model, q: int) -> list[str]:
     shape, rate = ("n/2 + 0.001", "0.001 + ") if model.prior != UNIFORM else ("n/2 - 1", "")
     residual = rf"$\sigma^2$ given the rest: $1/\sigma^2 \sim \mathrm{{Gamma}}({shape}, {rate}\tfrac12\mathrm{{RSS}})$."
     if not model.group:
@@ -113,18 +119,19 @@ def _normal_steps(model: Model) -> list[str]:
             r"(\Omega_u^{-1} + Z_j'Z_j/\sigma^2)^{-1}\right)$."
         ),
         SCALE,
-        _variance_step(model),
+        _variance_step(model, q),
         residual,
     ]
 
 
-def _general_steps(model: Model) -> list[str]:
+def _general_steps(model: Model, q: int) -> list[str]:
     proposal = (
         r"a Newton step from the present value with Normal noise, weights $W$ fixed when the burn-in ends, accepted by "
         r"Metropolis and Hastings (after Gamerman, 1997)"
     )
+    more = [r"$\log\alpha$ by a random walk."] if model.family == NEGATIVE_BINOMIAL else []
     if not model.group:
-        return [rf"$\beta$ jointly: {proposal}."]
+        return [rf"$\beta$ jointly: {proposal}.", *more]
     return [
         (
             r"$\beta$ jointly, each $u_j$ moving with it by $-(Z_j'WZ_j + \Omega_u^{-1})^{-1}Z_j'WX_j$ times the "
@@ -133,5 +140,6 @@ def _general_steps(model: Model) -> list[str]:
         ),
         rf"Each $u_j$ given $\beta$: {proposal}.",
         SCALE,
-        _variance_step(model),
+        _variance_step(model, q),
+        *more,
     ]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from templates_engine.sampling.compiled import njit
+from templates_engine.sampling.saving import Saved
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -18,8 +19,8 @@ Ints = npt.NDArray[np.int64]
 class Shelf:
     """Room for the effects of at most `len(at)` draws of one chain, evenly spaced.
 
-    A chain may be stopped at any moment, so the spacing starts small and doubles each time the room is full, every
-    other draw going.
+    A chain may be stopped at any moment, or go on later, so the spacing starts at 1 and doubles each time the room is
+    full, every other draw going.
     """
 
     effects: Floats  # (room, J, q)
@@ -32,15 +33,22 @@ class Shelf:
         count = int(self.pace[1])
         return self.at[:count], self.effects[:count]
 
+    @property
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What a chain that goes on later needs of it."""
+        at, effects = self.filled
+        return {"kept_at": at, "kept_effects": effects, "kept_pace": self.pace}
 
-def shelf(room: int, draws: int, groups: int, q: int) -> Shelf:
-    """For a chain of `draws` kept draws: spaced so that one that is not stopped fills the room well."""
-    wanted = -(-draws // max(room, 1))
-    doublings = max(0, wanted.bit_length() - 3)
-    first = max(1, -(-wanted // 2**doublings))
-    return Shelf(
-        np.empty((room, groups, q)), np.empty(room, dtype=np.int64), np.array([first, 0], dtype=np.int64)
-    )  # fmt: skip
+    def restore(self, saved: Saved) -> None:
+        """Put in what was there when the chain was saved."""
+        saved.fill("kept_at", self.at)
+        saved.fill("kept_effects", self.effects)
+        self.pace[:] = saved.arrays["kept_pace"]
+
+
+def shelf(room: int, groups: int, q: int) -> Shelf:
+    """An empty one."""
+    return Shelf(np.empty((room, groups, q)), np.empty(room, dtype=np.int64), np.array([1, 0], dtype=np.int64))
 
 
 @njit

@@ -29,6 +29,7 @@ from templates_engine.sampling.linalg import cholesky, cholesky_semi, draw_inver
 from templates_engine.sampling.mixed_kept import put, shelf
 from templates_engine.sampling.mixed_priors import Priors
 from templates_engine.sampling.mixed_stats import Statistics
+from templates_engine.sampling.saving import Live, Saved, saved
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -49,6 +50,10 @@ class Chain:
     # Evenly spaced draws whose group effects were kept: which draws, and the effects (draw, J, q)
     kept_at: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     kept_effects: Floats = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    saved: Saved | None = None  # where it stands, to go on from
+    dispersion: Floats = field(
+        default_factory=lambda: np.zeros(0)
+    )  # (draw,), of a negative binomial response; else empty
 
 
 def packed(q: int) -> list[tuple[int, int]]:
@@ -68,41 +73,49 @@ def run_chain(
     sigma2: float = 1.0,
     omega: Floats | None = None,
     room: int = 0,
-    trace: Floats | None = None,
+    resume: Saved | None = None,
+    live: Live | None = None,
 ) -> Chain:
     """`iterations` sweeps after `burnin`, of which every `thin`-th is kept, from the given starting variances.
 
-    room: of how many draws to keep the group effects; trace (draws,): written while the chain runs, the first
-    variance (σ² without groups) of each kept draw.
+    room: of how many draws to keep the group effects. resume: go on from there, to `iterations` in all; rng and the
+    starting values are then not used. live: shows β, packed Ω and σ² while the chain runs.
     """
     p, q, groups = stats.p, stats.q, stats.groups
-    kept = iterations // thin
     mean, precision = priors.beta(p)
     gamma_mean, gamma_precision = stats.coordinates.prior(mean, precision)
-    out = np.empty((kept, p + q * (q + 1) // 2 + 2))  # rows that are not filled are cut off below
+    out = np.full((iterations // thin, p + q * (q + 1) // 2 + 2), np.nan)  # what is not filled is cut off below
     effects = np.zeros((2, groups, q))
-    start = np.eye(q)
+    start, variance = np.eye(q), np.array([float(sigma2)])
     if omega is not None:
         start[:] = omega
-    some = shelf(room, kept, groups, q)
-    seen = np.empty(kept) if trace is None else trace
-    if seen.shape != (kept,):
-        raise ValueError(f"a trace of {seen.shape} for {kept} draws")
-    done = _gibbs(
+    some = shelf(room, groups, q)
+    first = done = 0
+    if resume is not None:
+        rng, first, done = resume.generator(), resume.sweeps, resume.fill("out", out)
+        for name, array in (("effects", effects), ("omega", start), ("sigma2", variance)):
+            array[...] = resume.arrays[name]
+        some.restore(resume)
+    if live is not None:
+        variances = p if groups else p + q * (q + 1) // 2  # without groups there is no Ω
+        live.show(out, lambda rows: np.column_stack([stats.coordinates.beta(rows[:, :p]), rows[:, variances:-1]]))
+    sweeps = _gibbs(
         rng, cells, stats.n, stats.t, stats.c, stats.triangles, stats.within_matrix, stats.within_centre,
         stats.within_rss, gamma_mean, gamma_precision, priors.sigma2.shape, priors.sigma2.scale, priors.omega.df,
-        priors.scale(q), burnin, iterations, thin, float(sigma2), start, out,
-        effects, some.effects, some.at, some.pace, seen,
+        priors.scale(q), first, burnin, iterations, thin, done, variance, start, out,
+        effects, some.effects, some.at, some.pace,
     )  # fmt: skip
-    if done < 0:
+    if sweeps < 0:
         raise ArithmeticError("the covariance of the fixed effects is not positive definite")
+    done = max(sweeps - burnin, 0) // thin
     out = out[:done]
+    now = saved(sweeps, rng, out=out, effects=effects, omega=start, sigma2=variance, **some.arrays)
     beta = stats.coordinates.beta(out[:, :p])
     sd = np.sqrt(effects[1] / max(done - 1, 1))
     empty = np.zeros(0)
     return Chain(
         beta, out[:, p:-2], out[:, -2], out[:, -1], effects[0], sd,
-        beta.mean(axis=0) if done else np.full(p, np.nan), empty, *some.filled,
+        beta.mean(axis=0) if done else np.full(p, np.nan), empty, *some.filled, now,
     )  # fmt: skip
 
 
@@ -158,13 +171,14 @@ def _log_scale(b: float, rss0: float, rss1: float, rss2: float, lift: float, s1:
 def _gibbs(
     rng: Any, cells: Any, n: int, t: Any, c: Any, triangles: Any, within: Any, centre: Any, within_rss: float,
     prior_mean: Any, prior_precision: Any, shape: float, scale: float, df: float, prior_scale: Any,
-    burnin: int, iterations: int, thin: int, sigma2: float, omega: Any, out: Any, effects: Any,
-    some: Any, some_at: Any, pace: Any, seen: Any,
+    first: int, burnin: int, iterations: int, thin: int, kept: int, variance: Any, omega: Any, out: Any, effects: Any,
+    some: Any, some_at: Any, pace: Any,
 ) -> int:  # fmt: skip
-    """The sweeps; fills out (kept draw: γ, packed Ω, σ², deviance) and effects (mean, sum of squares about it).
+    """The sweeps from `first` on, `kept` draws being there; fills out (kept draw: γ, packed Ω, σ², deviance) and
+    effects (mean, sum of squares about it). Ω and σ² (variance) are where the chain stands.
 
-    Returns how many draws were kept: fewer than asked for when cells[1] became 1; -1 when a matrix was not
-    positive definite.
+    Returns how many sweeps are done: fewer than asked for when cells[1] became 1; -1 when a matrix was not positive
+    definite.
     """
     groups, q, p = c.shape
     precision, pull = np.empty((p, p)), np.empty(p)
@@ -178,10 +192,10 @@ def _gibbs(
     star, noise, left = np.empty(q), np.empty(q), np.empty(q)
     u, e = np.zeros((groups, q)), np.empty((groups, q))
     gamma = np.zeros(p)
-    kept = 0
-    for sweep in range(burnin + iterations):
+    sigma2 = variance[0]
+    for sweep in range(first, burnin + iterations):
         if cells[1] == 1:
-            break
+            return sweep
         cells[0] = sweep + 1
         # 1a. γ given Ω and σ², u integrated out
         for a in range(p):
@@ -325,6 +339,7 @@ def _gibbs(
             for a in range(q):
                 rss += e[j, a] * e[j, a]
         sigma2 = (scale + 0.5 * rss) / rng.standard_gamma(shape + 0.5 * n)
+        variance[0] = sigma2
         if sweep >= burnin and (sweep - burnin + 1) % thin == 0:
             for a in range(p):
                 out[kept, a] = gamma[a]
@@ -335,7 +350,6 @@ def _gibbs(
                     at += 1
             out[kept, at] = sigma2
             out[kept, at + 1] = n * math.log(2.0 * math.pi * sigma2) + rss / sigma2
-            seen[kept] = omega[0, 0] if groups > 0 else sigma2
             kept += 1
             put(kept, u, some, some_at, pace)
             for j in range(groups):
@@ -343,4 +357,4 @@ def _gibbs(
                     change = u[j, a] - effects[0, j, a]
                     effects[0, j, a] += change / kept
                     effects[1, j, a] += change * (u[j, a] - effects[0, j, a])
-    return kept
+    return burnin + iterations

@@ -14,15 +14,18 @@ from templates_engine.questions import Chosen, Term
 from templates_engine.sampling.mixed_names import GAMMA, UNIFORM, WISHART
 from templates_engine.template import Template
 
-NORMAL, BINOMIAL, POISSON = "Normal", "Binomial", "Poisson"
+NORMAL, BINOMIAL, POISSON, NEGATIVE_BINOMIAL = "Normal", "Binomial", "Poisson", "Negative binomial"
 FAMILIES = (NORMAL, BINOMIAL, POISSON)
+EVERY_FAMILY = (*FAMILIES, NEGATIVE_BINOMIAL)
+COUNTS = (POISSON, NEGATIVE_BINOMIAL)
 LINKS = ("logit", "probit", "cloglog")
 
 OUTPUTS = {
     "ModelResults": "Parameters: posterior mean, sd, quantiles, effective sample sizes, Monte Carlo error, R-hat.",
     "ModelParameters": "The same, with the deviance and what is made of the parameters.",
     "ModelFit": "DIC, pD, deviance, N, number of groups, rows left out.",
-    "MLE": "Estimates and standard errors by maximum likelihood or REML, as a check.",
+    "MLE": "Estimates and standard errors by maximum likelihood (exact, or by the Laplace approximation) or REML, as a "
+    "check.",
     "Verdicts": "Whether the chains have settled.",
     "out": "The parameter chains, under the name that you give.",
     "equation.tex": "The model with its priors.",
@@ -54,7 +57,7 @@ class Model:
     family: str = NORMAL
     link: str = "identity"
     trials: str | None = None  # Binomial only: trials a row
-    offset: str | None = None  # Poisson only: added to the linear predictor
+    offset: str | None = None  # counts only: added to the linear predictor
     prior: str = GAMMA
 
     def __post_init__(self) -> None:
@@ -89,14 +92,7 @@ class Model:
             "x": ",".join(map(str, self.x)),
             "x2": ",".join(map(str, self.x2)) or None,
             "priors": self.prior,
-            "nchains": m.nchains,
-            "seed": m.seed,
-            "burnin": m.burnin,
-            "iterations": m.iterations,
-            "thinning": m.thinning,
-            "makepred": "Yes" if m.makepred else "No",
-            "defaultsv": "No" if m.starts else "Yes",
-            "outdata": m.outdata,
+            **m.answers,
         }
         if m.starts:
             given |= {f"start_{parameter}": value for parameter, value in m.starts.variances}
@@ -135,14 +131,15 @@ def ask_group(ask: Ask) -> str:
 
 
 def ask_family(ask: Ask, families: tuple[str, ...] = FAMILIES) -> tuple[str, str, str | None, str | None]:
-    """(family, link, trials, offset)."""
+    """(family, link, trials, offset). families: FAMILIES or EVERY_FAMILY."""
     family = ask.choice(
         "D",
         "Distribution",
         families,
         default=NORMAL,
         help="Normal for a measurement; Binomial for yes/no, or successes out of a number of trials; "
-        "Poisson for a count.",
+        "Poisson for a count"
+        + ("; Negative binomial for a count that varies more." if NEGATIVE_BINOMIAL in families else "."),
     )
     if family == "Binomial":
         trials = ask.column(
@@ -162,7 +159,7 @@ def ask_family(ask: Ask, families: tuple[str, ...] = FAMILIES) -> tuple[str, str
             "cloglog: log(-log(1 - p)), for events in continuous time recorded by interval.",
         )
         return family, link, trials, None
-    if family == "Poisson":
+    if family in [name for name in COUNTS if name in families]:
         offset = ask.columns(
             "offset",
             "Offset",
@@ -198,13 +195,16 @@ def ask_random(ask: Ask) -> tuple[Term, ...]:
 
 
 def ask_variance_prior(ask: Ask, levels: int = 2) -> str:
+    """Also of alpha, the dispersion of a negative binomial response."""
     return ask.choice(
         "priors",
         "Prior of the variances",
         (GAMMA, UNIFORM),
         default=GAMMA,
         help="Gamma(0.001, 0.001) on the precision (one over the variance), proper and weak; or Uniform on the "
-        "variance itself" + (", which needs at least four groups." if levels == 2 else "."),
+        "variance itself"
+        + (", which needs at least four groups." if levels == 2 else ".")
+        + " With a negative binomial response the same holds for alpha.",
     )
 
 
@@ -214,8 +214,8 @@ def ask_covariance_prior(ask: Ask) -> str:
         "Prior of the covariance matrix",
         (WISHART, UNIFORM),
         default=WISHART,
-        help="Inverse Wishart with as few degrees of freedom as are proper, centred on the REML estimate; or Uniform "
-        "on the variances and covariances, which needs many groups.",
+        help="Inverse Wishart with as few degrees of freedom as are proper, centred on the estimate by REML or maximum "
+        "likelihood; or Uniform on the variances and covariances, which needs many groups.",
     )
 
 
@@ -252,11 +252,17 @@ def _start(ask: Ask, parameter: str) -> float:
         min=1e-10,
         max=1e10,
         default=1,
-        help="A variance, above 0. Every chain starts within some ten or twenty per cent of it. With random slopes "
-        "omega_u is the variance of each of them, and covariances start at 0. The coefficients of a Normal response "
-        "need no start, because they are drawn first.",
+        help="A variance, or alpha of a negative binomial response, above 0. Every chain starts within some ten or "
+        "twenty per cent of it. With random slopes omega_u is the variance of each of them, and covariances start at "
+        "0. The coefficients of a Normal response need no start, because they are drawn first.",
         parameter=parameter,
     )
+
+
+def variances(family: str, group: str = "sigma2_u") -> tuple[str, ...]:
+    """The variances that a starting value can be given to; group: what those of the groups are called, "" without."""
+    own = {NORMAL: ("sigma2",), NEGATIVE_BINOMIAL: ("alpha",)}
+    return ((group,) if group else ()) + own.get(str(family), ())
 
 
 def finish(ask: Ask, model: Model) -> Model:

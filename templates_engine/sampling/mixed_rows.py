@@ -6,16 +6,17 @@ Both use the draws whose group effects were kept (mixed_kept), in blocks of rows
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.design import design, levels_of
-from templates_engine.sampling import glm_families
+from templates_engine.questions import Term
+from templates_engine.sampling import glm_families, glm_negative_binomial
 from templates_engine.sampling.mixed_data import Rows
 from templates_engine.sampling.mixed_normal import Chain, packed
-from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL, Model
+from templates_engine.sampling.mixed_questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, Model
 from templates_engine.sampling.mixed_stats import Floats, Ints
 
 CELLS = 2_000_000  # rows times draws in one block: 16 MB
@@ -31,6 +32,7 @@ class Sample:
     omega: Floats  # (S, q, q); q = 0 without groups
     sigma2: Floats  # (S,)
     effects: Floats  # (S, J, q)
+    dispersion: Floats = field(default_factory=lambda: np.zeros(0))  # (S,) of a negative binomial response; else empty
 
     @property
     def size(self) -> int:
@@ -41,7 +43,8 @@ class Sample:
         if self.size <= most:
             return self
         at = np.linspace(0, self.size - 1, most).astype(np.int64)
-        return Sample(self.beta[at], self.omega[at], self.sigma2[at], self.effects[at])
+        spread = self.dispersion[at] if len(self.dispersion) else self.dispersion
+        return Sample(self.beta[at], self.omega[at], self.sigma2[at], self.effects[at], spread)
 
 
 def affordable(draws: int, groups: int, q: int) -> int:
@@ -51,7 +54,7 @@ def affordable(draws: int, groups: int, q: int) -> int:
 
 def sample_of(model: Model, chains: Sequence[Chain]) -> Sample:
     """The draws whose effects were kept."""
-    q = model.q
+    q = chains[0].effect_mean.shape[1] if model.group is not None else 0
     size = sum(len(chain.kept_at) for chain in chains)
     omega = np.zeros((size, q, q))
     if q:
@@ -62,6 +65,7 @@ def sample_of(model: Model, chains: Sequence[Chain]) -> Sample:
         np.concatenate([chain.beta[chain.kept_at] for chain in chains]), omega,
         np.concatenate([chain.sigma2[chain.kept_at] for chain in chains]),
         np.concatenate([chain.kept_effects for chain in chains])[:, :, :q],
+        np.concatenate([chain.dispersion[chain.kept_at] for chain in chains if len(chain.dispersion)] or [np.zeros(0)]),
     )  # fmt: skip
 
 
@@ -89,13 +93,17 @@ def log_likelihoods(model: Model, rows: Rows, sample: Sample) -> Iterator[Floats
         eta = linear(rows.x[part], z, codes, rows.offset[part], sample.beta, sample.effects)
         if model.family == NORMAL:
             yield -0.5 * (np.log(2 * np.pi * sample.sigma2) + (y[:, None] - eta) ** 2 / sample.sigma2)
+        elif model.family == NEGATIVE_BINOMIAL:
+            glm_negative_binomial.pointwise(y, sample.dispersion, eta)
+            yield eta
         else:
             glm_families.pointwise(link, y, trials, eta)
             yield eta + glm_families.constants(link, y, trials)[:, None]
 
 
-def _usable(model: Model, data: Dataset) -> tuple[np.ndarray, dict[str, list[float | str]]]:
-    """Which rows have all that a prediction needs (n,), and the levels of the categories that were fitted.
+def usable_rows(model: Model, data: Dataset, terms: Sequence[Term]) -> tuple[np.ndarray, dict[str, list[float | str]]]:
+    """Which rows have all that a prediction needs (n,), and the levels of the categories that were fitted; terms: all
+    that enter by a design matrix.
 
     A row in a category that no fitted row is in has no prediction, as the category has no coefficient.
     """
@@ -104,7 +112,7 @@ def _usable(model: Model, data: Dataset) -> tuple[np.ndarray, dict[str, list[flo
         if name != model.y:
             usable &= ~data.missing(name)
     fitted = data.complete_cases(model.columns)
-    levels = {term.name: levels_of(fitted[term.name]) for term in (*model.x, *model.x2) if term.categorical}
+    levels = {term.name: levels_of(fitted[term.name]) for term in terms if term.categorical}
     for name, known in levels.items():
         usable &= np.isin(data[name], np.asarray(known))
     if model.trials:
@@ -118,7 +126,7 @@ def predictions(model: Model, data: Dataset, rows: Rows, sample: Sample, rng: np
     Expected: the mean, or the expected number of successes or the expected count, given the row's group effect; one
     of a group that was not fitted is drawn from N(0, Ω). Missing where a predictor is.
     """
-    usable, levels = _usable(model, data)
+    usable, levels = usable_rows(model, data, (*model.x, *model.x2))
     part = data.take(usable)
     x = design(part, model.x, levels).matrix
     n = part.n_rows
@@ -129,7 +137,7 @@ def predictions(model: Model, data: Dataset, rows: Rows, sample: Sample, rng: np
     effects = sample.effects
     if model.group is not None:
         z = design(part, model.x2, levels).matrix if model.x2 else np.ones((n, 1))
-        codes, effects = _groups(part[model.group], rows, sample, rng)
+        codes, effects = units_of(part[model.group], rows.group_values, sample.effects, sample.omega, rng)
     trials = np.asarray(part[model.trials], dtype=float) if model.trials else np.ones(n)
     offset = np.asarray(part[model.offset], dtype=float) if model.offset else np.zeros(n)
     found = np.empty((4, n))
@@ -145,26 +153,30 @@ def predictions(model: Model, data: Dataset, rows: Rows, sample: Sample, rng: np
         found[2:, at] = np.quantile(value, SPREAD, axis=1)
     columns = np.full((4, data.n_rows), np.nan)
     columns[:, usable] = found
-    return _joined(model, data, columns)
+    return with_predictions(model, data, columns)
 
 
-def _groups(values: np.ndarray, rows: Rows, sample: Sample, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """Each row's group, and effects (S, groups, q) with those of groups that were not fitted put at the end."""
-    known = rows.group_values
+def units_of(
+    values: np.ndarray, known: np.ndarray, effects: Floats, omega: Floats, rng: np.random.Generator
+) -> tuple[Ints, Floats]:
+    """Each row's unit, and effects (S, units, q) with those of units that were not fitted put at the end.
+
+    values (rows,): the identifier; known: that of each fitted unit, ascending; effects (S, J, q), omega (S, q, q).
+    """
     place = np.minimum(np.searchsorted(known, values), len(known) - 1)
     new = known[place] != values
     codes = place.astype(np.int64)
     if not new.any():
-        return codes, sample.effects
+        return codes, effects
     others, which = np.unique(values[new], return_inverse=True)
     codes[new] = len(known) + which.reshape(-1)
-    vectors = np.linalg.eigh(sample.omega)
+    vectors = np.linalg.eigh(omega)
     root = vectors.eigenvectors * np.sqrt(np.maximum(vectors.eigenvalues, 0.0))[:, None, :]
-    noise = rng.standard_normal((sample.size, len(others), root.shape[1]))
-    return codes, np.concatenate([sample.effects, np.einsum("sab,sjb->sja", root, noise)], axis=1)
+    noise = rng.standard_normal((len(effects), len(others), root.shape[1]))
+    return codes, np.concatenate([effects, np.einsum("sab,sjb->sja", root, noise)], axis=1)
 
 
-def _joined(model: Model, data: Dataset, columns: Floats) -> Dataset:
+def with_predictions(model: Model, data: Dataset, columns: Floats) -> Dataset:
     """The original columns, then the predictions, numbered where the data have such a column already."""
     names = ("pred", "pred_sd", "pred_lower", "pred_upper", "residual")
     taken = {name.lower() for name in data.columns}

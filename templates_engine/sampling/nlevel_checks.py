@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from templates_engine.data.dataset import Dataset
@@ -11,18 +9,16 @@ from templates_engine.data.design import Design, collinear
 from templates_engine.problems import Problem, Refused
 from templates_engine.sampling import mixed_checks
 from templates_engine.sampling.mixed_names import UNIFORM
-from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL, POISSON
+from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL
 from templates_engine.sampling.mixed_stats import statistics
 from templates_engine.sampling.nlevel_data import NRows, prepare_classes
-from templates_engine.sampling.nlevel_questions import NEGATIVE_BINOMIAL, NModel
+from templates_engine.sampling.nlevel_questions import NModel
 from templates_engine.sampling.nlevel_stats import Factor, nested_in
 
 
 def check(model: NModel, data: Dataset) -> list[Problem]:
     """Errors that stop the run, and notices that stand with its results."""
-    # response, explanatory variables, rows: a negative binomial response is a count like a Poisson one
-    plain = replace(model, family=POISSON) if model.family == NEGATIVE_BINOMIAL else model
-    found = mixed_checks.check(plain, data)
+    found = mixed_checks.check(model, data)  # response, explanatory variables, rows
     try:
         if data.complete_cases(model.columns).n_rows == 0:
             return found
@@ -43,8 +39,9 @@ def _one(model: NModel, rows: NRows, k: int, factor: Factor) -> list[Problem]:
     if factor.groups < 2:
         text = f"{name} has 1 unit in the rows used; a classification needs at least two, and about ten to be useful."
         return [Problem("too-few-groups", text, key=key, column=name)]
+    # an effect a row is extra variation of a count, or of successes out of several trials; slopes as well are too much
     single = model.family == NORMAL or bool(np.all(rows.rows.trials <= 1) and model.trials)
-    if single and factor.size >= n:
+    if (single and factor.size >= n) or (factor.q > 1 and factor.size > n):
         each = f" and {factor.q} random coefficients each" if factor.q > 1 else ""
         text = f"{name} has {factor.groups:,} units{each}, but there are only {n:,} rows: they cannot be told apart."
         return [Problem("more-effects-than-rows", text, key=f"x2_{k + 1}" if factor.q > 1 else key, column=name)]

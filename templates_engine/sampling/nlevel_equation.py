@@ -9,8 +9,8 @@ from templates_engine.data.schema import Schema
 from templates_engine.equation import PER_LINE, columns, var
 from templates_engine.sampling.mixed_equation import LINKS, SCALE
 from templates_engine.sampling.mixed_names import GAMMA, UNIFORM
-from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL
-from templates_engine.sampling.nlevel_questions import NEGATIVE_BINOMIAL, NModel
+from templates_engine.sampling.mixed_questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL
+from templates_engine.sampling.nlevel_questions import NModel
 
 
 def model_latex(model: NModel, schema: Schema) -> str:
@@ -53,8 +53,7 @@ def model_latex(model: NModel, schema: Schema) -> str:
             lines.append(rf"p(\Omega_{{u{c}}}) &\propto 1")
         elif effects:
             q = len(effects[c - 1])
-            centre = rf"\hat\Omega_{{u{c}}}" if model.family == NORMAL else f"S_{c}"
-            lines.append(rf"\Omega_{{u{c}}} &\sim \mathrm{{W}}^{{-1}}({q}, {q}\,{centre})")
+            lines.append(rf"\Omega_{{u{c}}} &\sim \mathrm{{W}}^{{-1}}({q}, {q}\,\hat\Omega_{{u{c}}})")
         else:
             lines.append(_variance(rf"\sigma^2_{{u{c}}}", model.prior))
     if model.family == NORMAL:
@@ -78,8 +77,7 @@ def algorithm_latex(model: NModel) -> str:
 
 def _variance_step(model: NModel) -> str:
     if model.slopes:
-        centre = r"\hat\Omega_{uc}" if model.family == NORMAL else "S_c"
-        added = "" if model.prior == UNIFORM else rf"q_c{centre} + "
+        added = "" if model.prior == UNIFORM else r"q_c\hat\Omega_{uc} + "
         degrees = "J_c - q_c - 1" if model.prior == UNIFORM else "J_c + q_c"
         return (
             r"$\Omega_{uc}$ given the effects of classification $c$: inverse Wishart, "

@@ -1,9 +1,10 @@
 """REML for the Normal model with N classifications, where one elimination makes it cheap.
 
 The criterion is profiled over β and σ² (Bates, Mächler, Bolker and Walker 2015, section 2.3). The effects of the
-largest classification are eliminated unit by unit, those of all the others and β in one dense factorisation, so the
-cost of an evaluation is J q P² + P³, P the number of the other effects. `affordable` says when that is a
-matter of milliseconds.
+largest classification are eliminated unit by unit, and then either those of all the others and β in one dense
+factorisation of sums made once, so that an evaluation costs J q P² + P³, P the number of the other effects; or,
+where these are many and fall into parts (classes in schools), part by part (sparse_effects), at the cost of a pass
+over the rows. `affordable` says when one of the two is a matter of milliseconds.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, optimize
 
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.glm_laplace_kernel import factor as factor_matrix
+from templates_engine.sampling.glm_laplace_kernel import gather, solve_with
+from templates_engine.sampling.mixed_stats import Coordinates, Floats, orthonormal
 from templates_engine.sampling.nlevel_stats import Factor, statistics
+from templates_engine.sampling.sparse_effects import eliminate
 
 MOST_WORK = 2e8  # multiplications an evaluation
 MOST_CELLS = 2e7  # numbers held
@@ -40,10 +44,25 @@ class Fit:
 
 def affordable(p: int, factors: Sequence[Factor]) -> bool:
     """Whether `fit` takes seconds at most."""
+    return _dense(p, factors) or _by_parts(p, factors)
+
+
+def _evaluations(factors: Sequence[Factor]) -> float:
+    """How many a search takes, beside one with a single parameter."""
+    return float(sum(factor.q * (factor.q + 1) // 2 for factor in factors)) ** 1.5
+
+
+def _dense(p: int, factors: Sequence[Factor]) -> bool:
     largest = max(factor.size for factor in factors)
     others = p + sum(factor.size for factor in factors) - largest
-    parameters = sum(factor.q * (factor.q + 1) // 2 for factor in factors)
-    return largest * others <= MOST_CELLS and (largest + others) * others**2 * parameters**1.5 <= MOST_WORK
+    return largest * others <= MOST_CELLS and (largest + others) * others**2 * _evaluations(factors) <= MOST_WORK
+
+
+def _by_parts(p: int, factors: Sequence[Factor]) -> bool:
+    n = len(factors[0].codes)
+    shape = eliminate(factors, n)
+    rows = n * (5.0 + p + sum(factor.q for factor in factors)) ** 2
+    return shape.cells <= MOST_CELLS and (10.0 * shape.work + rows) * _evaluations(factors) <= MOST_WORK
 
 
 class _Criterion:
@@ -67,8 +86,7 @@ class _Criterion:
             columns = lay.core_col[lay.core_ptr[j] : lay.core_ptr[j + 1]]
             self.coupling[j][:, columns] = lay.core_val[lay.value_ptr[j] : lay.value_ptr[j + 1]].reshape(q, -1)
         self.q = [factor.q for factor in factors]
-        # In units in which a relative variance of one matters as much as the residual does in one row.
-        self.unit: list[Floats] = [np.sqrt(stats.n / np.maximum(np.sum(f.z**2, axis=0), 1e-300)) for f in factors]
+        self.unit = _units(factors)
 
     def parts(self, roots: Sequence[Floats]) -> tuple[float, float, Floats, Floats]:
         """(RSS, log determinants, γ̂, factor of the core's matrix) at the factors T_c."""
@@ -125,9 +143,56 @@ class _Criterion:
         return self.df * math.log(2.0 * math.pi * sigma2) + rss / sigma2 + logs
 
 
+class _ByParts(_Criterion):
+    """The same criterion by the other way."""
+
+    def __init__(self, y: Floats, x: Floats, factors: Sequence[Factor]):
+        n, p = x.shape
+        self.shape = eliminate(factors, n)
+        turn = self.shape.turn
+        q_matrix, triangle = orthonormal(x[turn])
+        inverse = np.asarray(np.linalg.inv(triangle), dtype=float)
+        centre = inverse @ (q_matrix.T @ y[turn] / n)
+        residual = y[turn] - x[turn] @ centre
+        self.coordinates = Coordinates(centre, triangle, inverse)
+        self.n, self.p, self.df = n, p, n - p
+        self.constant = 2.0 * float(np.sum(np.log(np.diag(triangle))))
+        self.q = [factor.q for factor in factors]
+        self.unit = _units(factors)
+        self.z = [np.ascontiguousarray(factors[c].z[turn]) for c in self.shape.order]
+        self.columns = np.ascontiguousarray(np.column_stack([q_matrix, residual]).T)
+        self.products = self.columns @ self.columns.T
+        self.ones = np.ones(n)
+        self.pattern, self.matrix = self.shape.pattern(0, self.ones, self.ones), self.shape.matrix()
+
+    def parts(self, roots: Sequence[Floats]) -> tuple[float, float, Floats, Floats]:
+        scaled = [z @ roots[c] for c, z in zip(self.shape.order, self.z, strict=True)]
+        z = np.ascontiguousarray(np.concatenate(scaled, axis=1))
+        logs = factor_matrix(self.pattern, z, self.ones, self.matrix)
+        if not math.isfinite(logs):
+            raise np.linalg.LinAlgError("the effects' matrix is not positive definite")
+        right = np.zeros((len(self.columns), self.shape.count))
+        for values, out in zip(self.columns, right, strict=True):
+            gather(self.pattern, z, values, out)
+        solved = right.copy()
+        for out in solved:
+            solve_with(self.pattern, self.matrix, out)
+        left = self.products - right @ solved.T
+        tail: Floats = np.linalg.cholesky(left[:-1, :-1])
+        half = linalg.solve_triangular(tail, left[:-1, -1], lower=True)
+        rss = float(left[-1, -1] - half @ half)
+        gamma: Floats = linalg.solve_triangular(tail.T, half, lower=False)
+        return rss, logs + 2.0 * float(np.sum(np.log(np.diag(tail)))) + self.constant, gamma, tail
+
+
+def _units(factors: Sequence[Factor]) -> list[Floats]:
+    """Units in which a relative variance of one matters as much as the residual does in one row."""
+    return [1.0 / np.sqrt(np.maximum(np.mean(f.z**2, axis=0), 1e-300)) for f in factors]
+
+
 def fit(y: Floats, x: Floats, factors: Sequence[Factor]) -> Fit:
     """The REML estimates; n must exceed p."""
-    criterion = _Criterion(y, x, factors)
+    criterion = _Criterion(y, x, factors) if _dense(x.shape[1], factors) else _ByParts(y, x, factors)
     diagonal = np.concatenate([np.eye(q, dtype=bool)[np.tril_indices(q)] for q in criterion.q])
     bounds = [(0.0, None) if d else (None, None) for d in diagonal]
     best: Any = None

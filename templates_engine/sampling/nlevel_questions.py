@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from templates_engine.asking import Ask
 from templates_engine.questions import Term
 from templates_engine.sampling.mixed_names import GAMMA, UNIFORM, WISHART
-from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL, POISSON, Model, ask_family, finish
+from templates_engine.sampling.mixed_questions import MADE_OF_ROWS, Model, finish, variances
 from templates_engine.sampling.mixed_questions import OUTPUTS as COMMON
 
 MOST_CLASSES = 8
-NEGATIVE_BINOMIAL = "Negative binomial"
-FAMILIES = (NORMAL, BINOMIAL, POISSON, NEGATIVE_BINOMIAL)
 RESIDUALS = "residuals_u"
 
 OUTPUTS = {
     **COMMON,
-    "MLE": "Estimates and standard errors by REML where that takes seconds (Normal response), as a check.",
+    **MADE_OF_ROWS,
+    "MLE": "Estimates and standard errors by REML (Normal response) or maximum likelihood (the others, by the Laplace "
+    "approximation), as a check, where that takes seconds.",
     "residuals_u1, residuals_u2, …": "Effects of the units of each classification: posterior means and sds, as "
     "datasets.",
 }
@@ -42,22 +42,6 @@ class NModel(Model):
         more |= {f"C{k}": name for k, name in enumerate(self.classes, start=1)}
         more |= {f"x2_{k}": ",".join(map(str, terms)) for k, terms in enumerate(self.slopes, start=1)}
         return {**super().answers, **more}
-
-
-def ask_distribution(ask: Ask) -> tuple[str, str, str | None, str | None]:
-    """(family, link, trials, offset)."""
-    family, link, trials, offset = ask_family(ask, FAMILIES)
-    if family == NEGATIVE_BINOMIAL:
-        terms = ask.columns(
-            "offset",
-            "Offset",
-            minimum=0,
-            default="",
-            help="A column added to the linear predictor with coefficient 1, usually the LOG of the exposure (person "
-            "years, area, population). Leave it empty when all rows have the same exposure.",
-        )
-        return family, "log", None, (terms[0].name if len(terms) else None)
-    return family, link, trials, offset
 
 
 def ask_classes(ask: Ask) -> tuple[str, ...]:
@@ -121,9 +105,15 @@ def ask_covariance_prior(ask: Ask) -> str:
         "Prior of the covariance matrices",
         (WISHART, UNIFORM),
         default=WISHART,
-        help="Inverse Wishart with as few degrees of freedom as are proper, each centred on a REML estimate; or "
-        "Uniform on the variances and covariances, which needs many units in every classification.",
+        help="Inverse Wishart with as few degrees of freedom as are proper, each centred on the estimate by REML or "
+        "maximum likelihood; or Uniform on the variances and covariances, which needs many units in every "
+        "classification.",
     )
+
+
+def started(family: str, count: int, group: str = "sigma2_u") -> tuple[str, ...]:
+    """The variances that a starting value can be given to, of so many classifications."""
+    return (*(f"{group}{k}" for k in range(1, count + 1)), *variances(family, ""))
 
 
 def finish_classes(ask: Ask, model: NModel) -> NModel:

@@ -84,8 +84,9 @@ def start(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:
     """The command statgrove as a process of its own, its output in one pipe."""
     command = [sys.executable, "-W", "error::SyntaxWarning", "-m", "app.cli", *arguments]
     process = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore Ctrl-C
+    )  # fmt: skip
     STARTED.append(process)
     return process
 

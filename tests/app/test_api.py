@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from run_service import CSV, ask_for, forget, look
 
 from app import db, queue, runs
+from app.api.shapes import MAX_JSON
 from app.main import create_app
 from app.models import now
 
@@ -259,7 +260,7 @@ def test_what_is_too_large(home: object, monkeypatch: pytest.MonkeyPatch) -> Non
     with TestClient(create_app(), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         error(send(client), 413)  # counted by us
         error(send(client, content="a\n" * 100_000), 413)  # stopped on its way
-        error(client.post("/api/v1/runs", content=b"x" * 2_000_000, headers=JSON), 413)
+        error(client.post("/api/v1/runs", content=b"x" * (MAX_JSON + 1), headers=JSON), 413)
         assert [d["source"] for d in client.get("/api/v1/datasets").json() if d["source"] == "upload"] == []
 
 

@@ -94,6 +94,27 @@ def test_upload_questions_run_results_popout_download(server: str, page: Page, f
     expect(page.locator(".gauge")).to_contain_text("Ready", timeout=LONG)
     inside = download(page, tmp_path)
     assert {"ModelParameters.csv", "manifest.json", "equation.tex", "beta_0.svg"} <= set(inside)
+    make_longer(page)
+
+
+def make_longer(page: Page) -> None:
+    """By keyboard: the old run stays, the new one goes on from its chains."""
+    first = page.url.split("?")[0]
+    field = page.get_by_label("More iterations per chain")
+    expect(field).to_have_value("200")  # comes by itself when the last picture is drawn
+    field.fill("a few")
+    field.press("Enter")
+    expect(page.locator("#more-fault")).to_be_visible()
+    expect(page.locator("#more")).to_be_focused()
+    narrow_enough(page)
+    page.locator("#more").fill("40000")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Goes on from")).to_be_visible()
+    expect(page.get_by_text("3 chains of 40,200 iterations")).to_be_visible(timeout=LONG)
+    narrow_enough(page)
+    page.goto(first)
+    expect(page.get_by_text("3 chains of 200 iterations")).to_be_visible()
+    expect(page.get_by_text("Made longer in")).to_be_visible()
 
 
 def answer_two_level_model(page: Page) -> None:

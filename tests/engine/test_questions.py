@@ -70,6 +70,8 @@ ACCEPTED: list[tuple[Question, str, Any, str]] = [  # question, text, value, can
     (Text(**KEY), "out", "out", "out"),
     (Text(**KEY, optional=True), "", "", ""),
     (Text(**KEY, pattern="[a-z]+"), "abc", "abc", "abc"),
+    (Text(**KEY, lines=True), "a\r\n\tb\rc\n", "a\n\tb\nc\n", "a\n\tb\nc\n"),
+    (Text(**KEY, lines=True, longest=3), "a\r\nb", "a\nb", "a\nb"),
     (column(), "normexam", "normexam", "normexam"),
     (column(), " school ", "school", "school"),
     (column(), "norm exam", "normexam", "normexam"),

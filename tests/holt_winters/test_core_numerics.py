@@ -142,20 +142,6 @@ def test_optimal_start_beats_the_others() -> None:
             assert best <= fit(y, ADDITIVE, start=start).sse * (1 + 1e-8)
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.title)
-def test_coverage(model: Model) -> None:
-    """95 % intervals 1 and 4 steps ahead cover 93 to 97 % of 1,500 simulated series of 30 cycles of 4 (120 rows; 20 of
-    6). With a true coverage of 94.5 % a limit is crossed by chance in 0.6 % of such checks."""
-    rng = np.random.default_rng(11)
-    n = 240 if len(model.periods) > 1 else 160
-    rows = np.array([simulated(model, n, rng, extra=4) for _ in range(1500)])
-    start = "optimal" if model.seasonal == "none" else "decompose"  # y_2 - y_1 as first trend widens all intervals
-    ahead = forecast_many(fit_many(rows[:, :n], model, start=start, tries=1, threads=1), 4)
-    inside = (rows[:, n:] >= ahead.lower) & (rows[:, n:] <= ahead.upper)
-    for h in (0, 3):
-        assert 0.93 <= inside[:, h].mean() <= 0.97
-
-
 @pytest.mark.parametrize("robust", [False, True])
 @pytest.mark.parametrize("model", [ADDITIVE, MULTIPLICATIVE, MODELS[-1]], ids=lambda m: m.title)
 def test_interval_formulas_by_simulation(model: Model, robust: bool) -> None:

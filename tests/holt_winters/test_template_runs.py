@@ -1,46 +1,21 @@
-"""HoltWinters from answers to files: R's numbers, the core's numbers, every output, many series, bad input."""
+"""HoltWinters from answers to files: R's numbers, the core's numbers, every output."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "templates"))
-
-from running import SHARED, Ran, run, shared_data
+from smoothing import SHARED, coefficients, holt_winters, run, series
 
 from model_templates.holt_winters import api
-from templates_engine import registry
-from templates_engine.bundle import Store
-from templates_engine.data.dataset import Dataset
 from templates_engine.data.simulate import SUPPLIED
 from templates_engine.data.simulate_series import OUTLIERS
-from templates_engine.job import Job
-from templates_engine.problems import Refused
 
 REFERENCE = json.loads((SHARED / "reference/holtwinters.json").read_text())
 SERIES = {"AirPassengers": "12", "UKgas": "4", "JohnsonJohnson": "4", "co2": "12"}
 FIXED = {"alpha": "0.3", "beta": "0.1", "gamma": "0.1"}
-
-
-def holt_winters(folder: Path, data: Dataset, **answers: str) -> Ran:
-    return run("HoltWinters", data, {"y": "value", "period": "1", **answers}, folder)
-
-
-def series(name: str) -> Dataset:
-    return shared_data(f"ts/{name}.csv")
-
-
-def coefficients(ran: Ran) -> dict[str, float]:
-    table = ran.table("Coefficients")
-    return dict(zip(table["parameter"], table["value"], strict=True))
 
 
 @pytest.mark.parametrize("name", SERIES)
@@ -159,7 +134,8 @@ def test_every_output_is_there_under_its_name(tmp_path: Path) -> None:
                  "SeasonTrends"):  # fmt: skip
         assert (tmp_path / f"{name}.csv").exists(), name
         assert (tmp_path / f"{name}.json").exists(), name
-    for name in ("forecast.svg", "components.svg", "residuals.svg", "seasons.svg", "fitted.dta", "forecast.dta",
+    for name in ("forecast.svg", "components.svg", "residuals.svg", "seasons.svg", "forecast.svg.json",
+                 "components.svg.json", "residuals.svg.json", "seasons.svg.json", "fitted.dta", "forecast.dta",
                  "equation.tex", "Methods.txt"):  # fmt: skip
         assert (tmp_path / name).stat().st_size > 100, name
     assert ran.table("Forecast").columns.tolist() == ["h", "time", "point", "lower", "upper"]
@@ -207,162 +183,6 @@ def test_gaps_are_filled_with_missing_rows_and_told(tmp_path: Path) -> None:
     assert "forecast is carried on" in said
 
 
-# Many series
-
-
-def shops() -> Dataset:
-    return SUPPLIED["many_series"]()
-
-
-MANY = {"y": "sales", "time": "month", "series": "shop", "period": "12", "horizon": "6"}
-
-
-def test_a_series_among_many_is_fitted_as_it_is_alone(tmp_path: Path) -> None:
-    """Fit, forecasts and constants of three shops from a run of forty, and from a run of each."""
-    data = shops()
-    ran = run("HoltWinters", data, MANY, tmp_path / "all")
-    fit = ran.table("Fit")
-    assert len(fit) == 40
-    assert fit["mase"].is_monotonic_decreasing, "the worst series first"
-    assert len(ran.table("Forecast")) == 40 * 6
-    assert (tmp_path / "all" / "worst1_forecast.svg").exists()
-    for shop in (1, 8, 25):
-        rows = data["shop"] == shop
-        alone = {k: v for k, v in MANY.items() if k != "series"}
-        one = run("HoltWinters", data.take(rows), alone, tmp_path / str(shop))
-        mine = fit[fit["series"] == shop].iloc[0]
-        for name in ("sse", "mae", "mase", "aic", "n_used"):
-            assert mine[name] == pytest.approx(one.table("Fit").loc[0, name], rel=1e-9), name
-        theirs = ran.table("Forecast")
-        theirs = theirs[theirs["series"] == shop]
-        for name in ("point", "lower", "upper"):
-            assert theirs[name].to_numpy() == pytest.approx(one.table("Forecast")[name].to_numpy(), rel=1e-9)
-        constants = ran.table("Coefficients")
-        constants = constants[constants["series"] == shop].set_index("parameter")["value"]
-        assert constants["alpha"] == pytest.approx(coefficients(one)["alpha"], rel=1e-9)
-
-
-def test_bad_series_are_left_out_and_told(tmp_path: Path) -> None:
-    """A short, a constant, an all-missing, a zero and a doubled series beside 35 good ones."""
-    data = shops()
-    shop, month, sales = data["shop"], data["month"].copy(), data["sales"].copy()
-    sales[shop == 2] = 7.0
-    sales[shop == 3] = np.nan
-    sales[np.flatnonzero(shop == 4)[5]] = 0.0
-    month[np.flatnonzero(shop == 5)[1]] = month[np.flatnonzero(shop == 5)[0]]
-    keep = ~((shop == 1) & (np.cumsum(shop == 1) > 20))
-    bad = Dataset("bad", {"shop": shop, "month": month, "sales": sales}).take(keep)
-    ran = run("HoltWinters", bad, {**MANY, "seasonal": "Multiplicative"}, tmp_path)
-    fit = ran.table("Fit")
-    assert (fit["status"] == "fitted").sum() == 35
-    failed = fit[fit["status"] != "fitted"].set_index("series")["status"]
-    assert fit["series"].iloc[:5].tolist() == failed.index.tolist(), "what failed stands first"
-    for number, word in (
-        (1, "too short"),
-        (2, "constant"),
-        (3, "no observed"),
-        (4, "zero or negative"),
-        (5, "more than one row"),
-    ):
-        assert word in failed[number]
-    assert len(ran.table("Forecast")) == 35 * 6
-    assert any("5 of 40 series" in n.message for n in ran.notes)
-    assert "5 of 40" in ran.table("Verdicts").loc[0, "sentence"]
-
-
-def test_a_thousand_series_take_a_few_seconds(tmp_path: Path) -> None:
-    """The panel of 1,000 series of 120 months; CPU time of half against the whole would show a square law."""
-    with gzip.open(SHARED / "data/ts/hw_panel_1000x120.csv.gz") as file:
-        text = file.read().split()
-    values = np.array([[float(v) for v in line.split(b",")] for line in text])
-    import time
-
-    def seconds(n: int, folder: Path) -> float:
-        data = Dataset("panel", {"id": np.repeat(np.arange(float(n)), 120), "value": values[:n].ravel()})
-        begin = time.process_time()
-        ran = run("HoltWinters", data, {"y": "value", "series": "id", "period": "12", "horizon": "12"}, folder)
-        assert (ran.table("Fit")["status"] == "fitted").all()
-        return time.process_time() - begin
-
-    seconds(70, tmp_path / "warm")
-    half, whole = seconds(500, tmp_path / "half"), seconds(1000, tmp_path / "whole")
-    assert whole < 3 * half + 1
-
-
-# Automatic
-
-
-def test_automatic_shows_what_it_compared(tmp_path: Path) -> None:
-    ran = run("HoltWinters", SUPPLIED["quarterly_sales"](), {
-        "y": "sales_clean", "time": "quarter", "period": "4", "method": "Automatic", "horizon": "4",
-    }, tmp_path)  # fmt: skip
-    table = ran.table("Candidates")
-    assert len(table) == 9
-    assert table["aicc"].is_monotonic_increasing
-    assert table["chosen"].tolist() == ["Yes"] + ["No"] * 8
-    assert table.loc[0, "model"] == ran.table("Fit").loc[0, "model"]
-    assert "multiplicative" in table.loc[0, "model"], "the series is simulated from a multiplicative model"
-    assert "smallest AICc" in (tmp_path / "Methods.txt").read_text()
-
-
-def test_automatic_of_many_counts_the_choices(tmp_path: Path) -> None:
-    data = shops().take(shops()["shop"] <= 3)
-    ran = run("HoltWinters", data, {**MANY, "method": "Automatic", "robust": "No"}, tmp_path)
-    assert ran.table("Candidates")["series"].sum() == 3
-    assert ran.table("Fit")["model"].notna().all()
-
-
-# Bad input
-
-
-Y = np.array([5.0, 9.0, 6.0, 8.0, 5.5, 9.5, 6.5, 8.5, 6.0, 10.0, 7.0, 9.0])
-REFUSED: list[tuple[dict[str, str], Any, str, str]] = [  # answers, y, question, a word of the message
-    ({"period": "4"}, Y[:8], "y", "too short"),
-    ({"period": "24"}, Y, "period", "longer than the series"),
-    ({"period": "4", "seasonal": "Multiplicative"}, Y - 5, "seasonal", "zero or less"),
-    ({"period": "4", "seasonal": "Multiplicative"}, np.where(Y > 9.9, -1, Y), "seasonal", "zero or less"),
-    ({"period": "4"}, np.full(12, np.nan), "y", "values are missing"),
-    ({"period": "4"}, np.full(12, 3.0), "y", "cannot be chosen"),
-    ({"period": "4"}, np.where(Y > 9.9, np.inf, Y), "y", "infinite"),
-    ({"period": "4"}, np.array(list("abcdefghijkl")), "y", "text"),
-    ({"period": "0"}, Y, "period", "0 is no season"),
-    ({"period": "1"}, Y, "period", "at least 2"),
-    ({"period": "4.5"}, Y, "period", "4.5"),
-    ({"period": "-4"}, Y, "period", "-4"),
-    ({"period": "four"}, Y, "period", "four"),
-    ({"period": "4,4"}, Y, "period", "twice"),
-    ({"period": "1,4"}, Y, "period", "1 is no season"),
-    ({"period": "99999"}, Y, "period", "too long"),
-    ({"period": "4", "horizon": "0"}, Y, "horizon", "out of range"),
-    ({"period": "4", "horizon": "1001"}, Y, "horizon", "1000"),
-    ({"period": "4", "level": "0.95"}, Y, "level", "50"),
-    ({"period": "4", "level": "100"}, Y, "level", "99.9"),
-    ({"period": "4", "alpha": "1.414"}, Y, "alpha", "-0.414"),
-    ({"period": "4", "alpha": "0"}, Y, "alpha", "alpha = 0"),
-    ({"period": "4", "beta": "-0.1"}, Y, "beta", "beta = -0.1"),
-    ({"period": "4", "gamma": "2"}, Y, "gamma", "gamma = 2"),
-    ({"period": "4", "gamma": "0.1,0.2"}, Y, "gamma", "One period needs one"),
-    ({"period": "4", "alpha": "half"}, Y, "alpha", "auto"),
-    ({"period": "4", "damped": "Yes", "phi": "1.5"}, Y, "phi", "phi = 1.5"),
-    ({"period": "4", "robust": "Yes", "start": "optimal"}, Y, "start", "cannot be chosen"),
-    ({"period": "4", "robust": "Yes", "k": "0"}, Y, "k", "out of range"),
-    ({"period": "4", "time": "value"}, Y, "time", "already used"),
-    ({"period": "4", "time": "when"}, Y, "time", "when"),
-    ({"period": "4", "y": "valu"}, Y, "y", "valu"),
-]
-
-
-@pytest.mark.parametrize(("answers", "y", "key", "word"), REFUSED, ids=[f"{k}-{w}" for _, _, k, w in REFUSED])
-def test_bad_input_is_refused_at_its_question(
-    answers: dict[str, str], y: Any, key: str, word: str, tmp_path: Path
-) -> None:
-    with pytest.raises(Refused) as caught:
-        holt_winters(tmp_path, Dataset("d", {"value": y}), **answers)
-    there = [p for p in caught.value.problems if p.key == key]
-    assert there, [p.line() for p in caught.value.problems]
-    assert any(word in p.message for p in there), [p.message for p in there]
-
-
 def test_constants_outside_are_used_on_request_with_the_reason(tmp_path: Path) -> None:
     """The published constants, one of which lies outside: used as given, and the spectral radius is told."""
     ran = run("HoltWinters", SUPPLIED["halfyear_insured"](), {
@@ -394,18 +214,6 @@ def test_two_seasons_at_once(tmp_path: Path) -> None:
     assert both.table("Accuracy").loc[0, "mae"] < day.table("Accuracy").loc[0, "mae"]
 
 
-def test_a_stopped_run_ends_without_a_fault(tmp_path: Path) -> None:
-    """A user who stops a run of many series keeps what is there."""
-    template = registry.get("HoltWinters")
-    from templates_engine.asking import walk
-
-    data = shops()
-    spec = walk(template, MANY, data.schema()).require()
-    with Job(Store(tmp_path)) as job:
-        job.stop()
-        template.run(spec, data, job)
-
-
 def test_methods_name_the_model_and_its_numbers(tmp_path: Path) -> None:
     ran = holt_winters(
         tmp_path, series("AirPassengers"), time="time", period="12", seasonal="Multiplicative", horizon="12"
@@ -413,15 +221,5 @@ def test_methods_name_the_model_and_its_numbers(tmp_path: Path) -> None:
     text = (tmp_path / "Methods.txt").read_text()
     assert "144 values" in text
     assert f"α = {coefficients(ran)['alpha']:.3f}" in text
-    assert "95% prediction intervals by simulation (random seed 1)" in text
+    assert "95% prediction intervals, simulated (20,000 futures, seed 1)" in text
     assert "rolling origins" in text
-
-
-def test_the_datasets_join_the_list_with_the_columns_of_the_data(tmp_path: Path) -> None:
-    run("HoltWinters", shops(), MANY, tmp_path)
-    fitted = pd.read_stata(tmp_path / "fitted.dta")
-    assert fitted.columns.tolist()[:3] == ["shop", "month", "sales"]
-    assert len(fitted) == 2400
-    forecast = pd.read_stata(tmp_path / "forecast.dta")
-    assert forecast.columns.tolist() == ["shop", "month", "h", "point", "lower", "upper"]
-    assert forecast["month"].iloc[0] == "2024-01"

@@ -70,9 +70,11 @@ def test_groups_of_one_with_a_model_that_needs_more(tmp_path) -> None:
         ({"y": "weight", "D": "Binomial", "n": "cons"}, "must be 0 or 1"),
         ({"y": "weight", "profile": "sigma3"}, "beta_0"),
         ({"y": "weight", "profile": "beta_7"}, "no beta_7"),
-        ({"y": "ticks", "D": "Poisson", "x2_1": "cons,male"}, "one random coefficient"),
+        ({"y": "ticks", "D": "Poisson", "x2_1": "cons,male,days,litter"}, "3 random coefficients at most"),
         ({"y": "ticks", "D": "Poisson", "smoothing": "No"}, "Normal response"),
-        ({"y": "weight", "numclass": "2"}, "numclass"),
+        ({"y": "weight", "numclass": "2"}, "classification 2"),
+        ({"y": "weight", "numclass": "2", "C2": "sire"}, "sire is a classification already"),
+        ({"y": "ticks", "D": "Poisson", "numclass": "2", "C2": "male", "predict": "Yes"}, "answer No"),
         ({"y": "days", "priors": "Documents 2"}, "0.001 to 5"),
     ],
 )

@@ -26,6 +26,8 @@ from templates_engine.sampling import (
     mixed_priors,
 )
 from templates_engine.sampling.mixed_stats import statistics
+from templates_engine.sampling.nlevel_normal import Priors
+from templates_engine.sampling.nlevel_stats import Factor
 from templates_engine.sampling.rng import streams
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
@@ -124,18 +126,18 @@ def test_latent_effects_that_are_written_out_have_the_same_law(link: str) -> Non
         np.zeros(2), np.full(2, 1e8), (0.0, 0.0, 1.0), (cloning_priors.INVERSE_GAMMA, 0.001, 0.001)
     )
     target = cloning_glm.target(data, prior, clones)
-    near = cloning_glm.approximate(target, glm_fit.fit(data))
+    fit = glm_fit.fit(data)
+    near = cloning_glm.approximate(target, fit.gamma, fit.gamma_covariance, np.full((1, 1), fit.sigma2_u))
     collapsed = [
         cloning_glm.run_chain(target, near, one, STOP.copy(), burnin=300, iterations=3000) for one in streams(9, 2)
     ]
-    many = glm_data.grouped(
-        link, np.tile(y, clones), np.tile(x, (clones, 1)), trials=np.tile(trials, clones),
-        codes=copied(codes, clones), z=np.ones((n * clones, 1)),
-    )  # fmt: skip
+    copies = Factor(copied(codes, clones), np.ones((n * clones, 1)))
+    many = glm_sampler.prepare(
+        link, np.tile(y, clones), np.tile(x, (clones, 1)), [copies], trials=np.tile(trials, clones)
+    )
+    weak = mixed_priors.named(mixed_priors.GAMMA, 1)
     naive = [
-        glm_sampler.run_chain(
-            many, mixed_priors.named(mixed_priors.GAMMA, 1), one, STOP.copy(), burnin=1000, iterations=5000
-        )
+        glm_sampler.run_chain(many, Priors(weak.sigma2, (weak.omega,)), one, STOP.copy(), burnin=1000, iterations=5000)
         for one in streams(10, 2)
     ]
     for part in (lambda c: c.beta[:, 0], lambda c: c.beta[:, 1], lambda c: c.omega[:, 0]):
@@ -162,7 +164,7 @@ def test_a_search_that_goes_astray_does_not_spoil_the_likelihood() -> None:
     assert np.isfinite(fit.deviance)
     assert abs(constants) < 1e4
     assert 0.05 < fit.sigma2_u_se < 0.3
-    modes = np.zeros(grouped.groups)
+    room = target.room()
     theta = np.append(fit.gamma, 0.5 * np.log(fit.sigma2_u))
-    target.likelihood(np.append(fit.gamma, 6.9), modes)
-    assert target.likelihood(theta, modes) == pytest.approx(best, abs=1e-6)
+    target.likelihood(np.append(fit.gamma, 6.9), room)
+    assert target.likelihood(theta, room) == pytest.approx(best, abs=1e-6)

@@ -100,7 +100,8 @@ class Page(HTMLParser):
                 self._form.buttons.append((*self._button, re.sub(r"\s+", " ", "".join(self._words)).strip()))
             self._button = None
         elif tag == "textarea" and self._form is not None and self._area is not None:
-            self._form.fields.append((self._area, "".join(self._words)))
+            words = "".join(self._words)
+            self._form.fields.append((self._area, words.removeprefix("\n")))  # as browsers do
             self._area = None
 
     def handle_data(self, data: str) -> None:

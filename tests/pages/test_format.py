@@ -99,6 +99,9 @@ def test_tables_have_equal_decimals_intervals_and_plain_names() -> None:
 def test_a_parameter_without_a_known_column_keeps_its_name() -> None:
     assert plain_name("beta_7", "gone", SCHOOL) == ("gone", "beta_7")
     assert plain_name("omega_u_3", "", None) == ("omega_u_3", "omega_u_3")
+    assert plain_name("sigma2_u2", "second", SCHOOL) == ("Between units of second, variance", "sigma2_u2")
+    assert plain_name("omega_u1_2", "school", SCHOOL) == ("Between units of school, (co)variance", "omega_u1_2")
+    assert plain_name("vpc_1", "school", None) == ("Share of school in the variance", "vpc_1")
 
 
 def test_equations_of_several_parts_are_set_apart() -> None:

@@ -14,8 +14,11 @@ from reading import Page, press
 from app import datasets, db, queue, runs
 from app.models import Run, now
 from app.pages.listing import groups
+from app.pages.longer import Offer
 from app.pages.objects import side_by_side
+from app.pages.verdicts import _verdict
 from templates_engine.data.schema import Column, Schema
+from templates_engine.sampling import saving
 
 ANSWERS = {"y": "normexam", "x": "cons,standlrtmiss", "nchains": "2", "burnin": "50", "iterations": "200"}
 
@@ -102,6 +105,78 @@ def test_answers_are_used_again(client: TestClient, done: Run) -> None:
     assert "&#39;iterations&#39;: &#39;900&#39;" in changed.text
 
 
+def test_a_run_is_made_longer(client: TestClient, done: Run) -> None:
+    """From the form, with the number of its verdict, and with a number that will not do."""
+    page = Page(client.get(f"/runs/{done.id}").text)
+    assert page.faults() == []
+    assert "More iterations per chain (200 so far)" in page.text
+    form = page.form(f"/runs/{done.id}/longer", -1)  # a verdict may have one too
+    assert dict(form.fields) == {"more": "200"}
+    new = client.post(form.action, data=dict(form.fields))
+    assert re.fullmatch(r"/runs/\d+", new.url.path)
+    number = int(new.url.path.rpartition("/")[2])
+    assert f"Goes on from run {done.id}" in Page(new.text).text
+    with db.session() as session:
+        assert runs.get(session, number).answers["iterations"] == "400"  # type: ignore[union-attr]
+    assert f"Made longer in run {number}" in Page(client.get(f"/runs/{done.id}").text).text
+    assert f"run {done.id} made longer" in client.get("/runs").text
+    change(number, state="failed", started=now(), finished=now(), message="Gone.")
+    assert f"It was to go on from run {done.id}" in Page(client.get(f"/runs/{number}").text).text
+    for more, says in (("", "whole number"), ("2.5", "whole number"), ("-3", "whole number"), ("0", "from 1 on"),
+                       ("99000000", "out of range"), ("<b>", "whole number")):  # fmt: skip
+        answer = client.post(f"/runs/{done.id}/longer", data={"more": more})
+        assert answer.status_code == 422, more
+        wrong = Page(answer.text)
+        assert wrong.faults() == []
+        assert says in wrong.text
+        assert "aria-invalid" in wrong.source
+        assert f'value="{more}"' in wrong.source or more == "<b>"
+    assert client.post(f"/runs/{done.id}/longer", data={"more": "1,500"}).url.path != f"/runs/{done.id}/longer"
+    assert client.post("/runs/7777/longer", data={"more": "5"}).status_code == 404
+
+
+def test_a_verdict_offers_the_iterations_that_it_names(client: TestClient, done: Run) -> None:
+    offer = Offer("iterations", "iterations per chain", 200, False, "200")
+    short = ("Too short", "R-hat of x is 1.03; 1,700 more iterations should bring it under 1.01.")
+    few = ("Too few imputations", "About 20 imputations would do.")
+    assert (_verdict(done, *short, offer).more, _verdict(done, *short, offer).button) == ("1700", "Run 1,700 more")
+    assert _verdict(done, *short, None).value == "1900"  # cannot go on: the answers with as many in all
+    assert _verdict(done, *few, offer).more == ""
+    imputed = Offer("numimpute", "imputed datasets", 4, False, "4")
+    assert _verdict(done, *few, imputed).more == "16"
+    assert _verdict(done, *short, imputed).more == ""
+
+
+def test_a_run_that_was_stopped_can_be_finished(client: TestClient, done: Run) -> None:
+    change(done.id, state="cancelled", message="Stopped on request.")
+    try:
+        page = Page(client.get(f"/runs/{done.id}").text)
+        assert page.faults() == []
+        assert "Finish the 200 iterations per chain asked for" in page.text
+        assert client.post(f"/runs/{done.id}/longer", data={"more": "0"}).url.path != f"/runs/{done.id}/longer"
+    finally:
+        change(done.id, state="done", message="")
+
+
+def test_chains_of_another_program_are_not_offered(
+    client: TestClient, done: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "program", lambda: "another")
+    page = Page(client.get(f"/runs/{done.id}").text)
+    assert page.faults() == []
+    assert "Another version of this program drew these chains" in page.text
+    assert f"/runs/{done.id}/longer" not in page.source
+
+
+def test_the_stopping_rule_speaks_among_the_verdicts(client: TestClient, done: Run) -> None:
+    for code, word in (("targets-met", "Long enough."), ("targets-missed", "Out of time.")):
+        change(done.id, problems=[{"code": code, "message": "So it was.", "level": "notice"}])
+        page = Page(client.get(f"/runs/{done.id}").text)
+        assert f"{word} So it was." in page.text
+        assert "Worth a look." not in page.text
+    change(done.id, problems=[])
+
+
 def test_history_and_set_inputs_offer_the_run(client: TestClient, done: Run) -> None:
     assert f'href="/runs/{done.id}"' in client.get("/runs").text
     assert f'href="/inputs?run={done.id}"' in client.get("/inputs").text
@@ -132,6 +207,19 @@ def test_a_run_that_goes_on(client: TestClient) -> None:
     assert page.faults() == []
     for words in ("43%", "18 s gone", "about 25 s left", "520 of 1,200", "Trace so far", "to do", "Working 43% · 18 s"):
         assert words in page.text
+    assert "Convergence so far" not in page.text  # too few draws for it
+    converging = [{"parameter": "beta_1", "rhat": 1.034, "ess": 81.2}, {"parameter": "sigma2", "rhat": None, "ess": 9}]
+    change(number, progress={**progress, "converging": converging})
+    live = Page(client.get(f"/runs/{number}").text)
+    assert live.faults() == []
+    assert "Convergence so far" in live.text
+    cells = re.findall(
+        r"<t[hd][^>]*>(?:<code>)?([^<]*)(?:</code>)?</t[hd]>", live.source.partition('class="converging"')[2]
+    )
+    assert cells[-8:] == ["beta_1", "1.034", "above 1.01", "81", "sigma2", "–", "", "9"]
+    change(number, answers={**ANSWERS, "stopping": "When the targets are met", "maxminutes": "3"})
+    assert "520, next look at 1,200" in client.get(f"/runs/{number}").text
+    assert "until the targets are met, 3 min at most" in client.get(f"/runs/{number}").text
     assert '<noscript><meta http-equiv="refresh" content="3"></noscript>' in page.source
     assert Page(client.get(f"/runs/{number}/stop").text).faults() == []
     press(client, page, f"/runs/{number}/stop", "keep")
@@ -160,6 +248,8 @@ def test_a_run_that_failed_says_why_and_folds_the_trace(client: TestClient) -> N
     assert "x is constant." in page.text
     assert "Traceback &lt;b&gt;" in page.source
     assert page.faults() == []
+    change(number, message="x: x is constant.")  # a refusal's message names the question and repeats the problem
+    assert Page(client.get(f"/runs/{number}").text).text.count("x is constant.") == 1
 
 
 def test_a_run_without_its_dataset_is_explained(client: TestClient) -> None:

@@ -20,6 +20,8 @@ from templates_engine.data.schema import Schema
 from templates_engine.job import Call, Job, Progress
 from templates_engine.outputs import Draws, Result, Table
 from templates_engine.problems import Problem, Refused
+from templates_engine.sampling import diagnostics
+from templates_engine.sampling.saving import Live
 from templates_engine.template import Template
 
 DATA = Dataset("pupils", {"y": np.arange(5.0), "x": np.ones(5)})
@@ -162,13 +164,22 @@ def test_what_a_reporter_raises_ends_the_run(tmp_path: Path) -> None:
 
 def test_a_live_trace_is_short_and_ends_where_the_draws_end(tmp_path: Path) -> None:
     job = Job(Store(tmp_path))
-    chain = np.full(1000, np.nan)
-    chain[:700] = np.arange(700)
-    job.watch("beta_0", [chain])
-    trace = job.state()["trace"]
-    assert trace["parameter"] == "beta_0"
+    chain = np.full((1000, 2), np.nan)
+    chain[:700] = np.random.default_rng(1).standard_normal((700, 2))
+    live = Live()
+    live.show(chain, lambda rows: rows)
+    job.watch("beta_1", ["beta_0", "beta_1"], [live])
+    state = job.state()
+    trace = state["trace"]
+    assert trace["parameter"] == "beta_1"
     assert 100 < len(trace["chains"][0]) <= 200
-    assert trace["chains"][0][-1] < 700
+    np.testing.assert_allclose(trace["chains"][0], chain[:700:4, 1], rtol=1e-3)
+    found = diagnostics.measures(chain[None, :700].transpose(2, 0, 1))
+    for row in state["converging"]:
+        k = int(row["parameter"][-1])
+        assert row["rhat"] == pytest.approx(found["rhat"][k], rel=1e-3)
+        assert row["ess"] == pytest.approx(min(found["ess_bulk"][k], found["ess_tail"][k]), rel=1e-3)
+    assert len(state["converging"]) == 2
     job.close()
 
 

@@ -14,8 +14,9 @@ from arviz_stats.base import array_stats
 from scipy import stats
 
 from templates_engine.sampling import glm_data, glm_fit, glm_sampler
-from templates_engine.sampling.mixed_names import GAMMA
-from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart, Priors, named
+from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart
+from templates_engine.sampling.nlevel_normal import Chain, Priors
+from templates_engine.sampling.nlevel_stats import Factor
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 LME4 = json.loads((SHARED / "reference" / "lme4.json").read_text()) if SHARED.is_dir() else {}
@@ -26,32 +27,47 @@ def ess(x: np.ndarray) -> float:
     return float(array_stats.ess(x[None, :], method="mean"))
 
 
-def chain(data: glm_data.Grouped, priors: Priors, n: int, *, burnin: int = 500, seed: int = 1, **start):
+WEAK = InverseWishart(0.002, np.array([[0.002]]))  # Gamma(0.001, 0.001) on the precision of a single variance
+
+
+def weak(count: int) -> Priors:
+    return Priors(InverseGamma(0.001, 0.001), (WEAK,) * count)
+
+
+def chain(rows: glm_sampler.Rows, priors: Priors, n: int, *, burnin: int = 500, seed: int = 1, **more) -> Chain:
     rng = np.random.Generator(np.random.PCG64DXSM(seed))
     cells = np.zeros(2, dtype=np.int64)
-    return glm_sampler.run_chain(data, priors, rng, cells, burnin=burnin, iterations=n, **start)
+    return glm_sampler.run_chain(rows, priors, rng, cells, burnin=burnin, iterations=n, **more)
 
 
-def cbpp(link: str = "logit") -> glm_data.Grouped:
+def intercepts(codes: np.ndarray) -> list[Factor]:
+    return [Factor(np.asarray(codes, dtype=np.int64), np.ones((len(codes), 1)))]
+
+
+def grouped(link: str, y: np.ndarray, x: np.ndarray, codes: np.ndarray, trials: np.ndarray | None = None):
+    return glm_data.grouped(link, y, x, trials=trials, codes=codes, z=np.ones((len(y), 1)))
+
+
+def cbpp() -> tuple:
+    """(link, y, x, codes, trials)."""
     d = pd.read_csv(SHARED / "data" / "lmm" / "cbpp.csv")
     x = np.column_stack([np.ones(len(d)), *[d["period"] == k for k in (2, 3, 4)]]).astype(float)
     codes = pd.factorize(d["herd"], sort=True)[0].astype(np.int64)
-    y, n = d["incidence"].to_numpy(float), d["size"].to_numpy(float)
-    return glm_data.grouped(link, y, x, trials=n, codes=codes, z=np.ones((len(d), 1)))
+    return "logit", d["incidence"].to_numpy(float), x, codes, d["size"].to_numpy(float)
 
 
-def grouse() -> glm_data.Grouped:
+def grouse() -> tuple:
     d = pd.read_csv(SHARED / "data" / "lmm" / "grouseticks.csv")
     x = np.column_stack([np.ones(len(d)), d["YEAR"] == 96, d["YEAR"] == 97, d["cHEIGHT"]]).astype(float)
     codes = pd.factorize(d["BROOD"], sort=True)[0].astype(np.int64)
-    return glm_data.grouped("log", d["TICKS"].to_numpy(float), x, codes=codes, z=np.ones((len(d), 1)))
+    return "log", d["TICKS"].to_numpy(float), x, codes, None
 
 
 @needs_shared
 @pytest.mark.parametrize(("key", "data"), [("cbpp_binomial_agq25", cbpp), ("grouse_poisson_brood_agq25", grouse)])
 def test_likelihood_fit_equals_lme4(key: str, data) -> None:
     """Estimates and standard errors to 1e-4 of glmer's with 25 quadrature points."""
-    reference, fit = LME4[key], glm_fit.fit(data())
+    reference, fit = LME4[key], glm_fit.fit(grouped(*data()))
     np.testing.assert_allclose(fit.beta, list(reference["fixef"].values()), rtol=1e-4)
     np.testing.assert_allclose(fit.beta_se, list(reference["se"].values()), rtol=1e-3)
     assert fit.sigma2_u == pytest.approx(reference["varcorr"][0]["vcov"], rel=1e-4)
@@ -61,10 +77,8 @@ def test_likelihood_fit_equals_lme4(key: str, data) -> None:
 @needs_shared
 def test_deviance_of_the_fit_is_on_the_scale_of_the_laplace_fit() -> None:
     """All constants are kept: glmer's Laplace log likelihood keeps them too, and is within 0.3 of the exact one."""
-    assert glm_fit.fit(cbpp()).deviance == pytest.approx(LME4["cbpp_binomial_agq1"]["deviance_or_reml"], abs=0.3)
-    assert glm_fit.fit(grouse()).deviance == pytest.approx(
-        LME4["grouse_poisson_brood_agq1"]["deviance_or_reml"], abs=0.3
-    )
+    for data, key in ((cbpp, "cbpp_binomial_agq1"), (grouse, "grouse_poisson_brood_agq1")):
+        assert glm_fit.fit(grouped(*data())).deviance == pytest.approx(LME4[key]["deviance_or_reml"], abs=0.3)
 
 
 @needs_shared
@@ -75,8 +89,9 @@ def test_posterior_beside_maximum_likelihood(key: str, data, groups: int) -> Non
     """Coefficients within 0.3 posterior sd of ML (the posterior is skewed), sds 0 to 12 % above; the variance's mean
     above ML by up to 2J/(J - 5): with few small groups its posterior has a long upper tail; ML itself is within the
     posterior's middle 80 %."""
-    reference, model = LME4[key], data()
-    draws = chain(model, named(GAMMA, 1), 6000, omega=np.eye(1) * 0.5)
+    reference, (link, y, x, codes, trials) = LME4[key], data()
+    rows = glm_sampler.prepare(link, y, x, intercepts(codes), trials=trials)
+    draws = chain(rows, weak(1), 6000, omega=[np.eye(1) * 0.5])
     ml = np.array(list(reference["fixef"].values()))
     sd = draws.beta.std(axis=0)
     assert np.all(np.abs(draws.beta.mean(axis=0) - ml) < 0.3 * sd)
@@ -96,8 +111,8 @@ def test_posterior_equals_numerical_integration(link: str) -> None:
     x = np.ones((12, 1))
     trials = np.full(12, 3.0)
     y = rng.poisson(2.0, 12).astype(float) if link == "log" else rng.integers(0, 4, 12).astype(float)
-    prior = Priors(InverseGamma(1, 1), InverseWishart(5.0, np.array([[3.0]])), np.array([0.5]), np.array([[0.8]]))
-    data = glm_data.grouped(link, y, x, trials=trials, codes=codes, z=np.ones((12, 1)))
+    prior = Priors(InverseGamma(1, 1), (InverseWishart(5.0, np.array([[3.0]])),), np.array([0.5]), np.array([[0.8]]))
+    rows = glm_sampler.prepare(link, y, x, intercepts(codes), trials=trials)
     betas, logs = np.linspace(-4.5, 5.0, 160), np.linspace(-3.5, 5.0, 120)
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
 
@@ -117,7 +132,7 @@ def test_posterior_equals_numerical_integration(link: str) -> None:
         log_density = log_density + np.log(np.exp(inner - top) @ weights) + top[..., 0]
     density = np.exp(log_density - log_density.max())
     density /= density.sum()
-    draws = chain(data, prior, 30000)
+    draws = chain(rows, prior, 30000)
     for values, grid, margin in (
         (draws.beta[:, 0], betas, density.sum(axis=1)),
         (np.log(draws.omega[:, 0]), logs, density.sum(axis=0)),
@@ -137,8 +152,7 @@ def test_predictors_of_groups_and_the_intercept_mix() -> None:
     x = np.column_stack([np.ones(1200), rng.normal(size=40)[codes], rng.normal(size=1200)])
     eta = x @ [-0.5, 0.4, 0.8] + rng.normal(size=40)[codes]
     y = (rng.random(1200) < 1 / (1 + np.exp(-eta))).astype(float)
-    data = glm_data.grouped("logit", y, x, codes=codes, z=np.ones((1200, 1)))
-    draws = chain(data, named(GAMMA, 1), 3000, omega=np.eye(1))
+    draws = chain(glm_sampler.prepare("logit", y, x, intercepts(codes)), weak(1), 3000, omega=[np.eye(1)])
     for k in range(3):
         assert ess(draws.beta[:, k]) > 0.25 * 3000
     assert np.all(draws.acceptance[:2] > 0.7)
@@ -166,10 +180,11 @@ def test_offset_shifts_the_intercept_and_a_seed_repeats() -> None:
     plain, shifted = glm_data.grouped("log", y, x), glm_data.grouped("log", y, x, offset=np.full(30, 1.5))
     assert glm_fit.fit(plain).beta[0] == pytest.approx(math.log(y.mean()))
     assert glm_fit.fit(shifted).beta[0] == pytest.approx(math.log(y.mean()) - 1.5)
-    one, two = chain(plain, named(GAMMA, 0), 200), chain(plain, named(GAMMA, 0), 200)
+    rows = glm_sampler.prepare("log", y, x, [])
+    one, two = chain(rows, weak(0), 200), chain(rows, weak(0), 200)
     np.testing.assert_array_equal(one.beta, two.beta)
     # With a flat prior exp(β) sum is Gamma(sum y, n): its mean is exact.
-    long = chain(plain, named(GAMMA, 0), 20000)
+    long = chain(rows, weak(0), 20000)
     mu = np.exp(long.beta[:, 0])
     exact = stats.gamma(y.sum(), scale=1 / 30)
     assert abs(mu.mean() - exact.mean()) < 4.5 * exact.std() / math.sqrt(ess(mu))

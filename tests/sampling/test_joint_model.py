@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 from joint_cases import Case, Variable, simulate
 from test_joint_exact import response
 
+from templates_engine.sampling import saving
 from templates_engine.sampling.joint import (
     InverseWishart,
     JointModel,
@@ -22,6 +24,7 @@ from templates_engine.sampling.joint import (
 )
 from templates_engine.sampling.joint_kernel import STEPS
 from templates_engine.sampling.rng import streams
+from templates_engine.sampling.saving import Live
 
 ALL_KINDS = Case(
     (
@@ -100,6 +103,26 @@ def test_same_stream_same_chain_wherever_it_is_cut() -> None:
     np.testing.assert_array_equal(whole.values, cut.values)
     other = run_chain(model, streams(3, 2)[1], nothing(), 30)
     assert not np.array_equal(whole.values, other.values)
+
+
+@pytest.mark.parametrize("first", [1, 12, 20, 45])
+@pytest.mark.parametrize("case", [ALL_KINDS, dataclasses.replace(ALL_KINDS, algorithm="marginal")])
+def test_a_chain_that_goes_on_is_the_chain_in_one_go(case: Case, first: int, tmp_path: Path) -> None:
+    """Protects "run longer": draws and completed data are the very ones, whatever lies between."""
+    model, _ = simulate(case, np.random.default_rng(2))
+    at, live = (5, 20, 33, 60), Live()
+    whole = run_chain(model, streams(3, 1)[0], nothing(), 60, at, "dispersed")
+    before = run_chain(model, streams(3, 1)[0], nothing(), first, [t for t in at if t <= first], "dispersed")
+    (tmp_path / "state.npz").write_bytes(saving.pack({}, {"chains": [before.saved]}))
+    (stood,) = saving.unpack(tmp_path / "state.npz")["chains"]
+    after = run_chain(model, streams(8, 1)[0], nothing(), 60, at, resume=stood, live=live, shown_from=10)
+    np.testing.assert_array_equal(whole.values, after.values)
+    np.testing.assert_array_equal(live.draws(), whole.values[10:])
+    assert list(after.imputed) == list(at)
+    for t in at:
+        for level, columns in enumerate(whole.imputed[t]):
+            for name, column in columns.items():
+                np.testing.assert_array_equal(after.imputed[t][level][name], column)
 
 
 def test_progress_and_stop() -> None:

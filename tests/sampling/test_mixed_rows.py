@@ -14,13 +14,14 @@ from scipy import stats
 from templates_engine.data.dataset import Dataset
 from templates_engine.options import McmcOptions
 from templates_engine.questions import Term
-from templates_engine.sampling import glm_data, glm_sampler, mixed_normal, mixed_rows, mixed_stats
+from templates_engine.sampling import glm_sampler, mixed_fits, mixed_normal, mixed_rows, mixed_stats, nlevel_normal
 from templates_engine.sampling.mixed_data import prepare
 from templates_engine.sampling.mixed_kept import put, shelf
 from templates_engine.sampling.mixed_names import GAMMA
 from templates_engine.sampling.mixed_normal import Chain
 from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart, Priors
-from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL, POISSON, Model
+from templates_engine.sampling.mixed_questions import BINOMIAL, COUNTS, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
+from templates_engine.sampling.nlevel_stats import Factor
 
 OPTIONS = McmcOptions(2, 1, 20, 60, 1, "out", makepred=True)
 PRIORS = {1: Priors(InverseGamma(1, 1), InverseWishart(3.0, np.eye(1))),
@@ -28,7 +29,8 @@ PRIORS = {1: Priors(InverseGamma(1, 1), InverseWishart(3.0, np.eye(1))),
 LINKS = {"logit": stats.logistic.cdf, "probit": stats.norm.cdf, "cloglog": lambda v: -np.expm1(-np.exp(v))}
 CASES = [
     ("identity", 0), ("identity", 1), ("identity", 2),
-    ("logit", 1), ("logit", 0), ("probit", 1), ("cloglog", 1), ("log", 1), ("log", 0),
+    ("logit", 1), ("logit", 0), ("logit", 2), ("probit", 1), ("cloglog", 1), ("log", 1), ("log", 0), ("nb", 0),
+    ("nb", 2),
 ]  # fmt: skip
 
 
@@ -52,11 +54,11 @@ def data() -> Dataset:
 
 
 def model(link: str, q: int) -> Model:
-    family = NORMAL if link == "identity" else POISSON if link == "log" else BINOMIAL
+    family = {"identity": NORMAL, "log": POISSON, "nb": NEGATIVE_BINOMIAL}.get(link, BINOMIAL)
     x2 = (Term("cons"), Term("x")) if q == 2 else ()
     return Model(
-        "y", (Term("cons"), Term("x"), Term("c", True)), OPTIONS, "g" if q else None, x2, family, link,
-        "n" if family == BINOMIAL else None, "e" if family == POISSON else None, GAMMA,
+        "y", (Term("cons"), Term("x"), Term("c", True)), OPTIONS, "g" if q else None, x2, family,
+        "log" if link == "nb" else link, "n" if family == BINOMIAL else None, "e" if family in COUNTS else None, GAMMA,
     )  # fmt: skip
 
 
@@ -69,9 +71,13 @@ def chains(m: Model, rows, room: int = 16) -> list[Chain]:
             st = mixed_stats.statistics(rows.y, rows.x, rows.codes, rows.z)
             found.append(mixed_normal.run_chain(st, PRIORS[max(m.q, 1)], rng, cells, **more))
         else:
-            two = {"codes": rows.codes, "z": rows.z} if m.group else {}
-            arrays = glm_data.grouped(m.link, rows.y, rows.x, trials=rows.trials, offset=rows.offset, **two)
-            found.append(glm_sampler.run_chain(arrays, PRIORS[1], rng, cells, **more))
+            factors = [Factor(rows.codes, rows.z)] if m.group else []
+            arrays = glm_sampler.prepare(
+                m.link, rows.y, rows.x, factors, trials=rows.trials, offset=rows.offset,
+                negative_binomial=m.family == NEGATIVE_BINOMIAL,
+            )  # fmt: skip
+            prior = nlevel_normal.Priors(InverseGamma(1, 1), (PRIORS[max(m.q, 1)].omega,) * len(factors))
+            found.append(mixed_fits.one_classification(glm_sampler.run_chain(arrays, prior, rng, cells, **more)))
     return found
 
 
@@ -110,17 +116,17 @@ def test_predictions_equal_direct_computation(link: str, q: int, monkeypatch: py
     seen = 0
     for i in range(full.n_rows):
         lacking = np.isnan(full["x"][i]) or full["c"][i] == 9.0 or (q and np.isnan(full["g"][i]))
-        lacking = lacking or (link == "log" and np.isnan(full["e"][i]))
+        lacking = lacking or (link in ("log", "nb") and np.isnan(full["e"][i]))
         assert np.isnan(made["pred_2"][i]) == bool(lacking)
         if lacking or full["g"][i] == 30.0:
             continue
         seen += 1
         row = np.array([1.0, full["x"][i], full["c"][i] == 1.0, full["c"][i] == 2.0])
-        eta = sample.beta @ row + (full["e"][i] if link == "log" else 0.0)
+        eta = sample.beta @ row + (full["e"][i] if link in ("log", "nb") else 0.0)
         if q:
             u = sample.effects[:, labels.index(full["g"][i])]
             eta = eta + u @ np.array([1.0, full["x"][i]])[:q]
-        value = np.exp(eta) if link == "log" else 4.0 * LINKS[link](eta) if link in LINKS else eta
+        value = np.exp(eta) if link in ("log", "nb") else 4.0 * LINKS[link](eta) if link in LINKS else eta
         found = [made[f"{name}_2"][i] for name in ("pred", "pred_sd", "pred_lower", "pred_upper")]
         np.testing.assert_allclose(
             found, [value.mean(), value.std(ddof=1), *np.quantile(value, [0.025, 0.975])], rtol=1e-9
@@ -137,7 +143,9 @@ def test_a_group_without_responses_is_drawn_from_the_population() -> None:
     size = 4000
     effects = np.full((size, rows.J, 2), 100.0)
     sample = mixed_rows.Sample(np.zeros((size, 4)), np.tile(omega, (size, 1, 1)), np.ones(size), effects)
-    codes, grown = mixed_rows._groups(np.array([30.0, 10.0, 30.0, 5.0]), rows, sample, np.random.default_rng(4))
+    codes, grown = mixed_rows.units_of(
+        np.array([30.0, 10.0, 30.0, 5.0]), rows.group_values, sample.effects, sample.omega, np.random.default_rng(4)
+    )
     assert codes.tolist() == [rows.J + 1, 0, rows.J + 1, rows.J]
     drawn = grown[:, rows.J + 1]
     assert np.abs(np.cov(drawn.T) - omega).max() < 5 * 2.0 * np.sqrt(2 / size)
@@ -152,7 +160,7 @@ def test_a_group_without_responses_is_drawn_from_the_population() -> None:
 @pytest.mark.parametrize(("room", "draws"), [(5, 100), (8, 1000), (4, 7), (6, 6), (166, 2000), (2, 1)])
 def test_the_shelf_keeps_evenly_spaced_draws(room: int, draws: int) -> None:
     """Whenever a chain stops: evenly spaced, at least a third full once that many draws are there, the right ones."""
-    kept = shelf(room, draws, 1, 1)
+    kept = shelf(room, 1, 1)
     for k in range(1, 4 * draws + 1):
         put(k, np.array([[float(k)]]), kept.effects, kept.at, kept.pace)
         at, effects = kept.filled

@@ -15,7 +15,7 @@ from arviz_stats.base import array_stats
 from nlevel_cases import CELLS
 from scipy import special, stats
 
-from templates_engine.sampling import glm_data, glm_sampler, mixed_priors, nlevel_glm
+from templates_engine.sampling import glm_sampler
 from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart
 from templates_engine.sampling.nlevel_normal import Priors
 from templates_engine.sampling.nlevel_stats import Factor
@@ -34,9 +34,9 @@ def intercepts(codes) -> Factor:
     return Factor(codes, np.ones((len(codes), 1)))
 
 
-def draw(rows: nlevel_glm.Rows, prior: Priors, n: int, *, seed: int = 1, burnin: int = 500, **more):
+def draw(rows: glm_sampler.Rows, prior: Priors, n: int, *, seed: int = 1, burnin: int = 500, **more):
     rng = np.random.Generator(np.random.PCG64DXSM(seed))
-    return nlevel_glm.run_chain(rows, prior, rng, CELLS.copy(), burnin=burnin, iterations=n, **more)
+    return glm_sampler.run_chain(rows, prior, rng, CELLS.copy(), burnin=burnin, iterations=n, **more)
 
 
 @pytest.mark.parametrize("link", ["logit", "probit", "cloglog", "log", "nb"])
@@ -54,7 +54,7 @@ def test_crossed_posterior_equals_numerical_integration(link: str) -> None:
     omega = (InverseWishart(6.0, np.array([[4.0]])), InverseWishart(7.0, np.array([[3.0]])))
     sharp = InverseGamma(1e9, alpha * 1e9) if link == "nb" else InverseGamma(1, 1)
     prior = Priors(sharp, omega, np.array([0.5]), np.array([[0.8]]))
-    rows = nlevel_glm.prepare(
+    rows = glm_sampler.prepare(
         "log" if counts else link, y, np.ones((6, 1)), [intercepts(one), intercepts(two)],
         trials=None if counts else np.full(6, 4.0), negative_binomial=link == "nb",
     )  # fmt: skip
@@ -105,30 +105,6 @@ def test_crossed_posterior_equals_numerical_integration(link: str) -> None:
         assert abs(squares.mean() - exact_sd**2) < 4.5 * squares.std() / math.sqrt(ess(squares))
 
 
-@pytest.mark.parametrize("link", ["logit", "log"])
-def test_one_classification_is_the_two_level_model(link: str) -> None:
-    """Beside glm_sampler: the same posterior within Monte Carlo error, random slopes and offset included."""
-    rng = np.random.default_rng(3)
-    codes = np.arange(120) % 12
-    x = np.column_stack([np.ones(120), rng.normal(size=120)])
-    eta = x @ [0.3, 0.5] + rng.normal(0, 0.6, 12)[codes]
-    offset, trials = 0.2 * rng.normal(size=120), np.full(120, 3.0)
-    y = (rng.poisson(np.exp(eta)) if link == "log" else rng.binomial(3, stats.logistic.cdf(eta))).astype(float)
-    wishart = InverseWishart(4.0, np.array([[1.0, 0.2], [0.2, 0.5]]))
-    rows = nlevel_glm.prepare(link, y, x, [Factor(codes, x)], trials=trials, offset=offset)
-    one = draw(rows, Priors(InverseGamma(1, 1), (wishart,)), 20000)
-    data = glm_data.grouped(link, y, x, trials=trials, offset=offset, codes=codes, z=x)
-    two = glm_sampler.run_chain(
-        data, mixed_priors.Priors(InverseGamma(1, 1), wishart), np.random.default_rng(4), CELLS.copy(), burnin=500,
-        iterations=20000,
-    )  # fmt: skip
-    pairs = [(a.beta[:, k], b.beta[:, k]) for k in range(2) for a, b in [(one, two)]]
-    pairs += [(one.omega[:, k], two.omega[:, k]) for k in range(3)] + [(one.deviance, two.deviance)]
-    for a, b in pairs:
-        error = math.hypot(a.std() / math.sqrt(ess(a)), b.std() / math.sqrt(ess(b)))
-        assert abs(a.mean() - b.mean()) < 4.5 * error
-
-
 def test_deviance_is_that_of_the_rows() -> None:
     """-2 log likelihood with all constants, against scipy, for each response; effects of the draw."""
     rng = np.random.default_rng(2)
@@ -140,21 +116,21 @@ def test_deviance_is_that_of_the_rows() -> None:
     eta = offset + x @ beta + np.sum(x * u[0][factors[0].codes], axis=1) + u[1][factors[1].codes, 0]
     y = rng.poisson(np.exp(eta)).astype(float)
     y[0] = 450.0  # beyond the direct sum
-    rows = nlevel_glm.prepare("log", y, x, factors, offset=offset)
+    rows = glm_sampler.prepare("log", y, x, factors, offset=offset)
     wanted = -2 * stats.poisson(np.exp(eta)).logpmf(y).sum()
-    assert nlevel_glm.deviance_at(rows, beta, u) == pytest.approx(wanted, rel=1e-12)
-    rows = nlevel_glm.prepare("log", y, x, factors, offset=offset, negative_binomial=True)
+    assert glm_sampler.deviance_at(rows, beta, u) == pytest.approx(wanted, rel=1e-12)
+    rows = glm_sampler.prepare("log", y, x, factors, offset=offset, negative_binomial=True)
     for alpha in (1e-7, 1e-3, 0.6, 20.0):
         wanted = -2 * stats.nbinom(1 / alpha, 1 / (1 + alpha * np.exp(eta))).logpmf(y).sum()
-        assert nlevel_glm.deviance_at(rows, beta, u, alpha) == pytest.approx(wanted, rel=1e-6)
+        assert glm_sampler.deviance_at(rows, beta, u, alpha) == pytest.approx(wanted, rel=1e-6)
     trials = rng.integers(1, 6, n).astype(float)
     y = rng.binomial(trials.astype(int), 0.4).astype(float)
     u = [0.2 * part for part in u]  # scipy's own 1 - p must not round away
     eta = offset + x @ beta + np.sum(x * u[0][factors[0].codes], axis=1) + u[1][factors[1].codes, 0]
     for link, inverse in INVERSE.items():
-        rows = nlevel_glm.prepare(link, y, x, factors, trials=trials, offset=offset)
+        rows = glm_sampler.prepare(link, y, x, factors, trials=trials, offset=offset)
         wanted = -2 * stats.binom(trials, inverse(eta)).logpmf(y).sum()
-        assert nlevel_glm.deviance_at(rows, beta, u) == pytest.approx(wanted, rel=1e-10)
+        assert glm_sampler.deviance_at(rows, beta, u) == pytest.approx(wanted, rel=1e-10)
 
 
 @pytest.mark.parametrize("link", ["logit", "log", "nb"])
@@ -171,7 +147,7 @@ def test_crossed_effects_mix_and_the_truth_is_found(link: str) -> None:
         y = (rng.random(n) < stats.logistic.cdf(eta)).astype(float)
     else:
         y = rng.poisson(np.exp(eta) * (rng.gamma(2.0, 0.5, n) if link == "nb" else 1.0)).astype(float)
-    rows = nlevel_glm.prepare(
+    rows = glm_sampler.prepare(
         "log" if link == "nb" else link, y, x, [intercepts(one), intercepts(two)], negative_binomial=link == "nb"
     )
     weak = InverseWishart(0.002, np.array([[0.002]]))
@@ -200,7 +176,7 @@ def test_nested_counts_on_grouseticks() -> None:
     reference = json.loads((SHARED / "reference" / "lme4.json").read_text())["grouse_poisson_brood_agq25"]
     x = np.column_stack([np.ones(len(d)), d["YEAR"] == 96, d["YEAR"] == 97, d["cHEIGHT"]]).astype(float)
     factors = [intercepts(pd.factorize(d[c], sort=True)[0]) for c in ("INDEX", "BROOD", "LOCATION")]
-    rows = nlevel_glm.prepare("log", d["TICKS"].to_numpy(float), x, factors)
+    rows = glm_sampler.prepare("log", d["TICKS"].to_numpy(float), x, factors)
     assert rows.data.pairs.tolist() == [[1, 0], [2, 0], [2, 1]]
     weak = InverseWishart(0.002, np.array([[0.002]]))
     draws = draw(rows, Priors(InverseGamma(1, 1), (weak,) * 3), 4000)
@@ -215,11 +191,11 @@ def test_nested_counts_on_grouseticks() -> None:
 def test_a_seed_repeats_and_stopping_keeps_complete_draws() -> None:
     rng = np.random.default_rng(1)
     factors = [intercepts(np.arange(40) % 5), intercepts(np.arange(40) % 8)]
-    rows = nlevel_glm.prepare("log", rng.poisson(2.0, 40).astype(float), np.ones((40, 1)), factors)
+    rows = glm_sampler.prepare("log", rng.poisson(2.0, 40).astype(float), np.ones((40, 1)), factors)
     prior = Priors(InverseGamma(1, 1), (InverseWishart(3.0, np.eye(1)),) * 2)
     one, two = draw(rows, prior, 60, thin=3), draw(rows, prior, 60, thin=3)
     assert one.omega.shape == (20, 2)
     np.testing.assert_array_equal(one.omega, two.omega)
     cells = np.array([0, 1], dtype=np.int64)
-    stopped = nlevel_glm.run_chain(rows, prior, rng, cells, burnin=5, iterations=60)
+    stopped = glm_sampler.run_chain(rows, prior, rng, cells, burnin=5, iterations=60)
     assert stopped.beta.shape == (0, 1)

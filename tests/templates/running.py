@@ -10,7 +10,7 @@ import pandas as pd
 
 from templates_engine import inputs, registry
 from templates_engine.asking import Walk, walk
-from templates_engine.bundle import Store
+from templates_engine.bundle import STATE, Store
 from templates_engine.data import readers
 from templates_engine.data.dataset import Dataset
 from templates_engine.job import Job
@@ -50,15 +50,18 @@ def run(
     folder: Path,
     pictures: bool = False,
     others: Mapping[str, Dataset] | None = None,
+    continues: Path | None = None,
 ) -> Ran:
-    """Walk, check and run; errors of the data raise Refused as they would in a real run. `others`: by name."""
+    """Walk, check and run; errors of the data raise Refused as they would in a real run. `others`: by name.
+    continues: the folder of the run that this one makes longer."""
     from templates_engine.problems import Refused
 
     template = registry.get(name)
     schemas = {name: other.schema() for name, other in (others or {}).items()}
     walked = walk(template, answers, data.schema(), datasets=schemas, strict_keys=True)
     walked.require()
-    with Job(Store(folder), others=others) as job:
+    state = continues / STATE if continues else None
+    with Job(Store(folder), others=others, continues=state) as job:
         found = template.check(walked.spec, data)
         if errors := [p for p in found if p.level == "error"]:
             raise Refused(errors)

@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from running import SHARED, Ran, run, shared_data
+from scipy import stats
 
 from templates_engine import registry
 from templates_engine.asking import walk
 from templates_engine.bundle import Store
 from templates_engine.data.dataset import Dataset
+from templates_engine.data.simulate_crossed import crossed_schools
 from templates_engine.job import Job
 from templates_engine.problems import Refused
 from templates_engine.sampling import diagnostics
@@ -203,6 +205,81 @@ def test_binomial_and_poisson_beside_maximum_likelihood(tmp_path: Path) -> None:
     assert ticks.table("ModelResults")["mean"][3] == pytest.approx(height, abs=0.3 * 0.003)
 
 
+OVERDISPERSED = {"y": "TICKS", "D": "Negative binomial", "x": "cons,YEAR:cat,cHEIGHT", **SHORT, "iterations": "1000"}
+
+
+@pytest.mark.parametrize(
+    ("template", "answers", "parameters"),
+    [
+        ("1LevelMod", {}, ["alpha"]),
+        ("2LevelMod", {"L2ID": "BROOD"}, ["sigma2_u", "alpha"]),
+        ("2LevelRS", {"L2ID": "LOCATION", "x2": "cons,cHEIGHT"}, ["omega_u_0", "omega_u_1", "omega_u_2", "alpha"]),
+    ],
+)
+def test_negative_binomial_beside_maximum_likelihood(
+    template: str, answers: dict, parameters: list[str], tmp_path: Path
+) -> None:
+    """Coefficients within 0.4 posterior sd of MLE, sds within 20 % of its standard errors, alpha within half an sd.
+    One level: -2 log likelihood at the estimates by scipy, all constants kept; pD is the number of parameters."""
+    ticks = lmm("grouseticks")
+    ran = run(template, ticks, {**OVERDISPERSED, **answers, "makepred": "Yes"}, tmp_path)
+    mle, table = ran.table("MLE"), ran.table("ModelResults")
+    assert list(table["parameter"]) == list(mle["parameter"]) == [f"beta_{k}" for k in range(4)] + parameters
+    assert np.all(np.abs(table["mean"][:4] - mle["estimate"][:4]) < 0.4 * table["sd"][:4])
+    np.testing.assert_allclose(table["sd"][:4], mle["se"][:4], rtol=0.2)
+    assert abs(table["mean"].iloc[-1] - mle["estimate"].iloc[-1]) < 0.5 * table["sd"].iloc[-1]
+    fit = ran.table("ModelFit").set_index("measure")["value"]
+    if template == "1LevelMod":
+        x = np.column_stack([ticks["cons"], ticks["YEAR"] == 95, ticks["YEAR"] == 96, ticks["cHEIGHT"]])
+        mu, r = np.exp(x @ mle["estimate"][:4].to_numpy()), 1 / mle["estimate"][4]
+        exact = -2 * stats.nbinom(r, r / (r + mu)).logpmf(ticks["TICKS"]).sum()
+        (note,) = ran.result.tables["MLE"].notes
+        assert float(note.split()[3]) == pytest.approx(exact, abs=1e-5)
+        assert fit["pD"] == pytest.approx(5.0, abs=0.5)
+        assert fit["p_waic"] == pytest.approx(5.0, abs=1.5)
+        assert fit["deviance at the means"] == pytest.approx(exact, abs=0.3)
+    else:
+        assert fit["WAIC"] == pytest.approx(fit["DIC"], rel=0.01)
+    made = pd.read_stata(tmp_path / "prediction.dta")
+    assert np.isfinite(made["pred"]).all()
+    assert "alpha" in (tmp_path / "equation.tex").read_text()
+    assert "alpha" in (tmp_path / "algorithm.tex").read_text()
+
+
+def test_random_slopes_of_a_binomial_response(tmp_path: Path) -> None:
+    """Beside the Laplace approximation: coefficients within 0.4 posterior sd, (co)variances between the 5 % and 95 %
+    quantiles, but for the slope's variance: its estimate is next to nothing, where a posterior has no room. Residuals
+    for both effects, prediction for each row."""
+    answers = {"y": "passed", "D": "Binomial", "n": "cons", "L2ID": "primary", "x": "cons,verbal,girl",
+               "x2": "cons,verbal", **SHORT, "iterations": "1500", "makepred": "Yes"}  # fmt: skip
+    ran = run("2LevelRS", crossed_schools(), answers, tmp_path)
+    mle, draws = ran.table("MLE"), ran.result.draws
+    assert draws is not None
+    assert list(mle["parameter"]) == [*(f"beta_{k}" for k in range(3)), *(f"omega_u_{k}" for k in range(3))]
+    assert "Laplace" in ran.result.tables["MLE"].title
+    values = draws.values.reshape(-1, 6)
+    low, high = np.quantile(values, [0.05, 0.95], axis=0)
+    assert np.all(low[:5] < mle["estimate"][:5])
+    assert np.all(mle["estimate"] < high)
+    assert np.all(np.abs(values[:, :3].mean(axis=0) - mle["estimate"][:3]) < 0.4 * values[:, :3].std(axis=0))
+    assert list(pd.read_stata(tmp_path / "residuals.dta").columns) == ["primary", "u0", "u0_sd", "u1", "u1_sd"]
+    made = pd.read_stata(tmp_path / "prediction.dta")
+    assert ((made["pred"] > 0) & (made["pred"] < 1)).all()
+    assert made["residual"].abs().mean() < 0.5
+
+
+def test_random_coefficients_of_categories(data: Dataset, tmp_path: Path) -> None:
+    """A term with categories has one coefficient each; all of them are in the tables, the criteria and predictions."""
+    answers = {"y": "normexam", "L2ID": "school", "x": "cons,standlrt", "x2": "cons,vrband:cat", **SHORT,
+               "iterations": "150", "makepred": "Yes"}  # fmt: skip
+    ran = run("2LevelRS", data, answers, tmp_path)
+    assert list(ran.table("ModelResults")["parameter"])[2:-1] == [f"omega_u_{k}" for k in range(6)]
+    assert "3 df, scale 3" in ran.result.tables["ModelResults"].notes[2]
+    assert r"W}^{-1}(J + 3, 3\hat" in (tmp_path / "algorithm.tex").read_text()
+    made = pd.read_stata(tmp_path / "prediction.dta")
+    assert made["pred_sd"].dropna().between(0.005, 0.5).all()
+
+
 def test_a_stopped_run_keeps_what_it_drew(data: Dataset, tmp_path: Path) -> None:
     template = registry.get("2LevelMod")
     spec = walk(template, {**MOI, "nchains": "2", "iterations": "5000000", "burnin": "10"}, data.schema()).require()
@@ -239,6 +316,8 @@ FOUR = np.where(N < 20, np.nan, N)  # four complete rows
 LAST = np.where(N < 20, N, np.nan)  # all but the last four
 TWELVE = np.tile([1.0, 2.0], 12)
 BINOMIAL = {"y": "yes", "D": "Binomial", "n": "n"}
+COUNT = {"y": "count", "D": "Poisson"}
+NB = "Negative binomial"
 BAD = [
     ("not-binary", "2LevelMod", {**BINOMIAL, "n": "cons", **TWO}, {"yes": TWELVE}, "must be 0 or 1"),
     ("more-successes-than-trials", "2LevelMod", {**BINOMIAL, "y": "count", **TWO}, {"count": N}, "above n"),
@@ -258,6 +337,13 @@ BAD = [
     ("more-parameters-than-rows", "1LevelMod", {"y": "y", "x": "cons,x,yes,count"}, {"y": FOUR}, "4 coefficients"),
     ("more-effects-than-rows", "2LevelMod", {"y": "y", "L2ID": "id", "x": "cons"}, {"id": N}, "24 groups"),
     ("more-effects-than-rows", "2LevelRS", {"y": "y", **TWO, "x2": "cons,x"}, {"g": N // 2}, "12 groups"),
+    ("more-effects-than-rows", "2LevelRS", {**COUNT, **TWO, "x2": "cons,n:cat"}, {"g": N // 2, "n": N % 3}, "3 random"),
+    ("more-effects-than-rows", "2LevelMod", {**COUNT, "D": NB, "L2ID": "id", "x": "cons"}, {"id": N}, "alpha stands"),
+    ("negative-count", "2LevelRS", {**COUNT, "D": NB, **TWO, "x2": "cons,x"}, {"count": N - 3}, "negative"),
+    ("not-a-count", "1LevelMod", {**COUNT, "D": NB, "x": "cons"}, {"count": N + 0.5}, "a negative binomial response"),
+    ("too-few-counts", "1LevelMod", {**COUNT, "D": NB, "x": "cons,x"}, {"count": N // 22}, "2 counts above 0"),
+    ("too-few-groups", "2LevelRS", {**COUNT, "D": NB, **TWO, "x2": "cons,x"}, {"count": N // 20}, "1 groups with a"),
+    ("collinear", "2LevelRS", {**COUNT, **TWO, "x2": "cons,one"}, {"one": N * 0 + 1.0}, "one is"),
     ("too-few-groups", "2LevelMod", {"y": "y", **TWO}, {"x": np.where(N < 4, N, np.nan)}, "1 group"),
     ("no-complete-rows", "2LevelMod", {"y": "y", **TWO}, {"y": FOUR, "x": LAST}, "y is missing in 20 of 24"),
     ("constant-response", "1LevelMod", {"y": "y", "x": "cons,x"}, {"y": np.maximum(N, 19), "x": LAST}, "19 in every"),
@@ -347,5 +433,6 @@ def test_short_runs_of_every_example(data: Dataset, tmp_path: Path) -> None:
     for name in ("1LevelMod", "2LevelMod", "2LevelRS", "Regression1"):
         for example in registry.get(name).examples:
             answers = {**inputs.read(example.inputs).answers, **SHORT, "iterations": "60"}
-            ran = run(name, data, answers, tmp_path / f"{name}-{example.name}")
+            rows = data if example.dataset == "tutmiss" else crossed_schools()
+            ran = run(name, rows, answers, tmp_path / f"{name}-{example.name}")
             assert np.isfinite(ran.table("ModelResults")["mean"]).all()

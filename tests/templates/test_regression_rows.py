@@ -18,6 +18,7 @@ from templates_engine.bundle import Store
 from templates_engine.data.dataset import Dataset
 from templates_engine.job import Job
 from templates_engine.problems import Refused
+from templates_engine.sampling.saving import Live
 
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 
@@ -197,17 +198,19 @@ def test_live_traces_are_the_draws(
     template: str, answers: dict[str, str], parameter: str, ticks: Dataset, tmp_path: Path, monkeypatch
 ) -> None:
     """What the running page shows are the very draws of that parameter, nothing before they are drawn."""
-    seen: list[tuple[str, Sequence[np.ndarray]]] = []
+    seen: list[tuple[str, Sequence[str], Sequence[Live]]] = []
 
-    def watch(self: Job, name: str, arrays: Sequence[np.ndarray]) -> None:
-        assert all(np.isnan(array).all() for array in arrays)
-        seen.append((name, arrays))
+    def watch(self: Job, shown: str, names: Sequence[str], chains: Sequence[Live]) -> None:
+        assert all(chain.draws().size == 0 for chain in chains)
+        seen.append((shown, names, chains))
 
     monkeypatch.setattr(Job, "watch", watch)
     if answers["D"] == "Normal":
         answers = {key: value for key, value in answers.items() if key != "offset"}
     ran = run(template, ticks, {**answers, "iterations": "120", "thinning": "2"}, tmp_path)
-    ((name, arrays),) = seen
-    assert name == parameter
-    assert ran.result.draws is not None
-    np.testing.assert_allclose(np.stack(arrays), ran.result.draws[parameter], rtol=1e-12)
+    ((shown, names, chains),) = seen
+    assert shown == parameter
+    draws = ran.result.draws
+    assert draws is not None
+    assert tuple(names) == draws.parameters
+    np.testing.assert_allclose(np.stack([chain.draws() for chain in chains]), draws.values, rtol=1e-12)

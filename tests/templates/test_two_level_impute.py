@@ -14,6 +14,7 @@ from templates_engine import registry
 from templates_engine.asking import walk
 from templates_engine.data.dataset import Dataset
 from templates_engine.problems import Refused
+from templates_engine.sampling import saving
 
 SHORT = {"numimpute": "5", "imputefirst": "20", "imputeevery": "5", "iterations": "40", "burnin": "10", "nchains": "4"}
 
@@ -139,6 +140,26 @@ def test_same_seed_same_bytes_another_seed_another_answer(
 
 
 # What can be wrong with the data
+
+
+@pytest.mark.parametrize("fewer", [2, 4])
+def test_more_datasets_later_are_those_of_one_run(
+    fewer: int, data: Dataset, answers: dict[str, str], tmp_path: Path
+) -> None:
+    """Making a run longer: the draws, the completed datasets and the pooled table of the longer run, byte for byte.
+    Two datasets are made by two chains, seven by three: the third chain begins with the longer run."""
+    little = {**answers, "imputefirst": "20", "imputeevery": "5", "burnin": "10", "iterations": "30", "nchains": "3"}
+    whole = run("2LevelImpute", data, {**little, "numimpute": "7"}, tmp_path / "whole")
+    run("2LevelImpute", data, {**little, "numimpute": str(fewer)}, tmp_path / "first")
+    longer = run(
+        "2LevelImpute", data, {**little, "numimpute": "7"}, tmp_path / "longer", continues=tmp_path / "first"
+    )  # fmt: skip
+    about = saving.read_about(tmp_path / "first" / "state.npz")
+    assert (about["key"], about["reached"]) == ("numimpute", fewer)
+    names = {path.name for path in whole.folder.iterdir()} - {"state.npz"}
+    assert names == {path.name for path in longer.folder.iterdir()} - {"state.npz"}
+    for name in sorted(names):
+        assert (whole.folder / name).read_bytes() == (longer.folder / name).read_bytes(), name
 
 
 def _refused(data: Dataset, answers: dict[str, str], tmp_path: Path) -> list[str]:

@@ -12,6 +12,7 @@ import importlib
 import os
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from templates_engine.problems import Problem, Refused
 if TYPE_CHECKING:
     from templates_engine.data.dataset import Dataset
     from templates_engine.data.readers.raw import Raw
+    from templates_engine.data.readers.text import Told
 
 EXTENSIONS: dict[str, str] = {  # extension -> (module of this package), in the order that messages list them
     ".dta": "stata",
@@ -60,14 +62,28 @@ def read(path: str | os.PathLike[str], filename: str | None = None) -> Dataset:
 def read_here(path: Path, filename: str) -> Dataset:
     """As read, after the first checks and in this process."""
     from templates_engine.data.names import dataset_name
-    from templates_engine.data.readers.assemble import assemble
 
     shown, module = _format(filename)
     reader: Any = importlib.import_module(f"{__name__}.{module}")
+    return _assembled(lambda: reader.read_raw(path, shown), module, dataset_name(filename), shown)
+
+
+def read_text(text: str, name: str, shown: str, told: Told) -> Dataset:
+    """The dataset in a delimited text; `shown` is what messages call the text, `told` what is known of its form."""
+    from templates_engine.data.readers import text as reader
+
+    if not text.strip():
+        raise refused("empty-file", f"{shown} is empty.")
+    return _assembled(lambda: reader.read_text(text, shown, told), "text", name, shown)
+
+
+def _assembled(read_raw: Callable[[], Raw], module: str, name: str, shown: str) -> Dataset:
+    from templates_engine.data.readers.assemble import assemble
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the file's finer points, for programmers
-            raw: Raw = reader.read_raw(path, shown)
+            raw = read_raw()
     except Refused:
         raise
     except MemoryError:
@@ -75,7 +91,7 @@ def read_here(path: Path, filename: str) -> Dataset:
     except Exception as error:  # damaged files raise anything
         text = f"{shown} cannot be read as {_KINDS[module]}: it is damaged or incomplete ({_short(error)})."
         raise refused("damaged-file", text) from error
-    return assemble(raw, dataset_name(filename), shown)
+    return assemble(raw, name, shown)
 
 
 def _format(filename: str) -> tuple[str, str]:

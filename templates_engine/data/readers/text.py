@@ -36,15 +36,40 @@ class Layout:
     decimal: str
 
 
+@dataclass(frozen=True)
+class Told:
+    """What is said of a text instead of being found from it; None: found."""
+
+    delimiter: str | None = None
+    decimal: str | None = None
+    names: bool | None = None  # whether the first line holds the names; without them V1, V2, ...
+    missing: tuple[str, ...] = ()  # words that mean a missing value, beside the usual ones
+    strict: bool = False  # a line with too few fields is refused; else what it lacks is missing, with a note
+
+
 def read_raw(path: Path, shown: str) -> Raw:
     notes: list[str] = []
     data, encoding = _open(path, shown, notes)
     with data:
-        layout = _layout(data, encoding, shown, notes)
-        frame = _parse(data, encoding, layout, shown)
-        check_size(shown, len(frame), frame.shape[1])
-        notes += _cut_lines(data, encoding, layout, len(frame), shown)
-        spellings = _spellings(data, layout.delimiter) if bool(frame.isna().any(axis=None)) else []
+        return _read(data, encoding, shown, notes, Told())
+
+
+def read_text(text: str, shown: str, told: Told) -> Raw:
+    """As of a file that holds this text."""
+    notes: list[str] = []
+    with io.BytesIO(text.replace("\r\n", "\n").replace("\r", "\n").encode()) as data:
+        return _read(data, _encoding(data, shown, notes), shown, notes, told)
+
+
+def _read(data: BinaryIO, encoding: str, shown: str, notes: list[str], told: Told) -> Raw:
+    layout = _layout(data, encoding, shown, notes, told)
+    frame = _parse(data, encoding, layout, shown, told)
+    check_size(shown, len(frame), frame.shape[1])
+    if told.strict:
+        _refuse_uneven(data, encoding, layout, shown)
+    notes += _cut_lines(data, encoding, layout, len(frame), shown)
+    gaps = bool(frame.isna().any(axis=None))
+    spellings = _spellings(data, layout.delimiter, told.missing) if gaps else []
     if spellings:
         notes.append("Read as missing values: empty cells and " + ", ".join(f"“{s}”" for s in spellings) + ".")
     raw = Raw([], [], notes=notes, free_text=True)
@@ -54,6 +79,9 @@ def read_raw(path: Path, shown: str) -> Raw:
             continue  # a delimiter at the end of each line
         if isinstance(column.dtype, pd.StringDtype):
             column = column.str.replace(_ESCAPED, "", regex=True)
+            if told.decimal == "," and _all_points(column):
+                at = f"{name or i + 1}: numbers with a point"
+                raw.notes.append(f"{at} were read as decimals, though the decimal mark is said to be the comma.")
         raw.names.append(name)
         raw.columns.append(column)
     return raw
@@ -92,8 +120,8 @@ def _encoding(file: BinaryIO, shown: str, notes: list[str]) -> str:
     return encoding
 
 
-def _layout(data: BinaryIO, encoding: str, shown: str, notes: list[str]) -> Layout:
-    """Delimiter, names and decimal sign, from the first lines."""
+def _layout(data: BinaryIO, encoding: str, shown: str, notes: list[str], told: Told) -> Layout:
+    """Delimiter, names and decimal sign, from the first lines where they are not told."""
     data.seek(0)
     head = data.read(SAMPLE)
     whole = len(head) < SAMPLE
@@ -103,21 +131,23 @@ def _layout(data: BinaryIO, encoding: str, shown: str, notes: list[str]) -> Layo
     skip = 0
     while skip < len(lines) and not lines[skip].strip():
         skip += 1
-    told = re.fullmatch(r"\"?sep=(.)\"?\s*", lines[skip], re.IGNORECASE) if skip < len(lines) else None
-    if told:
+    line = re.fullmatch(r"\"?sep=(.)\"?\s*", lines[skip], re.IGNORECASE) if skip < len(lines) else None
+    if line:
         skip += 1
     lines = lines[skip:]
     if not lines:
         raise refused("empty-file", f"{shown} is empty.")
-    delimiter = told.group(1) if told and told.group(1) in NAMED else _sniff(lines)
+    delimiter = told.delimiter or (line.group(1) if line and line.group(1) in NAMED else _sniff(lines, told.decimal))
     rows = list(itertools.islice(_fields(iter(lines), delimiter), 200))
     if not rows:
         raise refused("damaged-file", f"{shown}: its first line cannot be divided into column names.")
     (header, used), body = rows[0], [row for row, _ in rows[1:] if any(row)]
     if len(header) > MAX_COLUMNS:
         check_size(shown, 1, len(header))
-    decimal = _decimal([*body, header], delimiter)
-    if all(_is_value(cell, decimal) for cell in header) and any(cell.strip() for cell in header):
+    decimal = told.decimal or _decimal([*body, header], delimiter)
+    if told.names is False:
+        return Layout(delimiter, [f"V{i}" for i in range(1, len(header) + 1)], skip, decimal)
+    if told.names is None and all(_is_value(cell, decimal) for cell in header) and any(cell.strip() for cell in header):
         notes.append(f"The first line holds only numbers, so the columns were named c1 to c{len(header)}.")
         header, used = [f"c{i}" for i in range(1, len(header) + 1)], 0
     elif body and all(len(row) == len(header) + 1 for row in body):
@@ -129,17 +159,20 @@ def _layout(data: BinaryIO, encoding: str, shown: str, notes: list[str]) -> Layo
     return Layout(delimiter, [name.strip() for name in header], skip + used, decimal)
 
 
-def _sniff(lines: list[str]) -> str:
-    """The delimiter that splits the first lines into the same number of fields, more than one; else the commonest."""
+def _sniff(lines: list[str], decimal: str | None = None) -> str:
+    """The delimiter that splits the first lines into the same number of fields, more than one; else the commonest.
+
+    Where the comma is known to mark decimals, it is tried last, as in lines whose numbers stand in quotes.
+    """
     first = [line for line in lines[:30] if line.strip()]
     counts: dict[str, list[int]] = {}
-    for delimiter in ("\t", ";", ",", SPACES):
+    for delimiter in ("\t", ";", SPACES, ",") if decimal == "," else ("\t", ";", ",", SPACES):
         counts[delimiter] = [len(row) for row, _ in _fields(iter(first), delimiter)]
         low, high = min(counts[delimiter], default=0), max(counts[delimiter], default=0)
         if low > 1 and high - low <= (1 if counts[delimiter][0] == low else 0):
             return delimiter
-    at = max(("\t", ";", ","), key=lambda d: sum(counts[d][:1]))
-    return at if sum(counts[at][:1]) > 1 else ","
+    at = max(("\t", ";") if decimal == "," else ("\t", ";", ","), key=lambda d: sum(counts[d][:1]))
+    return at if sum(counts[at][:1]) > 1 or decimal == "," else ","
 
 
 def _fields(lines: Iterator[str], delimiter: str) -> Iterator[tuple[list[str], int]]:
@@ -168,12 +201,18 @@ def _decimal(rows: list[list[str]], delimiter: str) -> str:
     return "," if commas > points else "."
 
 
+def _all_points(column: pd.Series) -> bool:
+    """Is every value a number, some with a point?"""
+    seen = column.dropna()
+    return bool(seen.str.contains(".", regex=False).any()) and bool(pd.to_numeric(seen, errors="coerce").notna().all())
+
+
 def _is_value(cell: str, decimal: str) -> bool:
     text = cell.strip()
     return text in MISSING_SPELLINGS or bool(_NUMBER.fullmatch(text.replace(decimal, ".") if decimal == "," else text))
 
 
-def _parse(data: BinaryIO, encoding: str, layout: Layout, shown: str) -> pd.DataFrame:
+def _parse(data: BinaryIO, encoding: str, layout: Layout, shown: str, told: Told) -> pd.DataFrame:
     """The rows under the header, numbers exact to the last digit."""
     data.seek(0)
     for _ in range(layout.skip):
@@ -189,7 +228,7 @@ def _parse(data: BinaryIO, encoding: str, layout: Layout, shown: str) -> pd.Data
                 header=None,
                 names=list(range(len(layout.header))),
                 index_col=False,
-                na_values=list(MISSING_SPELLINGS),
+                na_values=[*MISSING_SPELLINGS, *told.missing],
                 keep_default_na=False,
                 skipinitialspace=True,
                 skip_blank_lines=len(layout.header) > 1,
@@ -208,8 +247,8 @@ def _parse(data: BinaryIO, encoding: str, layout: Layout, shown: str) -> pd.Data
         for line, count in _uneven(data, encoding, layout):
             if count > len(layout.header):
                 raise refused("uneven-lines", _uneven_text(shown, line, count, layout)) from error
-        if told := re.search(r"in line (\d+), saw (\d+)", said):  # where quotes are read in two ways
-            line, count = layout.skip + int(told.group(1)), int(told.group(2))
+        if found := re.search(r"in line (\d+), saw (\d+)", said):  # where quotes are read in two ways
+            line, count = layout.skip + int(found.group(1)), int(found.group(2))
             raise refused("uneven-lines", _uneven_text(shown, line, count, layout)) from error
         raise
 
@@ -231,6 +270,18 @@ def _uneven(data: BinaryIO, encoding: str, layout: Layout) -> Iterator[tuple[int
     for row, used in _fields(lines, layout.delimiter):
         if row and len(row) != len(layout.header):
             yield layout.skip + used, len(row)
+
+
+def _refuse_uneven(data: BinaryIO, encoding: str, layout: Layout, shown: str) -> None:
+    """Refuse the first line that has not one field for each column. Blank lines are passed over."""
+    data.seek(0)
+    lines = (line.decode(encoding, "replace") for line in data)
+    for _ in range(layout.skip):
+        next(lines)
+    p = len(layout.header)
+    for row, used in _fields(lines, layout.delimiter):
+        if len(row) != p and (len(row) > 1 or any(cell.strip() for cell in row)):
+            raise refused("uneven-lines", _uneven_text(shown, layout.skip + used, len(row), layout))
 
 
 def _cut_lines(data: BinaryIO, encoding: str, layout: Layout, n_rows: int, shown: str) -> list[str]:
@@ -261,16 +312,17 @@ def _cut_lines(data: BinaryIO, encoding: str, layout: Layout, n_rows: int, shown
     return []
 
 
-def _spellings(data: BinaryIO, delimiter: str) -> list[str]:
+def _spellings(data: BinaryIO, delimiter: str, more: tuple[str, ...] = ()) -> list[str]:
     """The ways of writing a missing value that the file uses, besides the empty cell."""
     edge = rb"[\s" + re.escape(delimiter.encode()) + rb"\"]"
-    words = {word: re.escape(word.encode()) for word in MISSING_SPELLINGS[1:]}
+    words = {word: re.escape(word.encode()) for word in (*MISSING_SPELLINGS[1:], *more)}
     sought = {w: re.compile(e + rb"(?=" + edge + rb"|\Z)(?<=" + edge + e + rb")") for w, e in words.items()}
     used: set[str] = set()
     data.seek(0)
-    before = b""
+    overlap = max(len(word.encode()) for word in words) + 3
+    before = b"\n"
     while chunk := data.read(1 << 20):
         chunk = before + chunk
         used |= {w for w, found in sought.items() if w not in used and w.encode() in chunk and found.search(chunk)}
-        before = chunk[-8:]
+        before = chunk[-overlap:]
     return [word for word in sought if word in used]

@@ -1,0 +1,67 @@
+"""The table of the quantities that the user makes of the parameters (quantities.py)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from templates_engine.data.dataset import Dataset
+from templates_engine.data.expressions import Node, columns_of
+from templates_engine.data.working_out import work_out
+from templates_engine.outputs import Cell, Table
+from templates_engine.sampling.cloning_diagnostics import NOT_ESTIMABLE, slope, word
+from templates_engine.sampling.mixed_stats import Floats
+
+from .fitting import Fitted
+from .quantities import split
+from .tables import normal_quantile
+from .verdicts import BOUNDARY, Judged
+
+
+def table(fitted: Fitted, judged: Judged) -> Table | None:
+    """Derived: a row for each quantity and clone number; estimate, standard error and Wald interval from the draws."""
+    if not fitted.spec.derived:
+        return None
+    quantities = split(fitted.spec.derived)
+    draws = {clones: _draws(fitted, clones, quantities) for clones in fitted.spec.clones}
+    edge = {name for name, verdict in judged.words.items() if verdict == BOUNDARY}
+    z = normal_quantile(fitted.spec.level)
+    rows: list[tuple[Cell, ...]] = []
+    for name, node in quantities:
+        if edge & set(columns_of(node)):
+            edge.add(name)
+        spread = [float(draws[k][name].var(ddof=1)) for k in fitted.spec.clones]
+        fall = slope(fitted.spec.clones, spread) if all(math.isfinite(v) for v in spread) else math.nan
+        verdict = BOUNDARY if name in edge else word(fall)
+        shown = fall if math.isfinite(fall) else None
+        for clones in fitted.spec.clones:
+            values = draws[clones][name]
+            gaps = int(np.isnan(values).sum())
+            mean, se = float(values.mean()), math.sqrt(clones) * float(values.std(ddof=1))
+            cells: tuple[Cell, ...] = (mean, se, mean - z * se, mean + z * se)
+            said = verdict
+            if gaps:
+                cells, said = (None, None, None, None), f"not defined in {gaps:,} of {len(values):,} draws"
+            elif verdict == NOT_ESTIMABLE:
+                cells = (None, None, None, None)
+            elif verdict == BOUNDARY:
+                cells = (mean, None, None, None)
+            rows.append((name, clones, *cells, shown, said))
+    columns = ("quantity", "clones", "estimate", "dcsd", "lower", "upper", "slope", "verdict")
+    notes = (
+        f"estimate: mean over the draws; dcsd = sqrt(clones) × their sd; {fitted.spec.level:g} % Wald intervals.",
+        "The largest clone number gives the answer; slope and verdict as in Estimability.",
+    )
+    return Table(columns, tuple(rows), "Quantities of your own", notes)
+
+
+def _draws(fitted: Fitted, clones: int, quantities: list[tuple[str, Node]]) -> dict[str, Floats]:
+    """(chains x draws,) of each quantity."""
+    values = fitted.values(clones).reshape(-1, len(fitted.names))
+    columns = {name: values[:, k] for k, name in enumerate(fitted.names)}
+    found = {}
+    for name, node in quantities:
+        found[name], _ = work_out(node, Dataset("draws", dict(columns)))
+        columns[name] = found[name]
+    return found

@@ -1,0 +1,241 @@
+"""Maximum likelihood and REML for the Normal model of any random part, and the likelihood's profiles.
+
+Coefficients and (where it is free) the residual variance are maximised over in closed form (Bates, Mächler, Bolker and
+Walker 2015, section 2.3); what is left is a function of the relative factors T_c, Ω_c = σ² T_c T_c', which is even in
+each diagonal element, so that zero, a variance on the boundary, is an ordinary point of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import linalg, optimize
+
+from templates_engine.sampling.cloning_normal import Target
+from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.nlevel_ml import Fit
+
+_ZERO = 0.02  # of a relative sd in its unit: near enough to zero to try zero itself
+_SINGULAR = 1e-7  # smallest eigenvalue, in the same units
+
+
+class Surface:
+    """-2 log likelihood, or the REML criterion, as a function of the relative factors."""
+
+    def __init__(self, of: Target):
+        self.of, self.n, self.p, self.q = of, of.n, of.p, of.q
+        self.constant = 2.0 * float(np.sum(np.log(np.diag(of.coordinates.triangle))))
+        self.diagonal = np.concatenate([np.eye(q, dtype=bool)[np.tril_indices(q)] for q in self.q])
+
+    def roots(self, packed: Floats) -> list[Floats]:
+        """T_c of their lower triangles, one after the other, in units of the columns."""
+        found, at = [], 0
+        for q, unit in zip(self.q, self.of.unit, strict=True):
+            factor = np.zeros((q, q))
+            size = q * (q + 1) // 2
+            factor[np.tril_indices(q)] = packed[at : at + size]
+            found.append(factor * unit[:, None])
+            at += size
+        return found
+
+    def packed(self, omega: Sequence[Floats], sigma2: float) -> Floats:
+        """The inverse of `roots`, from covariance matrices."""
+        parts = []
+        for matrix, unit in zip(omega, self.of.unit, strict=True):
+            parts.append(_root(matrix / sigma2 / np.outer(unit, unit))[np.tril_indices(len(unit))])
+        return np.concatenate(parts)
+
+    def solve(
+        self, roots: Sequence[Floats], coefficient: int = -1, value: float = 0.0
+    ) -> tuple[float, float, Floats, Floats]:
+        """(RSS, log|V|, γ̂, factor of γ's information times σ²); with a coefficient, RSS under β_k = value.
+
+        Raises LinAlgError where V is not positive definite.
+        """
+        matrix, logs = self.of.reduced(roots)
+        if not math.isfinite(logs):
+            raise np.linalg.LinAlgError
+        p = self.p
+        factor: Floats = np.linalg.cholesky(matrix[:p, :p]).astype(float)
+        half = linalg.solve_triangular(factor, matrix[:p, p], lower=True)
+        gamma: Floats = linalg.solve_triangular(factor.T, half, lower=False)
+        rss = float(matrix[p, p] - half @ half)
+        if coefficient >= 0:
+            weights = self.of.coordinates.inverse[coefficient]
+            spread = linalg.solve_triangular(factor, weights, lower=True)
+            away = value - self.of.coordinates.centre[coefficient] - float(weights @ gamma)
+            rss += away**2 / float(spread @ spread)
+        return rss, logs, gamma, factor
+
+    def at(
+        self, roots: Sequence[Floats], sigma2: float | None = None, *, reml: bool = False, coefficient: int = -1,
+        value: float = 0.0,
+    ) -> float:  # fmt: skip
+        """The criterion, all constants kept; maximised over σ² where that is None. Infinite where undefined."""
+        try:
+            rss, logs, _, factor = self.solve(roots, coefficient, value)
+        except np.linalg.LinAlgError:
+            return math.inf
+        if not rss > 0.0:
+            return math.inf
+        df = self.n
+        if reml:
+            df -= self.p
+            logs += 2.0 * float(np.sum(np.log(np.diag(factor)))) + self.constant
+        if sigma2 is None:
+            return df * (1.0 + math.log(2.0 * math.pi * rss / df)) + logs
+        return df * math.log(2.0 * math.pi * sigma2) + logs + rss / sigma2
+
+
+def _root(matrix: Floats) -> Floats:
+    """A lower triangular root of a positive semidefinite matrix."""
+    ridge = 1e-13 * max(float(np.trace(matrix)), 1e-300)
+    return np.asarray(np.linalg.cholesky(matrix + ridge * np.eye(len(matrix))), dtype=float)
+
+
+def fit(surface: Surface, *, reml: bool) -> Fit:
+    """The estimates with standard errors (of the coefficients at the estimated variances)."""
+    diagonal = surface.diagonal
+
+    def criterion(packed: Floats) -> float:
+        return surface.at(surface.roots(packed), reml=reml)
+
+    bounds = [(0.0, None) if d else (None, None) for d in diagonal]
+    best: Any = None
+    for size in (0.3, 1.0, 0.05):
+        found = optimize.minimize(
+            criterion, np.where(diagonal, size, 0.0), method="L-BFGS-B", bounds=bounds,
+            options={"ftol": 1e-13, "maxiter": 100},
+        )  # fmt: skip
+        if best is None or found.fun < best.fun - 1e-7:
+            best = found
+    polished = optimize.minimize(
+        criterion, best.x, method="Nelder-Mead", bounds=bounds,
+        options={"xatol": 1e-6, "fatol": 1e-10, "maxfev": 200 * len(diagonal), "adaptive": len(diagonal) > 2},
+    )  # fmt: skip
+    packed = np.asarray(min((best, polished), key=lambda found: found.fun).x, dtype=float)
+    for k in np.flatnonzero(diagonal):
+        zero = np.where(np.arange(len(packed)) == k, 0.0, packed)
+        if packed[k] < _ZERO and criterion(zero) <= criterion(packed) + 1e-8:
+            packed = zero
+    roots = surface.roots(packed)
+    rss, _, gamma, factor = surface.solve(roots)
+    sigma2 = rss / (surface.n - (surface.p if reml else 0))
+    half = linalg.solve_triangular(factor, surface.of.coordinates.inverse.T, lower=True)
+    se = np.sqrt(sigma2 * np.sum(half * half, axis=0))
+    omega = [root @ root.T * sigma2 for root in roots]
+    scaled = [root @ root.T / np.outer(u, u) for root, u in zip(roots, surface.of.unit, strict=True)]
+    singular = tuple(bool(np.linalg.eigvalsh(w)[0] < _SINGULAR) for w in scaled)
+    spread = np.full(len(packed) + 1, np.nan)
+    if not any(singular):
+        variance = np.diag(curvature(surface, omega, sigma2, reml=reml))
+        spread = np.sqrt(np.where(variance > 0, variance, np.nan))
+    parts, at = [], 0
+    for q in surface.q:
+        parts.append(spread[at : at + q * (q + 1) // 2])
+        at += q * (q + 1) // 2
+    return Fit(
+        surface.of.coordinates.beta(gamma), se, tuple(omega), tuple(parts), float(sigma2), float(spread[-1]),
+        criterion(packed), singular,
+    )  # fmt: skip
+
+
+def curvature(surface: Surface, omega: Sequence[Floats], sigma2: float, *, reml: bool) -> Floats:
+    """Covariance of (packed Ω_1, Ω_2, …, σ²) from the numerical Hessian of the profile; NaN where it is singular."""
+    places = [np.tril_indices(len(w)) for w in omega]
+    point = np.concatenate([*(w[at] for w, at in zip(omega, places, strict=True)), [sigma2]])
+    steps = [np.sqrt(np.diag(w)) for w in omega]
+    step = 1e-3 * np.concatenate([*(s[r] * s[c] for s, (r, c) in zip(steps, places, strict=True)), [sigma2]])
+
+    def value(at: Floats) -> float:
+        roots, k = [], 0
+        for w, (rows, columns) in zip(omega, places, strict=True):
+            matrix = np.zeros_like(w)
+            matrix[rows, columns] = matrix[columns, rows] = at[k : k + len(rows)]
+            roots.append(np.linalg.cholesky(matrix / at[-1]))
+            k += len(rows)
+        return surface.at(roots, float(at[-1]), reml=reml)
+
+    size = len(point)
+    hessian = np.empty((size, size))
+    try:
+        for a in range(size):
+            for b in range(a + 1):
+                da, db = np.eye(size)[a] * step, np.eye(size)[b] * step
+                mixed = (
+                    value(point + da + db) - value(point + da - db) - value(point - da + db) + value(point - da - db)
+                )
+                hessian[a, b] = hessian[b, a] = mixed / (4.0 * step[a] * step[b])
+        return np.asarray(np.linalg.inv(hessian / 2.0), dtype=float)
+    except np.linalg.LinAlgError:
+        return np.full((size, size), np.nan)
+
+
+def profiled(
+    surface: Surface, omega: Sequence[Floats], sigma2: float, place: tuple[str, int, int]
+) -> Callable[[float], float]:
+    """-2 log likelihood with one parameter held and all others at their best, as a function of its value.
+
+    omega, sigma2: the estimates. place: ("beta", k, 0), ("sigma2", 0, 0), or ("omega", c, k) for the k-th variance of
+    Ω_c.
+    """
+    start = surface.packed(omega, sigma2)
+    what, c, k = place
+    origin = np.append(start, 0.0)
+    if what == "beta":
+
+        def criterion(free: Floats, value: float) -> float:
+            return surface.at(surface.roots(free[:-1]), coefficient=c, value=value)
+
+    elif what == "sigma2":
+
+        def criterion(free: Floats, value: float) -> float:
+            return surface.at(surface.roots(free[:-1] * math.sqrt(sigma2 / value)), value)
+
+    else:
+        # The k-th coefficient first in its factor: its variance is σ² times the first element squared.
+        before = sum(q * (q + 1) // 2 for q in surface.q[:c])
+        q, unit = surface.q[c], surface.of.unit[c]
+        turn = np.array([k, *(j for j in range(q) if j != k)])
+        turned = omega[c][np.ix_(turn, turn)] / sigma2 / np.outer(unit[turn], unit[turn])
+        first = start.copy()
+        first[before : before + q * (q + 1) // 2] = _root(turned)[np.tril_indices(q)]
+        origin = np.append(first, 0.0)
+
+        def criterion(free: Floats, value: float) -> float:
+            residual = sigma2 * math.exp(min(free[-1], 50.0))
+            packed = free[:-1].copy()
+            packed[before] = math.sqrt(max(value, 0.0) / residual) / unit[k]
+            factor = np.zeros((q, q))
+            factor[np.tril_indices(q)] = packed[before : before + q * (q + 1) // 2]
+            factor *= unit[turn][:, None]
+            matrix = np.empty((q, q))
+            matrix[np.ix_(turn, turn)] = factor @ factor.T
+            roots = surface.roots(packed)
+            roots[c] = _root(matrix)
+            return surface.at(roots, residual)
+
+    solved: dict[float, Floats] = {}
+    held = np.zeros(len(origin), dtype=bool)  # coordinates that the criterion does not look at
+    held[-1] = what != "omega"
+    if what == "omega":
+        held[before] = True
+
+    def best(value: float) -> float:
+        """From the solution at the nearest value so far."""
+        start = solved[min(solved, key=lambda other: abs(other - value))] if solved else origin
+
+        def inner(w: Floats) -> float:
+            at = start.copy()
+            at[~held] = w
+            return min(criterion(at, value), 1e100)
+
+        answer = optimize.minimize(inner, start[~held], method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-5})
+        solved[value] = start.copy()
+        solved[value][~held] = answer.x
+        return float(answer.fun)
+
+    return best

@@ -1,0 +1,359 @@
+"""The compiled part of the Laplace approximation (glm_laplace): mode of the effects, determinant, first derivatives.
+
+Effects are spherical, b ~ N(0, I), and a row's predictor is η = fixed + z̃'b, z̃ = T'z for the factor T of its
+classification. One classification is eliminated unit by unit (its part of H = I + Z̃'WZ̃ is block diagonal); the
+effects of the others, the core, fall into parts that share no unit of it (the schools of a nested design, one part of
+a crossed one), and what is left of H is dense within each part. A step costs O(n Q² + Σ_j q m_j² + Σ P³): Q random
+coefficients a row, m_j effects of the core that meet unit j, P effects of a part.
+
+The first derivatives of the approximation are exact: the determinant changes through the weights, and these through the
+mode, whose derivative is one solve with the observed information (Kristensen, Nielsen, Berg, Skaug and Bell 2016,
+Journal of Statistical Software 70(5), equation 3).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from templates_engine.sampling.compiled import njit
+from templates_engine.sampling.glm_families import information, log_cdf, row
+from templates_engine.sampling.glm_negative_binomial import one_row
+from templates_engine.sampling.linalg import cholesky, log_determinant, solve, solve_lower, solve_upper
+
+Array = Any  # inside kernels: float64 arrays
+_HALF_LOG_2PI = 0.9189385332046727
+
+
+class Pattern(NamedTuple):
+    """Rows, sorted by unit of the eliminated classification, and where their effects stand."""
+
+    link: int
+    y: Array  # (n,)
+    trials: Array  # (n,)
+    q: int  # columns of z̃ that belong to the eliminated classification: the first ones
+    unit: Array  # (n,) unit of the eliminated classification, ascending
+    first: Array  # (J + 1,) its rows
+    core_at: Array  # (n, Q - q) the effect that each other column of z̃ belongs to
+    place: Array  # (n, Q - q) the same among the effects that the row's unit meets
+    meet_ptr: Array  # (J + 1,) effects of the core that a unit meets,
+    meet: Array  # by their place in their part
+    part: Array  # (J,) the part that they belong to
+    part_ptr: Array  # (parts + 1,) first effect of each part, counted in the core
+    square_ptr: Array  # (parts + 1,) where its dense matrix begins
+
+
+class Matrix(NamedTuple):
+    """H = I + Z̃'WZ̃, factored in place."""
+
+    blocks: Array  # (J, q, q) Cholesky factors of the eliminated part
+    half: Array  # their inverses times the coupling, (q, m_j) one after the other
+    square: Array  # Cholesky factors of what is left, (P, P) one after the other
+
+
+@njit
+def slopes_of(link: int, y: float, n: float, eta: float, alpha: float) -> Any:
+    """(score, observed information, Fisher information, its derivative) in η."""
+    if link == 3:
+        mu = math.exp(eta)
+        return y - mu, mu, mu, mu
+    if link == 4:
+        h = math.exp(-min(max(eta, -700.0), 700.0))  # 1/μ
+        s = h + alpha
+        return (y * h - 1.0) / s, h * (1.0 + alpha * y) / (s * s), 1.0 / s, h / (s * s)
+    score, weight = row(link, y, n, eta)[1], information(link, n, eta)
+    if link == 0:
+        return score, weight, weight, -weight * math.tanh(0.5 * eta)
+    if link == 1:
+        density = -0.5 * eta * eta - _HALF_LOG_2PI
+        low, high = math.exp(density - log_cdf(eta)), math.exp(density - log_cdf(-eta))
+        seen = y * low * (eta + low) + (n - y) * high * (high - eta)
+        return score, seen, weight, weight * (high - low - 2.0 * eta)
+    m = math.exp(eta)
+    if m > 700.0:
+        return score, (n - y) * m, 0.0, 0.0
+    ratio = m / math.expm1(m) if m > 1e-300 else 1.0
+    return score, (n - y) * m - y * ratio * (1.0 - m - ratio), weight, weight * (2.0 - m - ratio)
+
+
+@njit
+def predict(at: Pattern, fixed: Array, z: Array, effects: Array, eta: Array) -> None:
+    """η of every row; z (n, Q) is z̃."""
+    q = at.q
+    for i in range(len(eta)):
+        total = fixed[i]
+        for a in range(q):
+            total += z[i, a] * effects[at.unit[i] * q + a]
+        for c in range(at.core_at.shape[1]):
+            total += z[i, q + c] * effects[at.core_at[i, c]]
+        eta[i] = total
+
+
+@njit
+def gather(at: Pattern, z: Array, values: Array, out: Array) -> None:
+    """Add Z̃'values to out."""
+    q = at.q
+    for i in range(len(values)):
+        for a in range(q):
+            out[at.unit[i] * q + a] += z[i, a] * values[i]
+        for c in range(at.core_at.shape[1]):
+            out[at.core_at[i, c]] += z[i, q + c] * values[i]
+
+
+@njit
+def factor(at: Pattern, z: Array, weight: Array, h: Matrix) -> float:
+    """Factor H at the weights; log |H|, NaN where it is not positive definite."""
+    units, q = len(at.first) - 1, at.q
+    others = at.core_at.shape[1]
+    for k in range(len(h.square)):
+        h.square[k] = 0.0
+    for k in range(len(at.part_ptr) - 1):
+        size = at.part_ptr[k + 1] - at.part_ptr[k]
+        for a in range(size):
+            h.square[at.square_ptr[k] + a * size + a] = 1.0
+    total = 0.0
+    for j in range(units):
+        block, start, count = h.blocks[j], at.meet_ptr[j], at.meet_ptr[j + 1] - at.meet_ptr[j]
+        for a in range(q):
+            for b in range(q):
+                block[a, b] = 1.0 if a == b else 0.0
+            for t in range(count):
+                h.half[q * start + a * count + t] = 0.0
+        size, corner = 0, 0
+        if others > 0:
+            size = at.part_ptr[at.part[j] + 1] - at.part_ptr[at.part[j]]
+            corner = at.square_ptr[at.part[j]]
+        for i in range(at.first[j], at.first[j + 1]):
+            for a in range(q):
+                one = weight[i] * z[i, a]
+                for b in range(a + 1):
+                    block[a, b] += one * z[i, b]
+                for c in range(others):
+                    h.half[q * start + a * count + at.place[i, c]] += one * z[i, q + c]
+            for c in range(others):
+                one = weight[i] * z[i, q + c]
+                down = at.meet[start + at.place[i, c]]
+                for d in range(others):
+                    across = at.meet[start + at.place[i, d]]
+                    if across <= down:
+                        h.square[corner + down * size + across] += one * z[i, q + d]
+        if not cholesky(block, q):
+            return np.nan
+        total += log_determinant(block, q)
+        for a in range(q):
+            row_a = q * start + a * count
+            for b in range(a):
+                row_b = q * start + b * count
+                for t in range(count):
+                    h.half[row_a + t] -= block[a, b] * h.half[row_b + t]
+            for t in range(count):
+                h.half[row_a + t] /= block[a, a]
+            for s in range(count):
+                one = h.half[row_a + s]
+                line = corner + at.meet[start + s] * size
+                for t in range(s + 1):
+                    h.square[line + at.meet[start + t]] -= one * h.half[row_a + t]
+    for k in range(len(at.part_ptr) - 1):
+        size = at.part_ptr[k + 1] - at.part_ptr[k]
+        dense = h.square[at.square_ptr[k] : at.square_ptr[k + 1]].reshape((size, size))
+        if not cholesky(dense, size):
+            return np.nan
+        total += log_determinant(dense, size)
+    return total
+
+
+@njit
+def solve_with(at: Pattern, h: Matrix, x: Array) -> None:
+    """H^-1 x in place."""
+    units, q = len(at.first) - 1, at.q
+    for j in range(units):
+        solve_lower(h.blocks[j], x[j * q : (j + 1) * q], q)
+        start, count = at.meet_ptr[j], at.meet_ptr[j + 1] - at.meet_ptr[j]
+        if count > 0:
+            shift = units * q + at.part_ptr[at.part[j]]
+            for a in range(q):
+                for t in range(count):
+                    x[shift + at.meet[start + t]] -= h.half[q * start + a * count + t] * x[j * q + a]
+    for k in range(len(at.part_ptr) - 1):
+        size, first = at.part_ptr[k + 1] - at.part_ptr[k], units * q + at.part_ptr[k]
+        dense = h.square[at.square_ptr[k] : at.square_ptr[k + 1]].reshape((size, size))
+        solve(dense, x[first : first + size], size)
+    for j in range(units):
+        start, count = at.meet_ptr[j], at.meet_ptr[j + 1] - at.meet_ptr[j]
+        if count > 0:
+            shift = units * q + at.part_ptr[at.part[j]]
+            for a in range(q):
+                for t in range(count):
+                    x[j * q + a] -= h.half[q * start + a * count + t] * x[shift + at.meet[start + t]]
+        solve_upper(h.blocks[j], x[j * q : (j + 1) * q], q)
+
+
+@njit
+def nearby(at: Pattern, z: Array, h: Matrix, out: Array) -> None:
+    """out (n, Q): H^-1 z̃ of each row, at that row's own effects."""
+    units, q, others = len(at.first) - 1, at.q, at.core_at.shape[1]
+    inverse = np.zeros(len(h.square))
+    for k in range(len(at.part_ptr) - 1):
+        size = at.part_ptr[k + 1] - at.part_ptr[k]
+        dense = h.square[at.square_ptr[k] : at.square_ptr[k + 1]].reshape((size, size))
+        found = inverse[at.square_ptr[k] : at.square_ptr[k + 1]].reshape((size, size))
+        for a in range(size):
+            found[a, a] = 1.0
+            solve(dense, found[a], size)
+    own = np.empty((q, q))  # of H^-1: the unit's effects, and (less its sign) these with those of the core
+    for j in range(units):
+        start, count = at.meet_ptr[j], at.meet_ptr[j + 1] - at.meet_ptr[j]
+        size, corner = 0, 0
+        if count > 0:
+            size = at.part_ptr[at.part[j] + 1] - at.part_ptr[at.part[j]]
+            corner = at.square_ptr[at.part[j]]
+        block = h.blocks[j]
+        joint, cross = np.empty((q, count)), np.zeros((q, count))
+        for t in range(count):
+            for a in range(q - 1, -1, -1):
+                total = h.half[q * start + a * count + t]
+                for b in range(a + 1, q):
+                    total -= block[b, a] * joint[b, t]
+                joint[a, t] = total / block[a, a]
+        for a in range(q):
+            for s in range(count):
+                line = corner + at.meet[start + s] * size
+                for t in range(count):
+                    cross[a, t] += joint[a, s] * inverse[line + at.meet[start + t]]
+        for a in range(q):
+            for b in range(q):
+                own[a, b] = 1.0 if a == b else 0.0
+            solve(block, own[a], q)
+        for a in range(q):
+            for b in range(q):
+                for t in range(count):
+                    own[a, b] += cross[a, t] * joint[b, t]
+        for i in range(at.first[j], at.first[j + 1]):
+            for a in range(q):
+                total = 0.0
+                for b in range(q):
+                    total += own[a, b] * z[i, b]
+                for c in range(others):
+                    total -= cross[a, at.place[i, c]] * z[i, q + c]
+                out[i, a] = total
+            for c in range(others):
+                line = corner + at.meet[start + at.place[i, c]] * size
+                total = 0.0
+                for b in range(q):
+                    total -= cross[b, at.place[i, c]] * z[i, b]
+                for d in range(others):
+                    total += inverse[line + at.meet[start + at.place[i, d]]] * z[i, q + d]
+                out[i, q + c] = total
+
+
+@njit
+def penalised(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array, eta: Array) -> float:
+    """log p(y | b) - b'b/2, and the linear predictors; -inf where a row is impossible."""
+    predict(at, fixed, z, effects, eta)
+    total = 0.0
+    for i in range(len(eta)):
+        total += one_row(at.link, at.y[i], at.trials[i], eta[i], alpha)[0]
+    for k in range(len(effects)):
+        total -= 0.5 * effects[k] * effects[k]
+    return total if total == total else -np.inf
+
+
+@njit
+def find_mode(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array, h: Matrix, eta: Array) -> float:
+    """Newton's method with step halving from the given effects, which become the mode: the objective is concave. Its
+    value there, NaN where none was found."""
+    n, count = len(eta), len(effects)
+    score, weight = np.empty(n), np.empty(n)
+    slope, step, tried = np.empty(count), np.empty(count), np.empty(count)
+    value = penalised(at, alpha, fixed, z, effects, eta)
+    if value == -np.inf:
+        for k in range(count):
+            effects[k] = 0.0
+        value = penalised(at, alpha, fixed, z, effects, eta)
+    if count == 0 or not np.isfinite(value):
+        return value
+    for _ in range(200):
+        for i in range(n):
+            score[i], weight[i], _, _ = slopes_of(at.link, at.y[i], at.trials[i], eta[i], alpha)
+        if not np.isfinite(factor(at, z, weight, h)):
+            return np.nan
+        for k in range(count):
+            slope[k] = -effects[k]
+        gather(at, z, score, slope)
+        for k in range(count):
+            step[k] = slope[k]
+        solve_with(at, h, step)
+        decrement = 0.0
+        for k in range(count):
+            decrement += slope[k] * step[k]
+        size = 1.0
+        while True:
+            for k in range(count):
+                tried[k] = effects[k] + size * step[k]
+            found = penalised(at, alpha, fixed, z, tried, eta)
+            if found >= value - 1e-12 * (1.0 + abs(value)):
+                break
+            size *= 0.5
+            if size < 1e-12:
+                return value if decrement < 1e-6 else np.nan
+        for k in range(count):
+            effects[k] = tried[k]
+        value = found
+        if size == 1.0 and decrement < 1e-8:  # Newton squares the distance: what is left is below rounding
+            return value
+    return np.nan
+
+
+@njit
+def laplace(
+    at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array, h: Matrix, by_row: Array, by_effect: Array,
+    by_alpha: Array,
+) -> float:  # fmt: skip
+    """-log p(y | b̂) + b̂'b̂/2 + log |H|/2, not finite where it does not exist; effects start the search for b̂ and end it.
+
+    Fills its derivatives: by_row (n,) in a row's fixed part; by_effect (n, Q), whose product with the row's z is its
+    part of the derivative in T, T[a, b] by z_a by_effect_b; by_alpha (1,) in α, without the terms in y and α alone.
+    """
+    n, q = len(fixed), at.q
+    eta, v = np.empty(n), np.zeros((n, z.shape[1]))
+    score, seen, weight, lean = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    value = find_mode(at, alpha, fixed, z, effects, h, eta)
+    if not np.isfinite(value):
+        return value
+    for i in range(n):
+        score[i], seen[i], weight[i], lean[i] = slopes_of(at.link, at.y[i], at.trials[i], eta[i], alpha)
+    logs = factor(at, z, weight, h)
+    if not np.isfinite(logs):
+        return logs
+    nearby(at, z, h, v)
+    by_alpha[0] = 0.0
+    for i in range(n):  # lean: the derivative of half the log determinant in the row's η
+        total = 0.0
+        for a in range(z.shape[1]):
+            total += z[i, a] * v[i, a]
+        lean[i] *= 0.5 * total
+        if at.link == 4:
+            mu = math.exp(min(eta[i], 700.0))
+            grown = -alpha * one_row(4, 0.0, 1.0, eta[i], alpha)[0]  # log(1 + αμ)
+            by_alpha[0] += (at.y[i] + 1.0 / alpha) * mu / (1.0 + alpha * mu) - grown / (alpha * alpha)
+            by_alpha[0] -= 0.5 * weight[i] * weight[i] * total
+    own = at.link == 0 or at.link == 3  # where the observed information is Fisher's
+    if not own and not np.isfinite(factor(at, z, seen, h)):
+        return np.nan
+    right, back, none = np.zeros(len(effects)), np.empty(n), np.zeros(n)
+    gather(at, z, lean, right)
+    solve_with(at, h, right)
+    predict(at, none, z, right, back)
+    for i in range(n):
+        by_row[i] = lean[i] - score[i] - seen[i] * back[i]
+        if at.link == 4:
+            by_alpha[0] -= back[i] * score[i] * weight[i]
+        for a in range(q):
+            k = at.unit[i] * q + a
+            by_effect[i, a] = by_row[i] * effects[k] + score[i] * right[k] + weight[i] * v[i, a]
+        for c in range(at.core_at.shape[1]):
+            k = at.core_at[i, c]
+            by_effect[i, q + c] = by_row[i] * effects[k] + score[i] * right[k] + weight[i] * v[i, q + c]
+    return 0.5 * logs - value

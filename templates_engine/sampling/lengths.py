@@ -1,0 +1,118 @@
+"""How long the chains are: as asked, longer than an earlier run's, or until targets for R-hat and ESS are met.
+
+In all three cases the draws are those of one run of that many iterations; only who decides on the number differs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+
+from templates_engine.options import MOST_ITERATIONS, McmcOptions, Stopping
+from templates_engine.problems import Problem
+from templates_engine.sampling import diagnostics
+from templates_engine.sampling.chains import Progress
+from templates_engine.sampling.saving import Floats, Live, Saved
+
+if TYPE_CHECKING:
+    from templates_engine.job import Job
+
+CHAINS = "chains"
+GROWTH = 1.5  # each look at the targets comes when the chains are so much longer than at the last
+
+
+class Resumable(Protocol):
+    """A chain that says where it stands; one deviance a draw."""
+
+    @property
+    def saved(self) -> Saved | None: ...
+    @property
+    def deviance(self) -> Floats: ...
+
+
+C = TypeVar("C", bound=Resumable)
+# (number of the chain, iterations in all, where to go on from, who looks on, progress)
+Task = Callable[[int, int, Saved | None, Live, Progress], C]
+
+
+def sample(job: Job, options: McmcOptions, parameters: Sequence[str], shown: str, task: Task[C]) -> tuple[list[C], int]:
+    """The chains, and how many iterations they have after the burn-in; what a later run needs is kept.
+
+    When the user has stopped the run, chains without draws are left out where others have some: with fewer cores than
+    chains the last ones begin late. They are told of, and a longer run has them all.
+
+    parameters: the names of the columns of Live.draws. shown: the one whose trace the page draws.
+    """
+    began = time.monotonic()
+    before: Sequence[Saved | None] = job.saved(CHAINS) or [None] * options.nchains
+    lives = [Live() for _ in range(options.nchains)]
+    wanted = options.iterations
+    while True:
+        job.watch(shown, parameters, lives)
+        tasks = [
+            lambda progress, k=k, resume=resume, live=live, wanted=wanted: task(k, wanted, resume, live, progress)
+            for k, (resume, live) in enumerate(zip(before, lives, strict=True))
+        ]
+        chains: list[C] = job.chains(tasks, options.burnin + wanted)
+        before = [chain.saved for chain in chains]
+        if options.stopping is None or job.stopped:
+            break
+        longer = _next(options.stopping, lives, wanted, time.monotonic() - began, job, options.thinning)
+        if longer == wanted:
+            break
+        wanted = longer
+    there = [chain for chain in before if chain is not None]
+    if len(there) == len(chains):
+        job.keep(CHAINS, there, "iterations", wanted)
+    return (_begun(chains, job) if job.stopped else chains), wanted
+
+
+def _begun(chains: list[C], job: Job) -> list[C]:
+    """The chains with draws; all when there are none or everyone has some."""
+    begun = [chain for chain in chains if len(chain.deviance) >= 2]
+    missing = [str(k) for k, chain in enumerate(chains, start=1) if len(chain.deviance) < 2]
+    if not begun or not missing:
+        return chains
+    which = f"Chain {missing[0]} has" if len(missing) == 1 else f"Chains {', '.join(missing)} have"
+    job.note(Problem("few-chains", f"{which} no draws yet: what is shown comes from the others."))
+    return begun
+
+
+def _next(rule: Stopping, lives: Sequence[Live], wanted: int, gone: float, job: Job, thin: int) -> int:
+    """The number of iterations to look at next; the present one when it is enough, or all that there is time for."""
+    draws = [live.draws() for live in lives]
+    shortest = min(len(each) for each in draws)
+    rhat, ess = worst(np.stack([each[:shortest] for each in draws]))
+    if rhat <= rule.rhat and ess >= rule.ess:
+        text = f"The targets were met after {wanted:,} iterations: R-hat {rhat:.3f}, effective sample size {ess:,.0f}."
+        job.note(Problem("targets-met", text))
+        return wanted
+    fits = int(wanted * (rule.minutes * 60 / max(gone, 1e-3)))  # burn-in and looks are reckoned in with the pace
+    longer = min(int(wanted * GROWTH), fits, MOST_ITERATIONS)
+    longer -= longer % thin
+    if longer < 1.05 * wanted:
+        text = (
+            f"The targets were not met in the time given: after {wanted:,} iterations the largest R-hat is {rhat:.3f}"
+            f" and the smallest effective sample size {ess:,.0f}. The run can be made longer."
+        )
+        job.note(Problem("targets-missed", text))
+        return wanted
+    return longer
+
+
+def worst(draws: Floats) -> tuple[float, float]:
+    """(largest R-hat, smallest ESS, bulk or tail) of draws (chain, draw, parameter); (inf, 0) where one is unknown."""
+    found = diagnostics.measures(np.moveaxis(draws, 2, 0))
+    rhat, ess = found["rhat"], np.minimum(found["ess_bulk"], found["ess_tail"])
+    if not (np.isfinite(rhat).all() and np.isfinite(ess).all()):
+        return float("inf"), 0.0
+    return float(rhat.max()), float(ess.min())
+
+
+def settled(options: McmcOptions, iterations: int, chains: int) -> McmcOptions:
+    """The options with the number of iterations that were drawn, and of chains that were."""
+    return replace(options, iterations=iterations, nchains=chains)

@@ -1,0 +1,65 @@
+"""What the page shows of chains that still grow: a trace, and R-hat and effective sample size so far."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from templates_engine.sampling.saving import Live
+
+POINTS = 200  # of a trace, a chain
+MOST_PARAMETERS = 12
+MOST_DRAWS = 4000  # of a chain that R-hat and ESS are computed from; longer ones are thinned
+FEWEST_DRAWS = 20
+SHARE = 30.0  # R-hat and ESS are computed again after so many times the time that they took, and not before SECONDS
+SECONDS = 2.0
+
+
+@dataclass
+class Watched:
+    """The chains, their parameters, and the one whose trace is shown."""
+
+    shown: str
+    parameters: tuple[str, ...]
+    chains: tuple[Live, ...]
+    _again: float = field(default=0.0, repr=False)  # when to compute next
+    _last: list[dict[str, Any]] = field(default_factory=list, repr=False)
+
+    def report(self) -> dict[str, Any]:
+        """trace: {parameter, chains (of at most 200 points)}; converging: [{parameter, rhat, ess}], worst first."""
+        few = [chain.draws(POINTS) for chain in self.chains]
+        at = self.parameters.index(self.shown) if self.shown in self.parameters else 0
+        points = [[float(f"{x:.4g}") for x in draws[:, at]] if draws.size else [] for draws in few]
+        if time.monotonic() >= self._again:
+            began = time.monotonic()
+            self._last = self._measured()
+            took = time.monotonic() - began
+            self._again = began + max(SECONDS, SHARE * took)
+        return {"trace": {"parameter": self.shown, "chains": points}, "converging": self._last}
+
+    def _measured(self) -> list[dict[str, Any]]:
+        from templates_engine.sampling import diagnostics  # brings SciPy: only a run needs it
+
+        draws = [chain.draws() for chain in self.chains]
+        longest = max(map(len, draws))
+        draws = [each for each in draws if 2 * len(each) >= longest]  # with few cores, some chains begin much later
+        shortest = min((len(each) for each in draws), default=0)
+        if shortest < FEWEST_DRAWS:
+            return []
+        step = -(-shortest // MOST_DRAWS)
+        columns = slice(0, MOST_PARAMETERS)
+        values = np.stack([each[:shortest:step, columns] for each in draws])
+        found = diagnostics.measures(np.moveaxis(values, 2, 0))
+        ess = np.minimum(found["ess_bulk"], found["ess_tail"])
+        rows = [
+            {"parameter": name, "rhat": _number(found["rhat"][k], 4), "ess": _number(ess[k], 4)}
+            for k, name in enumerate(self.parameters[columns])
+        ]
+        return sorted(rows, key=lambda row: -(row["rhat"] or np.inf))
+
+
+def _number(x: float, digits: int) -> float | None:
+    return float(f"{x:.{digits}g}") if np.isfinite(x) else None

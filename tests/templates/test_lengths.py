@@ -1,0 +1,155 @@
+"""Runs made longer, and runs that go on until targets are met: the draws are those of one run of that length."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from running import Ran, run, shared_data
+
+from templates_engine import registry
+from templates_engine.asking import walk
+from templates_engine.bundle import STATE, Store
+from templates_engine.data.dataset import Dataset
+from templates_engine.job import Job
+from templates_engine.progress import Silent
+from templates_engine.sampling import diagnostics, saving
+
+NORMAL = {"y": "normexam", "L2ID": "school", "D": "Normal", "x": "cons,standlrt", "nchains": "2", "burnin": "50"}
+RULE = {"stopping": "When the targets are met"}
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return shared_data("tutorial.csv")
+
+
+def notes(ran: Ran) -> list[str]:
+    return [note.message for note in ran.notes]
+
+
+def assert_same_files(one: Path, other: Path, but: tuple[str, ...] = ()) -> None:
+    names = {path.name for path in one.iterdir()} - {STATE, *but}
+    assert names == {path.name for path in other.iterdir()} - {STATE, *but}
+    for name in sorted(names):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def test_targets_are_met_and_the_draws_are_those_of_one_run(data: Dataset, tmp_path: Path) -> None:
+    asked = {**NORMAL, **RULE, "iterations": "100", "maxrhat": "1.02", "miness": "500", "maxminutes": "5"}
+    ran = run("2LevelMod", data, asked, tmp_path / "rule")
+    draws = ran.result.draws
+    assert draws is not None
+    reached = draws.values.shape[1]
+    assert saving.read_about(tmp_path / "rule" / "state.npz")["reached"] == reached
+    found = diagnostics.measures(np.moveaxis(draws.values, 2, 0))
+    assert found["rhat"].max() <= 1.02
+    assert min(found["ess_bulk"].min(), found["ess_tail"].min()) >= 500
+    # ... and the look before was not good enough: the lengths looked at are 100, 150, 225, 337, ...
+    looks = [100]
+    while looks[-1] < reached:
+        looks.append(int(looks[-1] * 1.5))
+    assert looks[-1] == reached
+    assert len(looks) > 1
+    before = diagnostics.measures(np.moveaxis(draws.values[:, : looks[-2]], 2, 0))
+    assert before["rhat"].max() > 1.02 or min(before["ess_bulk"].min(), before["ess_tail"].min()) < 500
+    assert any(f"targets were met after {reached:,} iterations" in note for note in notes(ran))
+    run("2LevelMod", data, {**NORMAL, "iterations": str(reached)}, tmp_path / "whole")
+    assert_same_files(tmp_path / "whole", tmp_path / "rule", ("Inputs.txt", "script.py"))
+
+
+def test_the_time_is_over_first(data: Dataset, tmp_path: Path) -> None:
+    asked = {**NORMAL, **RULE, "iterations": "60", "miness": "1000000", "maxminutes": "0.01"}
+    ran = run("2LevelMod", data, asked, tmp_path)
+    assert any("targets were not met in the time given" in note for note in notes(ran))
+    assert ran.result.draws is not None
+    assert ran.result.draws.values.shape[1] >= 60
+
+
+def test_thinned_chains_stop_at_whole_steps(data: Dataset, tmp_path: Path) -> None:
+    asked = {**NORMAL, **RULE, "iterations": "70", "thinning": "7", "maxrhat": "1.3", "miness": "40"}
+    ran = run("2LevelMod", data, asked, tmp_path)
+    reached = saving.read_about(tmp_path / "state.npz")["reached"]
+    assert reached % 7 == 0
+    assert ran.result.draws is not None
+    assert ran.result.draws.values.shape[1] == reached // 7
+
+
+def test_a_run_that_stopped_by_a_rule_is_made_longer(data: Dataset, tmp_path: Path) -> None:
+    asked = {**NORMAL, **RULE, "iterations": "100", "maxrhat": "1.1", "miness": "20"}
+    run("2LevelMod", data, asked, tmp_path / "rule")
+    reached = saving.read_about(tmp_path / "rule" / "state.npz")["reached"]
+    more = {**NORMAL, "iterations": str(reached + 123)}
+    run("2LevelMod", data, more, tmp_path / "longer", continues=tmp_path / "rule")
+    run("2LevelMod", data, more, tmp_path / "whole")
+    assert_same_files(tmp_path / "whole", tmp_path / "longer")
+
+
+class StopsAfterTheFirst(Silent):
+    """Cancels when the first chain is complete."""
+
+    def __init__(self) -> None:
+        self.over = False
+
+    def progress(self, state: dict[str, Any]) -> None:
+        chains = state["chains"]
+        self.over = self.over or bool(chains and chains[0][0] == chains[0][1])
+
+    def cancelled(self) -> bool:
+        return self.over
+
+
+@pytest.mark.parametrize("template", ["2LevelMod", "NLevelMod"])
+def test_a_chain_that_has_not_begun_does_not_hide_the_others(template: str, data: Dataset, tmp_path: Path) -> None:
+    """With one core and four chains, stopped when the first is complete."""
+    answers = {key: value for key, value in NORMAL.items() if key != "L2ID"}
+    answers |= {"L2ID": "school"} if template == "2LevelMod" else {"numclass": "1", "C1": "school"}
+    form = registry.get(template)
+    walked = walk(form, {**answers, "nchains": "4", "iterations": "150000"}, data.schema(), strict_keys=True)
+    with Job(Store(tmp_path), StopsAfterTheFirst(), threads=1) as job:
+        result = form.run(walked.require(), data, job)
+        (said,) = [note.message for note in job.notes if note.code == "few-chains"]
+    assert result.draws is not None
+    assert len(result.draws.values) < 4
+    assert "no draws yet" in said
+    text = (tmp_path / "ModelResults.json").read_text()
+    count = len(result.draws.values)
+    assert f"{count} chain{'s' if count > 1 else ''} of" in text
+    assert len(saving.unpack(tmp_path / STATE)["chains"]) == 4
+
+
+# Every template with a sampler: (template, dataset, answers)
+LONGER: list[tuple[str, str, dict[str, str]]] = [
+    ("Regression1", "tutorial.csv", {"y": "normexam", "x": "cons,standlrt"}),
+    ("2LevelMod", "tutorial.csv", {**NORMAL, "makepred": "Yes"}),
+    ("2LevelRS", "lmm/sleepstudy.csv", {"y": "Reaction", "L2ID": "Subject", "x": "Days", "x2": "Days"}),
+    ("1LevelMod", "lmm/grouseticks.csv", {"y": "TICKS", "D": "Negative binomial", "x": "YEAR:cat,cHEIGHT"}),
+    ("2LevelMod", "lmm/grouseticks.csv", {"y": "TICKS", "D": "Poisson", "L2ID": "BROOD", "x": "YEAR:cat,cHEIGHT"}),
+    (
+        "2LevelRS",
+        "lmm/cbpp.csv",
+        {
+            "y": "incidence",
+            "D": "Binomial",
+            "n": "size",
+            "L2ID": "herd",
+            "x": "period",
+            "x2": "period",
+            "makepred": "Yes",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("template", "file", "answers"), LONGER, ids=[f"{name}-{asked.get('D')}" for name, _, asked in LONGER]
+)
+def test_longer_is_byte_for_byte_one_run(template: str, file: str, answers: dict[str, str], tmp_path: Path) -> None:
+    data = shared_data(file)
+    asked = {**answers, "nchains": "2", "burnin": "60"}
+    run(template, data, {**asked, "iterations": "70"}, tmp_path / "first")
+    run(template, data, {**asked, "iterations": "210"}, tmp_path / "longer", continues=tmp_path / "first")
+    run(template, data, {**asked, "iterations": "210"}, tmp_path / "whole")
+    assert_same_files(tmp_path / "whole", tmp_path / "longer")
