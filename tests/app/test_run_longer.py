@@ -5,7 +5,9 @@ Every file of a run is compared: draws, tables, residuals, pictures, inputs, scr
 
 from __future__ import annotations
 
+import ctypes
 import io
+import itertools
 import json
 import signal
 import threading
@@ -28,6 +30,7 @@ from templates_engine.sampling import saving
 
 MODEL = {"y": "y", "x": "cons,x", "L2ID": "school", "nchains": "2", "seed": "7", "burnin": "60"}
 NORMAL = {**MODEL, "D": "Normal"}
+LONGEST = 120.0  # seconds that anything is waited for: only a hang takes so long
 
 
 def rows() -> str:
@@ -171,28 +174,77 @@ def test_a_run_made_longer_can_be_made_longer(database: str) -> None:
         assert [run.answers["iterations"] for run in runs.followers(session, look(first))] == ["250", "200"]
 
 
-def cancelled(answers: dict[str, str], **more: str) -> int:
-    """A run that was stopped in the middle of its chains, what it had drawn kept; its number."""
+class Held(np.random.PCG64DXSM):
+    """A generator that holds the chain that draws from it, before its so-manieth number, until it is let go.
+
+    Compiled code takes its numbers by the same function as Python, so a chain can be held in the middle of a sweep.
+    Apart from that the numbers are those of the generator that it stands for.
+    """
+
+    def __init__(self, seed: np.random.SeedSequence, before: int, there: threading.Event, go: threading.Event):
+        super().__init__(seed)
+        real, count = super().ctypes, itertools.count(1)
+
+        def next_uint64(state: int) -> int:
+            if next(count) == before:
+                there.set()
+                go.wait(LONGEST)
+            return int(real.next_uint64(state))
+
+        self._held = real._replace(next_uint64=ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)(next_uint64))
+
+    @property
+    def ctypes(self) -> Any:
+        return self._held
+
+
+Held.__name__ = "PCG64DXSM"  # the name that it gives its state, from which an ordinary generator goes on
+
+
+def cancelled(answers: dict[str, str], monkeypatch: pytest.MonkeyPatch, **more: str) -> int:
+    """A run that was stopped in the middle of its chains, what it had drawn kept; its number.
+
+    Each chain is held at a place of its own until it has been told to stop, however quick or slow the machine is.
+    """
+    there, told = threading.Event(), threading.Event()
+    places = itertools.count(20_000, 10_000)
+    real = Job.stop
+
+    def stop(job: Job) -> None:
+        real(job)
+        told.set()
+
     number = ask(answers, **more)
-    thread = threading.Thread(target=queue.run_here, args=(number, 0))
-    thread.start()
-    wait_for(lambda: sum(done for done, _ in look(number).progress.get("chains") or []) > 0, 60, "no progress")
-    with db.session() as session:
-        runs.cancel(session, number)
-    thread.join()
+    with monkeypatch.context() as patch:
+        patch.setattr(np.random, "PCG64DXSM", lambda seed: Held(seed, next(places), there, told))
+        patch.setattr(Job, "stop", stop)
+        thread = threading.Thread(target=queue.run_here, args=(number, 0))
+        thread.start()
+        try:
+            wait_for(lambda: there.is_set() or not thread.is_alive(), LONGEST)
+            assert there.is_set(), look(number).message + look(number).trace
+            wait_for(lambda: max(done for done, _ in look(number).progress.get("chains") or [(0, 0)]) > 0, LONGEST)
+            with db.session() as session:
+                runs.cancel(session, number)
+            assert told.wait(LONGEST), "the chains were not told to stop"
+        finally:
+            told.set()
+            thread.join()
     assert look(number).state == "cancelled"
     return number
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_run_that_was_stopped_is_finished(home: object) -> None:
+def test_a_run_that_was_stopped_is_finished(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever the stop fell; and going on beyond what was asked for finishes it too."""
-    length = {"iterations": "400000", "thinning": "400"}
-    number = cancelled(NORMAL, **length)
-    assert saving.unpack(folders.state(look(number)))["chains"][0].sweeps < 400_060, "it was not stopped in time"
+    length = {"iterations": "4000", "thinning": "4"}
+    number = cancelled(NORMAL, monkeypatch, **length)
+    sweeps = [chain.sweeps for chain in saving.unpack(folders.state(look(number)))["chains"]]
+    assert 60 + 100 < sweeps[0] < 60 + 4000, "it was not stopped in the middle"
+    assert len(set(sweeps)) == 2, "the chains were stopped at one place"
     whole = carried_out(NORMAL, **length)
     assert_alike(longer(number), whole)
-    assert_alike(longer(number, 40_000), carried_out(NORMAL, iterations="440000", thinning="400"))
+    assert_alike(longer(number, 400), carried_out(NORMAL, iterations="4400", thinning="4"))
 
 
 @pytest.mark.usefixtures("no_pictures")
