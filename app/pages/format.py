@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 MINUS = "\N{MINUS SIGN}"
+DUST = 1e-9  # what rounding leaves of a zero
 
 
 def fixed(value: float | int | None, decimals: int = 0) -> str:
@@ -42,11 +43,17 @@ def short(value: float | int | str | None) -> str:
 
 
 def decimals_for(values: Sequence[Any], most: int = 3) -> int:
-    """Decimals that suit a whole column: none for whole numbers, else enough for three digits of the typical value."""
+    """Decimals that suit a whole column: none for whole numbers, else enough for three digits of the typical value.
+
+    At most `most`, but two digits of a column of small numbers are always seen.
+    """
     numbers = [abs(float(v)) for v in values if isinstance(v, int | float) and math.isfinite(float(v))]
     if not numbers or all(v.is_integer() for v in numbers):
         return 0
     middle = sorted(numbers)[len(numbers) // 2]
+    seen = sorted(v for v in numbers if v > DUST)
+    if seen and (typical := seen[len(seen) // 2]) < 0.01:
+        return max(most, 1 - math.floor(math.log10(typical)))
     if middle >= 1000:
         return 0
     if middle >= 100:

@@ -19,6 +19,7 @@ from app.pages import tables
 from app.pages.format import fixed
 from app.pages.intervals import Axis, Mark, axis, marks
 from app.pages.listing import COMPLETE, POOLED
+from app.pages.plain_names import Random, plain_name, random_of, whole
 from templates_engine.data.schema import Schema
 
 ROWS = 10  # first rows of a dataset
@@ -110,31 +111,43 @@ def _table(session: Session, run: Run, artifact: Artifact, every: Sequence[Artif
         text = runs.artifact_path(run, artifact).read_text(encoding="utf-8", errors="replace")
         return Shown(artifact, "text", text=text[:MOST_TEXT], cut=len(text) > MOST_TEXT)
     schema = schema_of(session, run)
-    shown = Shown(artifact, "table", table=tables.journal(content, schema))
+    random = random_for(run, artifact, schema)
+    shown = Shown(artifact, "table", table=tables.journal(content, schema, random=random))
     if artifact.name == POOLED:
         other = next((a for a in every if a.name == COMPLETE and a.state == "ready"), None)
         complete = read_table(run, other, every) if other else None
         if complete:
-            shown.kind, shown.both = "both", side_by_side(content, complete, schema, run.answers.get("L2ID", ""))
+            shown.kind, shown.both = (
+                "both",
+                side_by_side(content, complete, schema, run.answers.get("L2ID", ""), random),
+            )
     return shown
 
 
-def side_by_side(pooled: dict[str, Any], complete: dict[str, Any], schema: Schema | None, group: str) -> Both:
+def random_for(run: Run, artifact: Artifact, schema: Schema | None) -> Random:
+    """The columns with random coefficients of the model whose table this is; none for an imputation model's."""
+    return {} if artifact.name.startswith("Imputation_Model_") else random_of(run.answers, schema)
+
+
+def side_by_side(
+    pooled: dict[str, Any], complete: dict[str, Any], schema: Schema | None, group: str, random: Random | None = None
+) -> Both:
     """`ResultsTable:Imputation` beside `ResultsTable:CompleteCases`."""
     left = tables.records(pooled)
+    random = whole(random or {}, [str(r["parameter"]) for r in left])
     right = {(r["parameter"], r["variable"]): r for r in tables.records(complete)}
     every = left + list(right.values())
     est = tables.places_for("estimate", [r["estimate"] for r in every])
     se = max(est, tables.places_for("se", [r["se"] for r in every]))
-    width = min(2, est)
+    width = tables.interval_places([r[k] for r in every for k in ("lower", "upper")])
 
     def cells(r: dict[str, Any] | None, fmi: bool) -> tuple[str, ...]:
         if r is None:
             return ("",) * (4 if fmi else 3)
         found = (
-            fixed(tables.number(r["estimate"]), est),
-            fixed(tables.number(r["se"]), se),
-            tables.interval(r["lower"], r["upper"], width),
+            fixed(tables.number(r["estimate"]), tables.row_places(r, est)),
+            fixed(tables.number(r["se"]), tables.row_places(r, se)),
+            tables.interval(r["lower"], r["upper"], tables.width_places(r["lower"], r["upper"], width)),
         )
         return (*found, fixed(tables.number(r["fmi"]), 2)) if fmi else found
 
@@ -147,7 +160,7 @@ def side_by_side(pooled: dict[str, Any], complete: dict[str, Any], schema: Schem
     shared = axis([v for pair in spans for s in pair if s is not None for v in s])
     rows, before = [], None
     for (a, b), both in zip(pairs, spans, strict=True):
-        name, under = tables.plain_name(a["parameter"], a["variable"] or "", schema)
+        name, under = plain_name(a["parameter"], a["variable"] or "", schema, random)
         drawn = tuple(marks(shared, both, ROW_HEIGHT)) if shared else ()
         fixed_part = bool(a["variable"])
         rows.append(BothRow(name, under, cells(a, True), cells(b, False), drawn, before not in (None, fixed_part)))

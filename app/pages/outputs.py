@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from app import db, runs
 from app.models import Artifact, Run
-from app.pages.objects import read_table, schema_of, show
+from app.pages.objects import random_for, read_table, schema_of, show
 from app.pages.render import page, render
 from app.pages.runs import here_of_run, output_url, run_of
 from app.pages.tables import as_latex, as_markdown, journal
@@ -83,7 +83,8 @@ def copy(request: Request, session: Db, number: int, name: str, form: str = "mar
     content = read_table(run, artifact, every) if artifact.kind == "table" else None
     if content is None or form not in ("markdown", "latex", "html"):
         raise HTTPException(404, "Tables are copied as markdown, latex or html.")
-    table = journal(content, schema_of(session, run), rows=5000)
+    schema = schema_of(session, run)
+    table = journal(content, schema, rows=5000, random=random_for(run, artifact, schema))
     if form == "html":
         return Response(render(request, "runs/copy.html", table=table), media_type="text/html; charset=utf-8")
     return PlainTextResponse(as_latex(table) if form == "latex" else as_markdown(table))

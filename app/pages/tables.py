@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.pages.format import decimals_for, fixed, short
-from templates_engine.data.schema import Column, Schema
+from app.pages.plain_names import Random, plain_name, whole
+from templates_engine.data.schema import Schema
 
 Row = Mapping[str, Any]
 NOTHING = ""
@@ -37,6 +38,7 @@ class Line:
     cells: tuple[Cell, ...]
     block: bool = False
     mono: bool = False
+    number: bool = False  # its name is a number, as the lower limit of a bar
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,14 @@ HEADS = {
     "p": Head("p"),
     "r2_log": Head("R²", about="Share of the variance of the log values"),
 }
-PLACES = {"fmi": 2, "riv": 2, "rhat": 2, "ess_bulk": 0, "ess_tail": 0, "df": 0}
+PLACES = {"p": 3, "fmi": 2, "riv": 2, "rhat": 2, "ess_bulk": 0, "ess_tail": 0, "df": 0}
 INTERVALS = {("lower", "upper"): "95% interval", ("q025", "q975"): "95% interval"}
 TIMES = ("time", "year")  # numbers that are read as dates: 1961, never 1,961
+# Columns on the scale of the estimates: one that is small beside the others still shows two digits of its error.
+SPREADS = ("se", "sd")
+SCALED = (*SPREADS, "estimate", "mean", "median", "mode", "min", "q1", "q3", "max", "minimum", "maximum")
+ALONE = ("value", "mcse")  # one row's number has nothing to do with the next's
+MOST_PLACES = 9
 MOST_ROWS = 200
 
 
@@ -122,8 +129,47 @@ def places_for(name: str, values: Sequence[Any]) -> int:
     return decimals_for(values)
 
 
-def journal(table: Mapping[str, Any], schema: Schema | None, rows: int = MOST_ROWS) -> Journal:
-    """Any table; one of parameters gets their plain names and intervals."""
+def interval_places(values: Sequence[Any]) -> int:
+    """Decimals of a column of intervals: two, more where all are small."""
+    places = decimals_for(values)
+    return min(2, places) if places <= 3 else places - 1
+
+
+def row_places(row: Row, places: int) -> int:
+    """Decimals of an estimate and its error: the column's, more where two digits of the error would not be seen.
+
+    Beside coefficients near 1, one of income per euro is 0.00023 (0.00004) and must not read 0.000 (0.000).
+    """
+    spread = next((v for v in (number(row.get(name)) for name in SPREADS) if v is not None), 0.0)
+    if spread <= 0 or spread * 10**places >= 2:
+        return places
+    return min(MOST_PLACES, 1 - math.floor(math.log10(spread)))
+
+
+def width_places(low: Any, high: Any, places: int) -> int:
+    """Decimals of one interval: the column's, more where its ends would read alike."""
+    a, b = number(low), number(high)
+    width = abs(b - a) if a is not None and b is not None else 0.0
+    if width <= 0 or width * 10**places >= 3:
+        return places
+    return min(MOST_PLACES, math.ceil(math.log10(3 / width)))
+
+
+def _cell(name: str, row: Row, places: int) -> Cell:
+    value = number(row[name])
+    if value is not None and name == "p" and 0 <= value < 0.001:
+        return Cell("<0.001")
+    if name in SCALED:
+        return Cell(fixed(value, row_places(row, places)))
+    if value and name in ALONE and 1e-6 < abs(value) < 0.5 * 10**-places:
+        return Cell(fixed(value, 1 - math.floor(math.log10(abs(value)))))
+    return Cell(fixed(value, places))
+
+
+def journal(
+    table: Mapping[str, Any], schema: Schema | None, rows: int = MOST_ROWS, random: Random | None = None
+) -> Journal:
+    """Any table; one of parameters gets their plain names and intervals. random: columns with random coefficients."""
     found = records(table)
     shown = found[:rows]
     heads: list[Head] = []
@@ -143,33 +189,39 @@ def journal(table: Mapping[str, Any], schema: Schema | None, rows: int = MOST_RO
             if all(v is None for v in values):
                 continue
             both = values + [r[pair[1]] for r in found]
-            places = min(2, decimals_for(both)) if decimals_for(both) else 0
+            places = interval_places(both)
             heads.append(Head(_level(table) or INTERVALS[pair]))
-            columns.append([Cell(interval(r[pair[0]], r[pair[1]], places)) for r in shown])
+            spans = [(r[pair[0]], r[pair[1]]) for r in shown]
+            columns.append([Cell(interval(low, high, width_places(low, high, places))) for low, high in spans])
             continue
         if name in TIMES:
             heads.append(Head(_plain(name), number=False))
             columns.append([Cell(_time(r[name]), number=False) for r in shown])
             continue
         text = any(isinstance(v, str) for v in values)
-        heads.append(HEADS.get(name) or Head(_plain(name), number=not text))
+        heads.append(HEADS.get(name) or Head(_head(name, schema), number=not text))
         if text:
             columns.append([Cell(short(r[name]), number=False) for r in shown])
         else:
-            columns.append(number_cells([r[name] for r in shown], places_for(name, values)))
+            places = places_for(name, values)
+            columns.append([_cell(name, r, places) for r in shown])
     lines = []
     before: bool | None = None
+    random = whole(random or {}, [str(r["parameter"]) for r in found] if not first else [])
+    counted = bool(first) and first not in TIMES and all(number(r[first]) is not None for r in found)
+    starts = places_for(first, [r[first] for r in found]) if counted else 0
     for i, record in enumerate(shown):
         cells = tuple(column[i] for column in columns)
         if first:
             value = record[first]
-            lines.append(Line(_time(value) if first in TIMES else short(value), "", cells))
+            text_ = _time(value) if first in TIMES else fixed(number(value), starts) if counted else short(value)
+            lines.append(Line(text_, "", cells, number=counted))
             continue
-        name, under = plain_name(record["parameter"], record["variable"] or "", schema)
+        name, under = plain_name(record["parameter"], record["variable"] or "", schema, random)
         fixed_part = bool(record["variable"])
         lines.append(Line(name, under, cells, block=before is not None and before != fixed_part, mono=name == under))
         before = fixed_part
-    head = "Parameter" if not first else (HEADS[first].text if first in HEADS else _plain(first))
+    head = "Parameter" if not first else (HEADS[first].text if first in HEADS else _head(first, schema))
     return Journal(
         table.get("title") or "",
         head,
@@ -193,67 +245,26 @@ def _time(value: Any) -> str:
     return f"{found:.10g}" if found is not None else "" if value is None else str(value)
 
 
+def _head(name: str, schema: Schema | None) -> str:
+    """The words over a column; the data's own names and words stay as they are written there."""
+    if schema is not None and (
+        name in schema or any(name in c.labels.values() or name in c.levels for c in schema.columns)
+    ):
+        return name
+    return _plain(name)
+
+
 def _plain(name: str) -> str:
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:] if words else name
 
 
-KNOWN = {
-    "sigma2": "Within groups, variance",
-    "sigma2_e": "Within groups, variance",
-    "sigma2_u": "Between groups, variance",
-    "sigma_u": "Between groups, SD",
-    "sigma": "Residual SD",
-    "deviance": "Deviance",
-    "DIC": "DIC",
-}
-
-
-# Parameters of one of several classifications, whose column is named beside them.
-OF_CLASSES = {
-    r"sigma2_u\d+": "Between units of {}, variance",
-    r"omega_u\d+_\d+": "Between units of {}, (co)variance",
-    r"vpc_\d+": "Share of {} in the variance",
-}
-
-
-def plain_name(parameter: str, variable: str, schema: Schema | None) -> tuple[str, str]:
-    """What a reader calls a parameter, and what stands under it in mono."""
-    if not variable:
-        return (KNOWN[parameter], parameter) if parameter in KNOWN else (parameter, parameter)
-    for pattern, words in OF_CLASSES.items():
-        if re.fullmatch(pattern, parameter):
-            return words.format(variable), parameter
-    if variable == "cons":
-        return "Intercept", "cons"
-    if schema is None:
-        return parameter, variable
-    if variable in schema:
-        column = schema[variable]
-        if column.kind == "constant":
-            return "Intercept", variable
-        return (_upper(column.title), variable) if column.title else (variable, parameter)
-    column_, level = dummy_of(variable, schema)
-    if column_ is not None:
-        label = column_.labels.get(level, "")
-        if label:
-            return f"{_upper(label)}", variable
-        return f"{_upper(column_.title or column_.name)}, category {level}", variable
-    return variable, parameter
-
-
-def dummy_of(variable: str, schema: Schema) -> tuple[Column | None, str]:
-    """The column and category behind an indicator such as schgendmiss_0."""
-    stem, _, level = variable.rpartition("_")
-    return (schema[stem], level) if stem in schema else (None, "")
-
-
-def _upper(text: str) -> str:
-    text = text.removesuffix(" (simulated)")  # said once on the dataset's page, not in every row
-    return text[:1].upper() + text[1:]
-
-
 # --- other ways of writing a table
+
+
+def numbered(table: Journal) -> bool:
+    """Are the names of the rows numbers, as the lower limits of bars?"""
+    return bool(table.lines) and table.lines[0].number
 
 
 def as_grid(table: Journal) -> list[list[str]]:
@@ -267,7 +278,7 @@ def as_grid(table: Journal) -> list[list[str]]:
 
 def as_markdown(table: Journal) -> str:
     grid = [[cell.replace("|", "\\|") for cell in row] for row in as_grid(table)]
-    align = ["---"] + ["---:" if h.number else "---" for h in table.heads]
+    align = ["---:" if numbered(table) else "---"] + ["---:" if h.number else "---" for h in table.heads]
     lines = [f"| {' | '.join(row)} |" for row in (grid[0], align, *grid[1:])]
     title = [f"**{table.title}**", ""] if table.title else []
     return "\n".join(title + lines + (["", *table.notes] if table.notes else [])) + "\n"
@@ -295,7 +306,7 @@ def as_latex(table: Journal) -> str:
         return found.replace("\N{MINUS SIGN}", "$-$")
 
     grid = [[tex(cell) for cell in row] for row in as_grid(table)]
-    align = "l" + "".join("r" if h.number else "l" for h in table.heads)
+    align = ("r" if numbered(table) else "l") + "".join("r" if h.number else "l" for h in table.heads)
     body = [" & ".join(row) + r" \\" for row in grid]
     lines = [
         rf"\begin{{tabular}}{{{align}}}",

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from app.pages import format as fmt
 from app.pages.intervals import PAD, WIDTH, axis
-from app.pages.tables import as_latex, as_markdown, journal, plain_name
+from app.pages.plain_names import plain_name, random_of
+from app.pages.tables import as_latex, as_markdown, interval_places, journal
 from templates_engine.data.schema import Column, Schema
 
 SCHOOL = Schema(
@@ -102,6 +103,67 @@ def test_a_parameter_without_a_known_column_keeps_its_name() -> None:
     assert plain_name("sigma2_u2", "second", SCHOOL) == ("Between units of second, variance", "sigma2_u2")
     assert plain_name("omega_u1_2", "school", SCHOOL) == ("Between units of school, (co)variance", "omega_u1_2")
     assert plain_name("vpc_1", "school", None) == ("Share of school in the variance", "vpc_1")
+
+
+def test_a_small_coefficient_beside_large_ones_is_not_zero() -> None:
+    """Income per euro beside an intercept: 0.000 (0.000), 0.00 to 0.00 would say that there is nothing."""
+    columns = ["parameter", "variable", "estimate", "se", "lower", "upper", "p"]
+    table = {
+        "columns": columns,
+        "rows": [
+            ["beta_0", "cons", 3.1, 0.2, 2.71, 3.49, 3e-9],
+            ["beta_1", "x", 0.000232, 0.0000412, 0.000151, 0.000313, 2e-8],
+            ["beta_2", "sex_0", 0.2, 0.1, 0.004, 0.396, 0.0456],
+        ],
+    }
+    shown = journal(table, SCHOOL)
+    assert [c.text for c in shown.lines[0].cells] == ["3.100", "0.200", "2.71 to 3.49", "<0.001"]
+    assert [c.text for c in shown.lines[1].cells] == ["0.000232", "0.000041", "0.00015 to 0.00031", "<0.001"]
+    assert [c.text for c in shown.lines[2].cells] == ["0.200", "0.100", "0.00 to 0.40", "0.046"]
+
+
+@pytest.mark.parametrize(
+    ("values", "places"),
+    [([0.00031, 0.00028, 0.0004], 5), ([0.5, 0.02], 3), ([12.5, 0.001], 2), ([1e-17, 0.0], 3), ([3, 4], 0)],
+)
+def test_a_column_of_small_numbers_shows_two_digits(values: list[float], places: int) -> None:
+    assert fmt.decimals_for(values) == places
+    assert interval_places([0.00031, 0.00062]) == 4
+
+
+def test_names_of_the_data_stay_as_they_are_and_numbers_at_the_left_are_aligned() -> None:
+    shown = journal({"columns": ["sex", "mixed", "other_word"], "rows": [["a", 1, 2]]}, SCHOOL)
+    assert (shown.first, [h.text for h in shown.heads]) == ("sex", ["mixed", "Other word"])
+    bars = journal({"columns": ["lower_limit", "rows"], "rows": [[-0.965, 3], [0.02206, 4], [1.009, 2]]}, None)
+    assert [line.name for line in bars.lines] == ["−0.965", "0.022", "1.009"]
+    assert all(line.number for line in bars.lines)
+    assert as_markdown(bars).splitlines()[1] == "| ---: | ---: |"
+
+
+def test_the_covariances_of_random_slopes_have_names() -> None:
+    """Packed lower triangle: variance of the first, covariance, variance of the second."""
+    random = random_of({"x": "cons,x", "x2": "cons,sex:cat"}, SCHOOL)
+    assert random == {"u": ("cons", "sex_0", "sex_1")}
+    words = [plain_name(f"omega_u_{k}", "", SCHOOL, random)[0].removeprefix("Between groups, ") for k in range(6)]
+    assert words == [
+        "variance of the intercept",
+        "covariance of intercept and slope of sex_0",
+        "variance of the slope of sex_0",
+        "covariance of intercept and slope of sex_1",
+        "covariance of slope of sex_0 and slope of sex_1",
+        "variance of the slope of sex_1",
+    ]
+    two = random_of({"x2_1": "cons,x", "x2_2": "cons"}, SCHOOL)
+    assert plain_name("omega_u1_2", "school", SCHOOL, two)[0] == "Between units of school, variance of the slope of x"
+    rows = [[f"omega_u_{k}", "", 1.0] for k in range(3)]
+    table = {"columns": ["parameter", "variable", "estimate"], "rows": rows}
+    assert (
+        journal(table, SCHOOL, random={"u": ("cons", "x")})
+        .lines[1]
+        .name.endswith("covariance of intercept and slope of x")
+    )
+    # A matrix of another size is not this one: no name rather than a wrong one.
+    assert journal(table, SCHOOL, random=random).lines[1].name == "omega_u_1"
 
 
 def test_equations_of_several_parts_are_set_apart() -> None:
