@@ -93,6 +93,24 @@ def test_mostly_numbers_with_a_slip_is_named_with_its_row(read_text: Read) -> No
     assert read_text("t\nred\nblue\n1\n").notes == (), "a column of texts with one number is no slip"
 
 
+def test_a_slip_among_decimal_commas_is_named_too(read_text: Read) -> None:
+    """Else a whole column of marks would turn into categories without a word."""
+    rows = "\n".join(f"{i};{'k.A.' if i in (3, 5) else f'{i},5'}" for i in range(1, 31))
+    data = read_text("id;note\n" + rows)
+    assert data.notes == ("note: row 3 holds 'k.A.', and 1 more row is like it; the column is kept as text.",)
+    assert content(data)["note"][:3] == ["1,5", "2,5", "k.A."]
+    spaced = read_text("id;note\n1;2,5\n2; 1.234,5\n3;3,5\n")
+    assert spaced.notes == ("note: row 2 holds '1.234,5'; the column is kept as text.",)
+
+
+def test_commas_in_quoted_numbers_are_not_guessed_at(read_text: Read) -> None:
+    data = read_text('id,x\n1,"2,5"\n2,"3,5"\n')
+    assert content(data)["x"] == ["2,5", "3,5"]
+    (note,) = data.notes
+    assert note.startswith("x: row 1 holds '2,5', and 1 more row is like it; whether its comma marks decimals")
+    assert read_text('id,place\n1,"Leeds, York"\n2,"Ely, 3"\n').notes == ()
+
+
 def test_types(read_text: Read) -> None:
     text = "yes,day,none,id\nTRUE,2020-01-31,,12345678901234567\nfalse,2020-02-01,,12345678901234568\n"
     data = read_text(text)

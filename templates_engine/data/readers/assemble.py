@@ -30,7 +30,7 @@ def assemble(raw: Raw, name: str, shown: str) -> Dataset:
     found = Found()
     columns: dict[str, Values] = {}
     for i, column in enumerate(names):
-        columns[column] = values_of(column, raw.columns[i], found, raw.free_text)
+        columns[column] = values_of(column, raw.columns[i], found, raw.free_text, raw.decimal)
         raw.columns[i] = raw.columns[i].iloc[:0]  # let go of the memory as we go along
     if found.problems:
         raise Refused(found.problems)

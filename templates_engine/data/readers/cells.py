@@ -7,6 +7,7 @@ code below -9.99e29 → missing     infinite → a Problem     typed texts that 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ MISSING_SPELLINGS = ("", "NA", "N/A", "n/a", ".", "NaN", "nan", "NULL", "null", 
 LEGACY_MISSING = -9.99e29  # MLwiN's -9.999e29, compared by < because single precision holds -9.998999764e29
 EXACT_WHOLE = 2.0**53
 TEXT_BUDGET = 64_000_000  # characters in one column's array: 256 MB
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+SEEN = 1000  # first cells of a column of texts that are looked at for numbers with a comma
 LONGEST_TEXT = 2045  # what a Stata file holds
 
 
@@ -36,11 +39,11 @@ class Found:
     dates: list[str] = field(default_factory=list)
 
 
-def values_of(name: str, series: pd.Series, found: Found, free_text: bool = False) -> Values:
+def values_of(name: str, series: pd.Series, found: Found, free_text: bool = False, decimal: str = ".") -> Values:
     """The column's values; refusals and notes go to `found`."""
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        return values_of(name, series.astype(dtype.categories.dtype), found, free_text)
+        return values_of(name, series.astype(dtype.categories.dtype), found, free_text, decimal)
     if pd.api.types.is_bool_dtype(dtype):
         found.yes_no.append(name)
         return series.to_numpy(np.float64, na_value=np.nan)
@@ -74,7 +77,7 @@ def values_of(name: str, series: pd.Series, found: Found, free_text: bool = Fals
     elif kind != "string":
         seen = seen.map(_cell_text)
     if free_text:
-        return _typed(name, seen, absent, found)
+        return _typed(name, seen, absent, found, decimal)
     return _texts(name, seen, absent, found)
 
 
@@ -107,8 +110,8 @@ def _numbers(name: str, series: pd.Series, found: Found) -> Values:
     return values
 
 
-def _typed(name: str, seen: pd.Series, absent: npt.NDArray[np.bool_], found: Found) -> Values:
-    """A column typed by people: missing spellings, numbers among texts."""
+def _typed(name: str, seen: pd.Series, absent: npt.NDArray[np.bool_], found: Found, decimal: str) -> Values:
+    """A column typed by people: missing spellings, numbers among texts, `decimal` their mark."""
     texts = seen.to_numpy(object)
     blank = np.asarray(seen.isin(MISSING_SPELLINGS))
     if blank.any():
@@ -118,16 +121,32 @@ def _typed(name: str, seen: pd.Series, absent: npt.NDArray[np.bool_], found: Fou
         texts = texts[~blank]
         if not len(texts):
             return np.full(len(absent), np.nan)
-    numbers = np.asarray(pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce"), np.float64)
+    column = pd.Series(texts, dtype=object)
+    written = column.where(~_commas(column), column.str.replace(",", ".")) if decimal == "," else column
+    numbers = np.asarray(pd.to_numeric(written, errors="coerce"), np.float64)
     strange = np.isnan(numbers)
     if not strange.any():
         return _numbers(name, pd.Series(_spread(numbers, absent)), found)
     if strange.mean() < 0.5:
-        at = int(strange.argmax())
-        row = int(np.flatnonzero(~absent)[at]) + 1
-        cell = str(texts[at])[:40]
-        found.notes.append(f"{name}: row {row} holds '{cell}'; the column is kept as text.")
+        found.notes.append(f"{name}: {_first(texts, strange, absent)}; the column is kept as text.")
+    elif decimal != "," and _commas(column[:SEEN]).mean() > 0.5:
+        commas = _commas(column)
+        meant = "whether its comma marks decimals or thousands is not known, so the column is kept as text"
+        found.notes.append(f"{name}: {_first(texts, commas, absent)}; {meant}. LoadTextFile lets you say which.")
     return _texts(name, pd.Series(texts, dtype=object), absent, found)
+
+
+def _commas(column: pd.Series) -> npt.NDArray[np.bool_]:
+    return np.asarray(column.str.strip().str.fullmatch(_DECIMAL_COMMA), bool)
+
+
+def _first(texts: npt.NDArray[np.object_], strange: npt.NDArray[np.bool_], absent: npt.NDArray[np.bool_]) -> str:
+    """ "row 3 holds '1.234,5', and 2 more rows are like it"."""
+    at = int(strange.argmax())
+    row = int(np.flatnonzero(~absent)[at]) + 1
+    more = int(strange.sum()) - 1
+    also = f", and {more:,} more row{'s are' if more > 1 else ' is'} like it" if more else ""
+    return f"row {row} holds '{str(texts[at])[:40]}'{also}"
 
 
 def _texts(name: str, seen: pd.Series, absent: npt.NDArray[np.bool_], found: Found) -> Values:

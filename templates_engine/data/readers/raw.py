@@ -17,3 +17,4 @@ class Raw:
     titles: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     free_text: bool = False  # cells were typed by people: "NA" means missing, "12" in a text column is a number
+    decimal: str = "."  # the mark in numbers that stand among texts

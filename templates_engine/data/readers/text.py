@@ -72,7 +72,7 @@ def _read(data: BinaryIO, encoding: str, shown: str, notes: list[str], told: Tol
     spellings = _spellings(data, layout.delimiter, told.missing) if gaps else []
     if spellings:
         notes.append("Read as missing values: empty cells and " + ", ".join(f"“{s}”" for s in spellings) + ".")
-    raw = Raw([], [], notes=notes, free_text=True)
+    raw = Raw([], [], notes=notes, free_text=True, decimal=layout.decimal)
     for i, name in enumerate(layout.header):
         column = frame.iloc[:, i]
         if not name and bool(column.isna().all()):
