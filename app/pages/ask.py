@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -107,12 +108,25 @@ def act(request: Request, session: Db, token: str, form: Form) -> Response:
         return see_other(here)
     if verb == "run":
         return _run(request, talk)
+    if verb == "mend":
+        return _asked_again(request, talk) or see_other(here)
     empty = talks.answer(talk, forms.given(form, talk.walk.open))
     if empty or any(a.problems for a in talk.walk.open) or (talk.walk.finished and _conflicts(talk)):
         return _page(request, talk, empty, status=422)
     if talk.walk.complete:
-        return see_other(f"{here}/model")
+        return _asked_again(request, talk) or see_other(f"{here}/model")
     return see_other(here)
+
+
+def _asked_again(request: Request, talk: Talk) -> Response | None:
+    """The questions whose answers the rows forbid, each with the reason; None where there is no such question."""
+    if not talk.walk.complete:
+        return None
+    found = [p for p in model_of(talk).errors if p.key in talk.walk.answers]
+    if not found:
+        return None
+    talks.reopen(talk, {p.key for p in found})
+    return _page(request, talk, status=422, found=found)
 
 
 @router.post("/ask/{token}/draft")
@@ -153,8 +167,10 @@ def faults_of(talk: Talk, asked_fields: list[forms.Field]) -> list[dict[str, Any
     return found
 
 
-def _page(request: Request, talk: Talk, empty: list[str] | None = None, status: int = 200) -> Response:
-    listed = forms.fields(talk, empty or [])
+def _page(
+    request: Request, talk: Talk, empty: list[str] | None = None, status: int = 200, found: Sequence[Problem] = ()
+) -> Response:
+    listed = forms.fields(talk, empty or [], found)
     faults = faults_of(talk, listed)
     about, certain = talks.about(talk)
     here = here_of(talk.session, talk.conversation)
@@ -211,7 +227,16 @@ def _model_page(request: Request, talk: Talk, refused: list[Problem] | None = No
     shown = model_of(talk)
     errors = refused or shown.errors
     known = {*talk.schema.names, *talk.walk.asked}
-    faults = [{"to": "answered", "words": quoted_names(p.message, known), "about": "", "nearest": ""} for p in errors]
+    labels = {a.key: forms.label_of(a, talk.schema) for a in talk.walk.asked.values()}
+    faults = [
+        {
+            "to": f"a-{p.key}" if p.key in labels else "answered",
+            "words": quoted_names(p.message, known),
+            "about": labels.get(p.key, ""),
+            "nearest": "",
+        }
+        for p in errors
+    ]
     return page(
         request,
         talk.session,
@@ -223,6 +248,7 @@ def _model_page(request: Request, talk: Talk, refused: list[Problem] | None = No
         template=talk.template,
         talk=talk,
         faults=faults,
+        mendable=any(p.key in talk.walk.answers for p in errors),
         model=shown,
         answered=answered_of(talk),
         last=_last_run(talk),

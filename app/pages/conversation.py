@@ -10,7 +10,7 @@ set aside with a mark of its question, and put back when that question returns u
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,6 +122,15 @@ def remove(talk: Talk, key: str) -> None:
     answers.pop(key, None)
     kept[key] = {"text": asked.text, "sign": "", "back": False}
     _remember(talk)
+    _settle(talk, answers, kept)
+
+
+def reopen(talk: Talk, keys: Collection[str]) -> None:
+    """Ask these questions again, their fields filled with what was answered; the other answers stay. Commits."""
+    answers, kept = dict(talk.conversation.answers), talk.kept
+    _remember(talk)
+    for key in keys:
+        kept[key] = {"text": answers.pop(key), "sign": "", "back": False}
     _settle(talk, answers, kept)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.pages.format import names, plural
 from templates_engine.asking import Asked
 from templates_engine.columns import OTHER, Columns, OneColumn
 from templates_engine.data.schema import Column, Schema
+from templates_engine.problems import Problem
 from templates_engine.questions import Text
 from templates_engine.words import one_of
 
@@ -107,9 +109,12 @@ def label_of(asked: Asked, schema: Schema) -> Markup:
     return names(asked.question.label, schema.names if "{" in asked.pattern else ())
 
 
-def fields(talk: Talk, empty: list[str]) -> list[Field]:
-    """The open questions. Of several pickers that are filled already, only the first that is not stays open."""
-    made = [_field(talk, asked, asked.key in empty) for asked in talk.walk.open]
+def fields(talk: Talk, empty: list[str], found: Sequence[Problem] = ()) -> list[Field]:
+    """The open questions. Of several pickers that are filled already, only the first that is not stays open.
+
+    found: what the rows have against the answers that the fields hold.
+    """
+    made = [_field(talk, asked, asked.key in empty, found) for asked in talk.walk.open]
     pickers = [f for f in made if f.widget == "picker"]
     if len(pickers) > 1:
         open_one = next((f for f in pickers if f.faults or not f.text), None)
@@ -118,12 +123,13 @@ def fields(talk: Talk, empty: list[str]) -> list[Field]:
     return made
 
 
-def _field(talk: Talk, asked: Asked, empty: bool) -> Field:
+def _field(talk: Talk, asked: Asked, empty: bool, found: Sequence[Problem]) -> Field:
     question, text = asked.question, talk.filled(asked)
     widget = _widget(asked)
     faults = tuple(p.message for p in asked.problems) if asked.text is not None else ()
     if empty and not faults:
         faults = tuple(str(f) for f in question.judge("").faults) or ("Answer this question.",)
+    faults += tuple(p.message for p in found if p.key == asked.key)
     more: dict[str, Any] = {}
     if isinstance(question, Columns | OneColumn):
         schema = question.among.schema  # that of the present dataset, or of one that an answer names

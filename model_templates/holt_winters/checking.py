@@ -80,7 +80,7 @@ def series_problems(y: Array, model: Model) -> list[Problem]:
     lead = int(np.argmax(np.isfinite(y)))
     span = len(y) - lead - int(np.argmax(np.isfinite(y[::-1])))
     if model.seasonal != "none" and model.periods and span < model.longest:
-        message = f"The season of {model.longest} values is longer than the series, which has {span}."
+        message = f"The season of {model.longest} values is longer than the series, which has {span}.{_fits(span)}"
         found.append(Problem("season-too-long", message, "period", word=str(model.longest)))
     elif span < least or n < min(least, max(4, model.longest + 1)):
         if model.seasonal != "none":
@@ -88,8 +88,10 @@ def series_problems(y: Array, model: Model) -> list[Problem]:
         else:
             why = "to start from and to fit"
         many = f"{n} value{'s' if n != 1 else ''}" + (f" over {span} rows" if span > n else "")
+        seasonal = model.seasonal != "none"
         message = f"The series is too short: it has {many}, and the model needs {least} ({why})."
-        found.append(Problem("too-short", message, "y"))
+        message += _fits(min(span, n)) if seasonal else ""
+        found.append(Problem("too-short", message, "period" if seasonal else "y"))
     if n > 1 and float(present.min()) == float(present.max()):
         found.append(Problem("constant", f"The series is constant: every value is {said(present[0])}.", "y"))
     if model.seasonal == "multiplicative" and float(present.min()) <= 0:
@@ -102,6 +104,12 @@ def series_problems(y: Array, model: Model) -> list[Problem]:
         )
         found.append(Problem("not-positive", message, "seasonal", nearest="Additive"))
     return found
+
+
+def _fits(n: int) -> str:
+    """What n values allow: the longest season of which there are two periods and one value more."""
+    longest = (n - 1) // 2
+    return f" They allow a season of at most {longest}." if longest >= 2 else " They allow no season."
 
 
 def option_problems(

@@ -14,7 +14,9 @@ from templates_engine.problems import Refused
 
 Y = np.array([5.0, 9.0, 6.0, 8.0, 5.5, 9.5, 6.5, 8.5, 6.0, 10.0, 7.0, 9.0])
 REFUSED: list[tuple[dict[str, str], Any, str, str]] = [  # answers, y, question, a word of the message
-    ({"period": "4"}, Y[:8], "y", "too short"),
+    ({"period": "4"}, Y[:8], "period", "too short: it has 8 values, and the model needs 9"),
+    ({"period": "4"}, Y[:8], "period", "They allow a season of at most 3."),
+    ({"period": "1", "method": "Holt"}, Y[:3], "y", "too short"),
     ({"period": "24"}, Y, "period", "longer than the series"),
     ({"period": "4", "seasonal": "Multiplicative"}, Y - 5, "seasonal", "zero or less"),
     ({"period": "4", "seasonal": "Multiplicative"}, np.where(Y > 9.9, -1, Y), "seasonal", "zero or less"),
@@ -52,7 +54,7 @@ REFUSED: list[tuple[dict[str, str], Any, str, str]] = [  # answers, y, question,
 ]
 
 
-@pytest.mark.parametrize(("answers", "y", "key", "word"), REFUSED, ids=[f"{k}-{w}" for _, _, k, w in REFUSED])
+@pytest.mark.parametrize(("answers", "y", "key", "word"), REFUSED, ids=[f"{k}-{w[:25]}" for _, _, k, w in REFUSED])
 def test_bad_input_is_refused_at_its_question(
     answers: dict[str, str], y: Any, key: str, word: str, tmp_path: Path
 ) -> None:

@@ -112,6 +112,33 @@ def test_start_again_keeps_template_and_dataset(client: TestClient) -> None:
     assert "tutmiss" in page.text
 
 
+def test_what_the_rows_forbid_is_said_at_its_question(client: TestClient) -> None:
+    """60 quarters cannot have a season of 40: said where the season is asked, before anything runs, nothing lost."""
+    started = client.post(
+        "/ask", data={"template": "HoltWinters", "dataset": dataset_number(client, "quarterly_sales")}
+    )
+    here, page = started.url.path, Page(started.text)
+    wanted = {"y": "sales", "time": "quarter", "period": "40"}
+    for _ in range(6):
+        asked = {k: v for k, v in wanted.items() if f'name="{k}"' in page.source}
+        answer = press(client, page, here, n=questions_form(page, here), **asked)
+        page = Page(answer.text)
+        if answer.status_code == 422 or str(answer.url.path) != here:
+            break
+    assert answer.status_code == 422
+    assert page.faults() == []
+    summary = page.text.partition("There is a problem")[2][:300]
+    assert "the model needs 81 (two whole periods of 40 and one value more)" in summary
+    assert "They allow a season of at most 29." in summary
+    assert "Length of the season" in summary
+    assert 'href="#q-period"' in page.source
+    assert 'id="q-period-fault"' in page.source
+    assert 'value="40"' in page.source
+    answer = press(client, page, here, n=questions_form(page, here), period="4")
+    assert str(answer.url.path) == here + "/model"
+    assert "'y': 'sales', 'time': 'quarter', 'series': 'none', 'period': '4'" in string(Page(answer.text))
+
+
 def test_the_picker_works_by_buttons_alone(client: TestClient) -> None:
     here, page = begin(client, "Regression1")
 
