@@ -23,6 +23,8 @@ from matplotlib.transforms import Bbox, IdentityTransform
 
 from templates_engine.figures import style
 
+from . import figures_thinned
+
 Array = npt.NDArray[np.float64]
 Range = tuple[float, float]
 
@@ -136,7 +138,8 @@ class Plot:
 
     def line(self, x: Array, y: Array, colour: str, width: float = 1.5, shape: str = "line", z: float = 2) -> None:
         """A curve, with a gap where y is not finite."""
-        line = Line2D(self.across(x), self.ups(y), lw=width, color=colour, transform=IdentityTransform(), zorder=z)
+        across, up = figures_thinned.line(self.across(x), self.ups(y))
+        line = Line2D(across, up, lw=width, color=colour, transform=IdentityTransform(), zorder=z)
         line.set_solid_joinstyle("round")
         line.set_clip_box(self._box)
         if _DASHES[shape]:
@@ -155,14 +158,14 @@ class Plot:
             self.picture.add(shape)
 
     def marks(self, x: Array, y: Array, shape: str, colour: str, size: float = 6) -> None:
-        self.picture.add(_marks(self.across(x), self.ups(y), shape, colour, size))
+        across, up = figures_thinned.marks(self.across(x), self.ups(y))
+        self.picture.add(_marks(across, up, shape, colour, size))
 
     def bars(self, x: Array, y: Array, colour: str, width: float) -> None:
         """A stick from zero to each value."""
         good = np.isfinite(y)
         zero = float(self.ups(np.clip(np.zeros(1), *self.y))[0])
-        ends = zip(self.across(x[good]), self.ups(y[good]), strict=True)
-        self._segments([[(w, zero), (w, h)] for w, h in ends], colour, width, 2)
+        self._segments(figures_thinned.sticks(self.across(x[good]), self.ups(y[good]), zero), colour, width, 2)
 
     def boxes(self, edges: Array, heights: Array, colour: str) -> None:
         """The bars of a histogram."""

@@ -58,6 +58,9 @@ def _seasons_in_one(
     return picture.svg()
 
 
+SPACED = 3  # pixels between values from which each is marked on its line
+
+
 def season_range(trends: Sequence[SeasonTrend]) -> tuple[float, float]:
     """The range of all seasons and their curves, from zero where that is near and nothing lies below."""
     values = np.concatenate([*(t.values for t in trends), *(t.curve(t.cycles) for t in trends if t.curve is not None)])
@@ -68,7 +71,8 @@ def season_range(trends: Sequence[SeasonTrend]) -> tuple[float, float]:
 def _season(plot: Plot, trend: SeasonTrend, k: int, alone: bool = False) -> None:
     colour = style.SERIES[k]
     plot.line(trend.cycles, trend.values, colour, 1.3, SHAPES[k])
-    plot.marks(trend.cycles, trend.values, "oo"[k % 2 : k % 2 + 1] if k % 2 == 0 else "os", colour, 4)
+    if SPACED * len(trend.cycles) <= plot.width:
+        plot.marks(trend.cycles, trend.values, "oo"[k % 2 : k % 2 + 1] if k % 2 == 0 else "os", colour, 4)
     if trend.curve is not None:
         grid = np.linspace(trend.cycles[0], trend.cycles[-1], 80)
         plot.line(grid, trend.curve(grid), style.SERIES[1] if alone else colour, 2.2, z=3)
