@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from app import readme
 from app.models import Artifact, Run
 from app.settings import settings
 
@@ -64,7 +65,7 @@ def bundle_name(run: Run) -> str:
 
 
 def bundle(run: Run, artifacts: Sequence[Artifact]) -> Path:
-    """The zip of a run's artifacts and manifest; kept once the run has ended, made anew before."""
+    """The zip of a run's artifacts, README.txt and manifest; kept once the run has ended, made anew before."""
     base = folder(run)
     target = base / f".bundle-{run.id}.zip"
     if run.ended and target.exists():
@@ -73,6 +74,8 @@ def bundle(run: Run, artifacts: Sequence[Artifact]) -> Path:
     scratch = base / f".bundle-{run.id}-{secrets.token_hex(4)}"
     try:
         with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as pack:
+            if not any(one.file.casefold() == readme.FILE.casefold() for one in artifacts):
+                _put(pack, f"{inside}/{readme.FILE}", readme.text(run, artifacts, base).encode())
             _put(pack, f"{inside}/manifest.json", manifest(artifacts))
             done = set()
             for one in artifacts:

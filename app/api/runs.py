@@ -63,8 +63,11 @@ def list_runs(
     template: str = Query(default="", max_length=100),
     session: Session = Depends(get_session),
 ) -> list[RunOut]:
-    """Runs, newest first; the runs that a run makes are not listed."""
-    return [RunOut.of(run) for run in runs.recent(session, limit, offset, state=state, template=template)]
+    """Runs, newest first; the runs that a run makes are not listed.
+
+    An answer of more than 300 characters is cut, and its key stands in `shortened`: ask for that run by its number.
+    """
+    return [RunOut.listed(run) for run in runs.recent(session, limit, offset, state=state, template=template)]
 
 
 @router.get("/runs/{run_id}")
@@ -75,8 +78,8 @@ def get_run(run_id: Id, session: Session = Depends(get_session)) -> RunOut:
 
 @router.get("/runs/{run_id}/children")
 def list_children(run_id: Id, session: Session = Depends(get_session)) -> list[RunOut]:
-    """The runs of other templates that a run made."""
-    return [RunOut.of(run) for run in runs.children(session, lookup.run(session, run_id))]
+    """The runs of other templates that a run made; long answers are cut as in the list of runs."""
+    return [RunOut.listed(run) for run in runs.children(session, lookup.run(session, run_id))]
 
 
 @router.post("/runs/{run_id}/cancel", max_body_size=MAX_JSON)

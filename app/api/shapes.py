@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 from app.models import Artifact, Dataset, Run
 from templates_engine.reading import MOST_CHARACTERS
 
+LISTED = 300  # characters of an answer in a list of runs
 MAX_JSON = 12_000_000  # bytes of a body that is not a file: an answer of a million characters, written as \uXXXX
 
 
@@ -107,6 +108,11 @@ class RunOut(BaseModel):
     progress: dict[str, Any]
     problems: list[dict[str, Any]]
     answers: dict[str, str]
+    shortened: list[str] = Field(
+        default_factory=list,
+        description="In a list of runs: the keys of answers that are too long to be given whole; the run by itself has "
+        "them whole.",
+    )
     spec_hash: str
     origin: str
     created: datetime
@@ -117,7 +123,16 @@ class RunOut(BaseModel):
 
     @classmethod
     def of(cls, run: Run) -> RunOut:
-        return cls(**_fields(cls, run, dataset=run.dataset_name, parent=run.parent_id))
+        return cls(**_fields(cls, run, dataset=run.dataset_name, parent=run.parent_id, shortened=[]))
+
+    @classmethod
+    def listed(cls, run: Run) -> RunOut:
+        """As one of many: a pasted table of a million characters is cut, and the end says so."""
+        made = cls.of(run)
+        made.shortened = [key for key, text in made.answers.items() if len(text) > LISTED]
+        cut = {k: f"{made.answers[k][:LISTED]}… ({len(made.answers[k]):,} characters)" for k in made.shortened}
+        made.answers = {**made.answers, **cut}
+        return made
 
 
 class ArtifactOut(BaseModel):

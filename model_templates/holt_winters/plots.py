@@ -131,7 +131,7 @@ def _histogram(error: Array) -> Panel:
     labels = [f"{low:.4g} to {high:.4g}".replace("-", "−") for low, high in pairwise(edges)]
     traces = [
         Trace("boxes", "residuals", counts, look="s1", opacity=0.36, key=False),
-        Trace("line", "normal curve", curve, x=grid, look="s2", width=1.8, key=False),
+        Trace("line", "normal curve", curve, x=grid, look="s2", width=1.8, key=False, read=True),
     ]
     axis = Axis((edges[:-1] + edges[1:]) / 2, labels)
     return Panel(traces, "Histogram and normal curve", height=200, x=axis, row=3)

@@ -42,8 +42,9 @@ class Axis:
 class Trace:
     """Values at the places of the panel's axis, NaN for a gap.
 
-    y: (n,) from place `first` on; or (k,) at the places `at`; or (k,) over coordinates `x` of its own, which are
-    drawn but not read out. low: the lower edge of a band, shaped as y.
+    y: (n,) from place `first` on; or (k,) at the places `at`; or (k,) over coordinates `x` of its own, rising, which
+    are drawn, and with `read` also read out at the axis's places, on the straight line between two of its own. low:
+    the lower edge of a band, shaped as y.
     """
 
     kind: Literal["line", "band", "points", "sticks", "boxes"]
@@ -61,6 +62,7 @@ class Trace:
     hollow: bool = False
     key: bool = True  # named in the key
     right: bool = False  # measured on an axis at the right
+    read: bool = False  # read out though it has coordinates of its own
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ def _trace(trace: Trace) -> dict[str, Any]:
         found["at"] = [int(k) for k in np.asarray(trace.at).tolist()]
     elif trace.x is not None:
         found["x"] = _numbers(trace.x, PLACE_DIGITS)
+        found |= {"read": True} if trace.read else {}
     else:
         seen = np.flatnonzero(np.isfinite(y))
         begin, end = (int(seen[0]), int(seen[-1]) + 1) if len(seen) else (0, 0)

@@ -122,7 +122,14 @@ def test_a_run_from_asking_to_its_bundle(client: TestClient) -> None:
     assert client.get(f"{address}/artifacts/Means.json").json()["columns"] == ["mean", "kept"]
     pack = client.get(f"{address}/bundle")
     names = zipfile.ZipFile(io.BytesIO(pack.content)).namelist()
-    assert {n.split("/")[1] for n in names} == {o["file"] for o in outputs} | {"manifest.json"}
+    assert {n.split("/")[1] for n in names} == {o["file"] for o in outputs} | {"manifest.json", "README.txt"}
+    about = next(n for n in names if n.endswith("README.txt"))
+    words = zipfile.ZipFile(io.BytesIO(pack.content)).read(about).decode()
+    assert "Trial (version 1) on the dataset school" in words
+    assert "statgrove run Trial --dataset school --inputs @Inputs.txt --out results" in words
+    assert client.get("/api/v1/datasets/school").json()["sha256"] in words
+    unnamed = {o["file"] for o in outputs if not o["name"].endswith((".json", ".npz")) and o["file"] not in words}
+    assert unnamed == set(), "README names every file but the second writings"
     assert "copy" in {d["name"] for d in client.get("/api/v1/datasets").json()}
     error(client.post(f"{address}/cancel"), 409)
 
@@ -314,3 +321,20 @@ def test_children_are_listed_with_their_parent(client: TestClient) -> None:
     assert child["parent"] == run.id
     assert error(client.post(f"/api/v1/runs/{child['id']}/cancel"), 409)["code"] == "child"
     assert look(run.id).created <= now()
+
+
+def test_long_answers_are_cut_in_the_list_and_whole_in_the_run(client: TestClient) -> None:
+    send(client)
+    table = "a;b\n" + "1;2\n" * 50_000
+    asked = {"template": "LoadTextFile", "dataset": "school", "answers": {"text": table, "outdata": "pasted"}}
+    run = client.post("/api/v1/runs", json=asked).json()
+    assert (run["answers"]["text"], run["shortened"]) == (table.rstrip("\n"), []) or run["answers"]["text"] == table
+    whole = client.get(f"/api/v1/runs/{run['id']}").json()
+    assert whole["answers"] == run["answers"]
+    (listed,) = (r for r in client.get("/api/v1/runs").json() if r["id"] == run["id"])
+    assert listed["shortened"] == ["text"]
+    n = len(whole["answers"]["text"])
+    assert listed["answers"]["text"] == whole["answers"]["text"][:300] + f"… ({n:,} characters)"
+    assert {k: v for k, v in listed["answers"].items() if k != "text"} == {
+        k: v for k, v in whole["answers"].items() if k != "text"
+    }

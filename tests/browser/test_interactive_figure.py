@@ -91,6 +91,22 @@ def test_keys_read_and_zoom_and_the_key_takes_traces_out(results: str, page: Pag
     expect(lines).to_have_count(before - 1)
 
 
+def test_the_normal_curve_is_read_beside_the_bars(results: str, page: Page) -> None:
+    """The curve has 160 places of its own: at a bar's middle it is read between two of them."""
+    page.goto(f"{results}?output=residuals.svg")
+    page.get_by_role("slider").nth(1).focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    panel = numbers(results, "residuals.svg")["panels"][1]
+    bars, curve = panel["traces"]
+    middle = panel["x"]["from"] + panel["x"]["step"]
+    near = min(range(len(curve["x"])), key=lambda j: abs(curve["x"][j] - middle))
+    tip = page.locator(".plot-tip .plot-reading")
+    expect(tip).to_have_count(2)
+    assert tip.nth(0).locator(".number").inner_text() == f"{bars['y'][1]}"
+    assert float(tip.nth(1).locator(".number").inner_text()) == pytest.approx(curve["y"][near], rel=0.05)
+
+
 def test_dragging_across_zooms(results: str, page: Page) -> None:
     page.goto(f"{results}?output=forecast.svg")
     frame = page.locator(".plot-frame")

@@ -31,6 +31,15 @@ export function axisOf(given, boxes = false) {
   return { n, value, step, after, nearest, words, ticks, title: given.title ?? "", whole: [value(0) - room, value(n - 1) + room] };
 }
 
+/** The value at v of a line through (x[j], y(j)), x rising; NaN outside. */
+function between(x, y, v) {
+  const j = x.findIndex((at) => at >= v);
+  if (j < 0 || v < x[0]) return NaN;
+  if (j === 0 || x[j] === v) return y(j);
+  const share = (v - x[j - 1]) / (x[j] - x[j - 1]);
+  return y(j - 1) + share * (y(j) - y(j - 1));
+}
+
 /** A trace that answers. Its own places j: `across`, `value` and, of a band, `low`. At place k of the axis: `read`,
  * NaN without a value, and `readLow`. */
 export function traceOf(given, axis) {
@@ -41,7 +50,7 @@ export function traceOf(given, axis) {
   if (given.x) {
     trace.places = given.x.length;
     trace.across = (j) => given.x[j];
-    trace.read = () => NaN;
+    trace.read = given.read ? (k) => between(given.x, trace.value, axis.value(k)) : () => NaN;
   } else if (given.at) {
     const index = new Map(given.at.map((k, j) => [k, j]));
     trace.places = given.at.length;
