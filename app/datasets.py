@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from app.models import Dataset
 from app.settings import settings
@@ -26,8 +26,8 @@ BLOCK = 1 << 20
 
 
 def list_all(session: Session) -> list[Dataset]:
-    """Every dataset: supplied ones first, then the newest first."""
-    rows = session.scalars(select(Dataset).order_by(Dataset.id.desc())).all()
+    """Every dataset: supplied ones first, then the newest first; their columns are read when they are asked for."""
+    rows = session.scalars(select(Dataset).options(defer(Dataset.schema)).order_by(Dataset.id.desc())).all()
     return sorted(rows, key=lambda row: row.source != "supplied")
 
 

@@ -25,6 +25,7 @@ from templates_engine.problems import Problem, Refused
 router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
 PAGE = 50  # rows of the grid at a time
+LISTED = 200  # datasets of the list at a time
 SOURCES = {"supplied": "Supplied", "upload": "Uploaded", "run": "Made by a run"}
 FORMATS = {
     "dta": "application/x-stata-dta",
@@ -56,7 +57,11 @@ async def upload(request: Request, session: Db) -> Response:
 
 
 def _listing(request: Request, session: Session, problems: list[Problem] | None = None, status: int = 200) -> Response:
-    rows = in_order(session)
+    every = in_order(session)
+    text = request.query_params.get("page", "1")
+    last = max(1, -(-len(every) // LISTED))
+    number = min(max(1, int(text)), last) if text.isascii() and text.isdecimal() and len(text) < 9 else 1
+    rows = every[(number - 1) * LISTED : number * LISTED]
     return page(
         request,
         session,
@@ -66,6 +71,10 @@ def _listing(request: Request, session: Session, problems: list[Problem] | None 
         title_error=bool(problems),
         problems=problems or [],
         rows=rows,
+        number=number,
+        last=last,
+        total=len(every),
+        made=sum(row.source == "run" for row in every),
         sources=SOURCES,
         json_url="/api/v1/datasets",
     )
