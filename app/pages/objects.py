@@ -59,6 +59,7 @@ class Shown:
     table: tables.Journal | None = None
     both: Both | None = None
     words: str = ""
+    said: bool = False  # the words stand in the picture itself
     panels: list[tuple[str, str]] = field(default_factory=list)  # of a six-part picture: name and fragment
     plot: str = ""  # the picture's numbers, from which the page draws it anew
     as_is: bool = False  # a photograph: its colours are not turned round in the dark
@@ -203,7 +204,8 @@ def _figure(artifact: Artifact, path: Path, every: Sequence[Artifact]) -> Shown:
     parts."""
     head = path.read_text(encoding="utf-8", errors="replace") if path.suffix == ".svg" else ""
     words = re.search(r"<desc[^>]*>(.*?)</desc>", head[:20_000], re.S)
-    shown = Shown(artifact, "figure", words=html.unescape(re.sub(r"\s+", " ", words[1])).strip() if words else "")
+    shown = Shown(artifact, "figure", words=_plain(words[1]) if words else "")
+    shown.said = bool(shown.words) and shown.words in map(_plain, re.findall(r"<text[^>]*>([^<]*)</text>", head))
     shown.plot = next((a.name for a in every if a.name == f"{artifact.name}.json" and a.state == "ready"), "")
     shown.as_is = path.suffix != ".svg" or "<image" in head
     if re.search(r'viewBox="0 0 932 748"', head[:2_000]):
@@ -211,6 +213,10 @@ def _figure(artifact: Artifact, path: Path, every: Sequence[Artifact]) -> Shown:
             (name, f"svgView(viewBox({468 * (k % 2)},{64 + 234 * (k // 2)},464,228))") for k, name in enumerate(PANELS)
         ]
     return shown
+
+
+def _plain(markup: str) -> str:
+    return html.unescape(re.sub(r"\s+", " ", markup)).strip()
 
 
 def _dataset(session: Session, run: Run, artifact: Artifact, path: Path) -> Shown:

@@ -64,6 +64,14 @@ def test_a_photograph_keeps_its_colours_in_the_dark(tmp_path: Path) -> None:
         assert _figure(artifact, tmp_path / name, []).as_is is as_is
 
 
+def test_what_a_picture_says_itself_is_not_said_twice(tmp_path: Path) -> None:
+    for name, inside, said in (("a.svg", "3 values: mean 2 &amp; more.", True), ("b.svg", "another word", False)):
+        words = "<desc>3 values: mean 2 &amp; more.</desc>"
+        (tmp_path / name).write_text(f'<svg>{words}<text x="0">{inside}</text></svg>')
+        shown = _figure(Artifact(name=name, file=name, kind="figure", title="", state="ready"), tmp_path / name, [])
+        assert (shown.words, shown.said) == ("3 values: mean 2 & more.", said)
+
+
 def test_a_script_without_a_mark_is_asked_for_anew(client: TestClient) -> None:
     """Scripts name one another without the mark of their content: an old one must not stay beside a new one."""
     marked = client.get("/static/js/app.js?v=12345678")
