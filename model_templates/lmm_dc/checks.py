@@ -8,7 +8,7 @@ import numpy as np
 
 from templates_engine.data.dataset import Dataset, missing
 from templates_engine.problems import Problem, Refused
-from templates_engine.sampling import mixed_checks, nlevel_checks
+from templates_engine.sampling import mixed_checks
 from templates_engine.sampling.cloning_quadrature import MOST_COEFFICIENTS
 from templates_engine.sampling.nlevel_questions import NModel
 
@@ -48,7 +48,7 @@ def check(spec: Spec, data: Dataset) -> list[Problem]:
 
 def _several(spec: Spec, model: NModel, data: Dataset) -> list[Problem]:
     """Several classifications: units of one row each cannot be told from the residual, whatever else there is."""
-    found = [p for p in nlevel_checks.check(model, long(spec, data)) if p.code not in _FLAT]
+    found = [p for p in mixed_checks.check(model, long(spec, data)) if p.code not in _FLAT]
     if any(p.level == "error" for p in found):
         return found
     parts = rows_of(spec, data)

@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from templates_engine.data.dataset import Dataset, missing
 from templates_engine.sampling.mixed_data import Rows, prepare
-from templates_engine.sampling.nlevel_data import prepare_classes
-from templates_engine.sampling.nlevel_questions import NModel
 from templates_engine.sampling.nlevel_stats import Factor
 
 from .spec import CONS, Spec
@@ -51,16 +49,8 @@ def long(spec: Spec, data: Dataset) -> Dataset:
 
 def rows_of(spec: Spec, data: Dataset) -> Parts:
     """The complete rows. Raises Refused for a column that cannot be used."""
-    model, table = spec.model, long(spec, data)
-    if isinstance(model, NModel):
-        found = prepare_classes(model, table)
-        complete = table.complete_cases(model.columns)
-        labels = tuple(tuple(complete.groups(name)[1]) for name in model.classes)
-        return Parts(found.rows, found.factors, found.units, labels, found.z_names)
-    rows = prepare(model, table)
-    assert rows.codes is not None
-    assert rows.z is not None
-    return Parts(rows, (Factor(rows.codes, rows.z),), (rows.group_values,), (rows.groups,), (rows.z_names,))
+    rows = prepare(spec.model, long(spec, data))
+    return Parts(rows, rows.factors, rows.units, rows.labels, rows.z_names)
 
 
 def truths(spec: Spec, data: Dataset, units: npt.NDArray[Any]) -> npt.NDArray[np.float64] | None:

@@ -5,31 +5,18 @@ Browne, Goldstein and Rasbash (2001), Statistical Modelling 1, 103-124, set thes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from templates_engine.asking import Ask
-from templates_engine.data.schema import Schema
-from templates_engine.options import RENAMED
-from templates_engine.problems import Problem
 from templates_engine.sampling import mixed_questions as q
 from templates_engine.sampling import nlevel_questions as nq
-from templates_engine.template import Template
-
-if TYPE_CHECKING:
-    from templates_engine.data.dataset import Dataset
-    from templates_engine.job import Job
-    from templates_engine.outputs import Result
+from templates_engine.sampling.mixed_template import RegressionTemplate
 
 
-class NLevelMod(Template):
+class NLevelMod(RegressionTemplate):
     name = "NLevelMod"
     title = "Regression with random intercepts for nested or crossed classifications"
-    heading = "Models"
     tags = ("model", "N levels", "crossed", "Normal", "binomial", "Poisson", "MCMC")
-    renamed = RENAMED
-    accepted = q.ACCEPTED_ROWS
-    equation = "<<model>>"
     outputs = nq.OUTPUTS
+    classes = 2
 
     def questions(self, ask: Ask) -> nq.NModel:
         y = q.ask_response(ask)
@@ -43,23 +30,3 @@ class NLevelMod(Template):
             classes=classes,
         )  # fmt: skip
         return nq.finish_classes(ask, model)
-
-    def equation_values(self, spec: nq.NModel, schema: Schema) -> dict[str, Any]:
-        from templates_engine.sampling.nlevel_equation import model_latex
-
-        return {"model": model_latex(spec, schema)}
-
-    def check(self, spec: nq.NModel, data: Dataset) -> list[Problem]:
-        from templates_engine.sampling.nlevel_checks import check
-
-        return check(spec, data)
-
-    def run(self, spec: nq.NModel, data: Dataset, job: Job) -> Result:
-        from templates_engine.sampling.nlevel_run import run
-
-        return run(self, spec, data, job)
-
-    def warm(self) -> None:
-        from templates_engine.sampling.nlevel_run import warm
-
-        warm()

@@ -6,29 +6,15 @@ Browne and Draper (2006), Bayesian Analysis 1, 473-514, compare the priors offer
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from templates_engine.asking import Ask
-from templates_engine.data.schema import Schema
-from templates_engine.options import RENAMED
-from templates_engine.problems import Problem
 from templates_engine.sampling import mixed_questions as q
-from templates_engine.template import Template
-
-if TYPE_CHECKING:
-    from templates_engine.data.dataset import Dataset
-    from templates_engine.job import Job
-    from templates_engine.outputs import Result
+from templates_engine.sampling.mixed_template import RegressionTemplate
 
 
-class TwoLevelMod(Template):
+class TwoLevelMod(RegressionTemplate):
     name = "2LevelMod"
     title = "Two-level regression with random intercepts"
-    heading = "Models"
     tags = ("model", "2 levels", "Normal", "binomial", "Poisson", "negative binomial", "MCMC")
-    renamed = RENAMED
-    accepted = q.ACCEPTED_ROWS
-    equation = "<<model>>"
     outputs = {**q.OUTPUTS_OF_GROUPS, **q.MADE_OF_ROWS}
 
     def questions(self, ask: Ask) -> q.Model:
@@ -41,23 +27,3 @@ class TwoLevelMod(Template):
         return q.finish(
             ask, q.Model(y, x, mcmc, group, family=family, link=link, trials=trials, offset=offset, prior=prior)
         )
-
-    def equation_values(self, spec: q.Model, schema: Schema) -> dict[str, Any]:
-        from templates_engine.sampling.mixed_equation import model_latex
-
-        return {"model": model_latex(spec, schema)}
-
-    def check(self, spec: q.Model, data: Dataset) -> list[Problem]:
-        from templates_engine.sampling.mixed_checks import check
-
-        return check(spec, data)
-
-    def run(self, spec: q.Model, data: Dataset, job: Job) -> Result:
-        from templates_engine.sampling.mixed_run import run
-
-        return run(self, spec, data, job)
-
-    def warm(self) -> None:
-        from templates_engine.sampling.mixed_run import warm
-
-        warm()

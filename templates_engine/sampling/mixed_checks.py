@@ -7,6 +7,8 @@ import numpy as np
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.design import Design, collinear
 from templates_engine.problems import Problem, Refused
+from templates_engine.sampling import mixed_classes
+from templates_engine.sampling.mixed_classes import LONG_TAIL
 from templates_engine.sampling.mixed_data import Rows, prepare
 from templates_engine.sampling.mixed_names import UNIFORM
 from templates_engine.sampling.mixed_questions import BINOMIAL, COUNTS, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
@@ -23,8 +25,8 @@ def check(model: Model, data: Dataset) -> list[Problem]:
         return list(refused.problems)
     found = _response(model, rows)
     if model.group is not None:
-        found += _groups(model, rows)
-    found += _columns(model, data, rows)
+        found += mixed_classes.groups(model, rows)
+    found += _columns(model, rows)
     if not found and model.family == NORMAL:
         found += _fit(model, rows)
     if not found and model.family != NORMAL:
@@ -33,6 +35,10 @@ def check(model: Model, data: Dataset) -> list[Problem]:
         found += _starts(model, rows) + _priors(model, rows)
     if not any(p.level == "error" for p in found):
         found += _notices(model, data, rows)
+    if model.numbered:
+        found += mixed_classes.several(model, rows)
+        if not any(p.level == "error" for p in found):
+            found += [p for c in range(len(rows.factors)) for p in mixed_classes.variance(model, rows, c)]
     return found
 
 
@@ -97,25 +103,7 @@ def _response(model: Model, rows: Rows) -> list[Problem]:
     return found
 
 
-def _groups(model: Model, rows: Rows) -> list[Problem]:
-    name = model.group or ""
-    if rows.J < 2:
-        text = f"{name} has {rows.J} group in the rows used; two levels need at least two, and about ten to be useful."
-        return [Problem("too-few-groups", text, key="L2ID", column=name)]
-    # a binomial or Poisson response may have an effect a row, which then is its extra variation
-    most = rows.n if model.family not in (NORMAL, NEGATIVE_BINOMIAL) else rows.n - 1
-    q = model.q if rows.z is None else rows.z.shape[1]
-    if rows.J * q > most:
-        other = {NORMAL: "the residual", NEGATIVE_BINOMIAL: "the variation that alpha stands for"}
-        text = (
-            f"{name} has {rows.J:,} groups and {q} random coefficient{'s' if q > 1 else ''} each, but only "
-            f"{rows.n:,} rows: they cannot be told from {other.get(model.family, 'one another')}."
-        )
-        return [Problem("more-effects-than-rows", text, key="x2" if model.x2 else "L2ID", column=name)]
-    return []
-
-
-def _columns(model: Model, data: Dataset, rows: Rows) -> list[Problem]:
+def _columns(model: Model, rows: Rows) -> list[Problem]:
     found: list[Problem] = []
     p, n = rows.x.shape[1], rows.n
     infinite = [name for k, name in enumerate(rows.names) if not np.isfinite(rows.x[:, k]).all()]
@@ -126,9 +114,8 @@ def _columns(model: Model, data: Dataset, rows: Rows) -> list[Problem]:
     if p >= n:
         text = f"{p} coefficients cannot be estimated from {n:,} rows; use fewer explanatory variables."
         return [Problem("more-parameters-than-rows", text, key="x")]
-    for key, matrix, names in (("x", rows.x, rows.names), ("x2", rows.z, rows.z_names)):
-        if matrix is None or (key == "x2" and not model.x2):
-            continue
+    random = [("x2", rows.factors[0].z, rows.z_names[0])] if model.x2 else []
+    for key, matrix, names in (("x", rows.x, rows.names), *random):
         repeated = collinear(Design(matrix, names, names))
         if not repeated:
             continue
@@ -156,7 +143,7 @@ def _fit(model: Model, rows: Rows) -> list[Problem]:
     if np.linalg.norm(rows.y - fitted) <= 1e-10 * np.linalg.norm(rows.y):
         text = f"{model.y} is an exact sum of the explanatory variables, so there is no residual variance to estimate."
         return [Problem("perfect-fit", text, key="x", column=model.y)]
-    if rows.codes is not None:
+    if model.group is not None:
         from templates_engine.sampling.mixed_stats import statistics
 
         stats = statistics(rows.y, x, rows.codes, rows.z)
@@ -213,18 +200,11 @@ FARTHEST = 30.0  # of a linear predictor: further out a chain would take thousan
 
 
 def _priors(model: Model, rows: Rows) -> list[Problem]:
-    """Is there enough to learn each variance from, so that its posterior exists and has a mean and an sd?
-
-    For large σ_u the likelihood falls as σ_u^-(J - b), b being the predictors constant within groups (with flat
-    priors) and J the groups that can tell: all with a Normal response, those with both successes and
-    failures, or with a count above 0, otherwise. So there is no answer at all when J = b; under a Uniform prior σ²_u
-    (Ω with q random coefficients) has a proper posterior when J - b > 2 q (Gelman 2006, Bayesian Analysis 1, 515-534:
-    J > 3 for an intercept alone); and its sd is infinite when J - b <= 4, under Uniform 2 more.
-    """
+    """Is there enough to learn each variance from, so that its posterior exists and has a mean and an sd?"""
     found: list[Problem] = []
     uniform = model.prior == UNIFORM
-    if model.group is not None and rows.z is not None and rows.codes is not None:
-        found += _group_variance(model, rows, uniform)
+    if model.group is not None:
+        found += mixed_classes.variance(model, rows, 0)
     left = rows.n - rows.x.shape[1]
     if model.family == NORMAL and uniform and left <= 4:
         text = f"With {rows.n} rows the Uniform prior gives no proper posterior of the variance. Choose the other one."
@@ -254,43 +234,6 @@ def _dispersion(model: Model, rows: Rows, uniform: bool) -> list[Problem]:
 
 
 COUNT = {POISSON: "Poisson", NEGATIVE_BINOMIAL: "negative binomial"}
-LONG_TAIL = (
-    "With {} the posterior of {} has so long a tail that its mean and sd say little; read its median and quantiles."
-)
-
-
-def _group_variance(model: Model, rows: Rows, uniform: bool) -> list[Problem]:
-    from templates_engine.sampling.mixed_stats import statistics
-
-    assert rows.codes is not None
-    assert rows.z is not None
-    between = int(statistics(rows.y, rows.x, rows.codes, rows.z).in_span.sum())
-    q = rows.z.shape[1]
-    between = max(0, between - (q - 1))
-    telling, word = rows.J, "groups"
-    total = np.bincount(rows.codes, rows.y, rows.J)
-    if model.family == BINOMIAL:
-        telling = int(np.sum((total > 0) & (total < np.bincount(rows.codes, rows.trials, rows.J))))
-        word = "groups with both successes and failures"
-    elif model.family in COUNTS:
-        telling, word = int(np.sum(total > 0)), "groups with a count above 0"
-    left = telling - between
-    if left < 1:
-        text = (
-            f"{telling} {word} for {between} coefficient{'s' if between > 1 else ''} of variables constant within "
-            "groups: nothing is left to learn the variance between groups from."
-        )
-        return [Problem("too-few-groups", text, key="L2ID", column=model.group or "")]
-    if uniform and left <= 2 * q:
-        text = (
-            f"With {telling} {word} the Uniform prior gives no proper posterior for the variance between the groups "
-            f"(this model needs at least {2 * q + between + 1}). Choose the other prior."
-        )
-        return [Problem("improper-posterior", text, key="priors", column=model.group or "")]
-    if left <= (6 if uniform else 4):
-        text = LONG_TAIL.format(f"{telling} {word}", "the variance between groups")
-        return [Problem("long-tail", text, key="L2ID", column=model.group or "", level="notice")]
-    return []
 
 
 def _notices(model: Model, data: Dataset, rows: Rows) -> list[Problem]:

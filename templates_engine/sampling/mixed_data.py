@@ -12,28 +12,39 @@ from templates_engine.data.dataset import Dataset
 from templates_engine.data.design import design
 from templates_engine.sampling.mixed_questions import Model
 from templates_engine.sampling.mixed_stats import Floats, Ints
+from templates_engine.sampling.nlevel_stats import Factor
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The complete rows of a model."""
+    """The complete rows of a model; tuples are by classification, () without any."""
 
     n: int
     dropped: int  # rows left out because a value is missing
     y: Floats  # (n,)
     x: Floats  # (n, p)
     names: tuple[str, ...]  # (p,) columns of x: "cons", "schgend_0"
-    codes: Ints | None  # (n,) group 0..J-1
-    groups: tuple[str, ...]  # J labels
-    group_values: npt.NDArray[Any]  # (J,) the identifier's own values
-    z: Floats | None  # (n, q)
-    z_names: tuple[str, ...]
     trials: Floats  # (n,), ones unless Binomial
     offset: Floats  # (n,), zeros unless given
+    factors: tuple[Factor, ...]
+    units: tuple[npt.NDArray[Any], ...]  # (J,) the identifiers' own values
+    labels: tuple[tuple[str, ...], ...]  # J labels
+    z_names: tuple[tuple[str, ...], ...]  # ("",) for a random intercept
+
+    @property
+    def codes(self) -> Ints | None:
+        """(n,) the unit of the first classification, 0..J-1."""
+        return self.factors[0].codes if self.factors else None
+
+    @property
+    def z(self) -> Floats | None:
+        """(n, q) what the random coefficients of the first classification multiply."""
+        return self.factors[0].z if self.factors else None
 
     @property
     def J(self) -> int:  # noqa: N802 (the field's letter for the number of groups)
-        return len(self.groups)
+        """Units of the first classification."""
+        return len(self.labels[0]) if self.labels else 0
 
 
 def prepare(model: Model, data: Dataset) -> Rows:
@@ -41,21 +52,21 @@ def prepare(model: Model, data: Dataset) -> Rows:
     complete = data.complete_cases(model.columns)
     n = complete.n_rows
     fixed = design(complete, model.x)
-    codes: Ints | None = None
-    labels: list[str] = []
-    values: npt.NDArray[Any] = np.zeros(0)
-    z: Floats | None = None
-    z_names: tuple[str, ...] = ()
-    if model.group is not None:
-        codes, labels = complete.groups(model.group)
-        values = np.unique(complete[model.group])
-        z, z_names = np.ones((n, 1)), ("",)
-        if model.x2:
-            random = design(complete, model.x2)
-            z, z_names = random.matrix, random.names
+    factors, units, labels, z_names = [], [], [], []
+    for each in model.classifications:
+        codes, found = complete.groups(each.name)
+        z: Floats = np.ones((n, 1))
+        names: tuple[str, ...] = ("",)
+        if each.terms:
+            random = design(complete, each.terms)
+            z, names = random.matrix, random.names
+        factors.append(Factor(codes, z))
+        units.append(np.unique(complete[each.name]))
+        labels.append(tuple(found))
+        z_names.append(names)
     return Rows(
-        n, data.n_rows - n, np.asarray(complete[model.y], dtype=float), fixed.matrix, fixed.names, codes,
-        tuple(labels), values, z, z_names,
+        n, data.n_rows - n, np.asarray(complete[model.y], dtype=float), fixed.matrix, fixed.names,
         np.asarray(complete[model.trials], dtype=float) if model.trials else np.ones(n),
         np.asarray(complete[model.offset], dtype=float) if model.offset else np.zeros(n),
+        tuple(factors), tuple(units), tuple(labels), tuple(z_names),
     )  # fmt: skip

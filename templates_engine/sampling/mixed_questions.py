@@ -46,6 +46,26 @@ ACCEPTED_NORMAL = {**ACCEPTED, "D": NORMAL}  # templates without a question for 
 
 
 @dataclass(frozen=True)
+class Classification:
+    """One way in which the rows are grouped, and how it is spoken of."""
+
+    name: str  # the column of identifiers
+    terms: tuple[Term, ...]  # random coefficients; (): a random intercept
+    end: str = ""  # of its parameters' names and of its questions' keys; "" for the one of a two-level model
+    key: str = "L2ID"  # of the question for the column
+
+    @property
+    def variance(self) -> str:
+        """What its variance, or the elements of its covariance matrix, are called."""
+        return ("omega_u" if self.terms else "sigma2_u") + self.end
+
+    @property
+    def terms_key(self) -> str:
+        """Of the question for the random coefficients."""
+        return f"x2_{self.end}" if self.end else "x2"
+
+
+@dataclass(frozen=True)
 class Model:
     """One regression: the answers of any of these templates, complete."""
 
@@ -74,9 +94,14 @@ class Model:
         return tuple(dict.fromkeys(names))
 
     @property
-    def q(self) -> int:
-        """Random coefficients a group (0 without groups)."""
-        return 0 if self.group is None else max(1, len(self.x2))
+    def classifications(self) -> tuple[Classification, ...]:
+        """How the rows are grouped: not at all, in one way, or (NModel) in several."""
+        return () if self.group is None else (Classification(self.group, self.x2),)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the names of classifications and of their parameters bear numbers."""
+        return any(each.end for each in self.classifications)
 
     @property
     def answers(self) -> dict[str, str]:

@@ -1,12 +1,13 @@
 """A fitted model taken back to its rows, draw by draw: pointwise log likelihoods, and predictions.
 
-Both use the draws whose group effects were kept (mixed_kept), in blocks of rows, so that memory stays bounded.
+Both use the draws whose effects were kept (mixed_kept), in blocks of rows, so that memory stays bounded. For no
+classification of the rows, one or several.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,24 +16,24 @@ from templates_engine.data.design import design, levels_of
 from templates_engine.questions import Term
 from templates_engine.sampling import glm_families, glm_negative_binomial
 from templates_engine.sampling.mixed_data import Rows
-from templates_engine.sampling.mixed_normal import Chain, packed
+from templates_engine.sampling.mixed_normal import packed
 from templates_engine.sampling.mixed_questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, Model
 from templates_engine.sampling.mixed_stats import Floats, Ints
+from templates_engine.sampling.nlevel_normal import Chain
 
 CELLS = 2_000_000  # rows times draws in one block: 16 MB
-EFFECTS = 16_000_000  # group effects of all draws kept: 128 MB
+EFFECTS = 16_000_000  # of all draws kept: 128 MB
 SPREAD = (0.025, 0.975)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Draws of all chains joined, S of them, with their group effects."""
+    """Draws of all chains joined, S of them, with their effects; tuples are by classification."""
 
     beta: Floats  # (S, p)
-    omega: Floats  # (S, q, q); q = 0 without groups
-    sigma2: Floats  # (S,)
-    effects: Floats  # (S, J, q)
-    dispersion: Floats = field(default_factory=lambda: np.zeros(0))  # (S,) of a negative binomial response; else empty
+    variance: Floats  # (S,) σ², or α of a negative binomial response; else not used
+    omega: tuple[Floats, ...]  # (S, q, q)
+    effects: tuple[Floats, ...]  # (S, J, q)
 
     @property
     def size(self) -> int:
@@ -43,38 +44,48 @@ class Sample:
         if self.size <= most:
             return self
         at = np.linspace(0, self.size - 1, most).astype(np.int64)
-        spread = self.dispersion[at] if len(self.dispersion) else self.dispersion
-        return Sample(self.beta[at], self.omega[at], self.sigma2[at], self.effects[at], spread)
+        return Sample(
+            self.beta[at], self.variance[at], tuple(w[at] for w in self.omega), tuple(u[at] for u in self.effects)
+        )
 
 
-def affordable(draws: int, groups: int, q: int) -> int:
-    """How many of so many draws there is room for with all their group effects; a hundred in any case."""
-    return min(draws, max(100, EFFECTS // max(1, groups * q)))
+def affordable(draws: int, effects: int) -> int:
+    """How many of so many draws there is room for with all their effects; a hundred in any case."""
+    return min(draws, max(100, EFFECTS // max(1, effects)))
+
+
+def spread(model: Model, chain: Chain) -> Floats:
+    """(draw,) σ², or α of a negative binomial response; NaN where there is neither."""
+    return chain.dispersion if model.family == NEGATIVE_BINOMIAL else chain.sigma2
 
 
 def sample_of(model: Model, chains: Sequence[Chain]) -> Sample:
     """The draws whose effects were kept."""
-    q = chains[0].effect_mean.shape[1] if model.group is not None else 0
-    size = sum(len(chain.kept_at) for chain in chains)
-    omega = np.zeros((size, q, q))
-    if q:
-        values = np.concatenate([chain.omega[chain.kept_at] for chain in chains])
+    values = np.concatenate([chain.omega[chain.kept_at] for chain in chains])
+    omega, effects, at = [], [], 0
+    for c in range(len(model.classifications)):
+        effects.append(np.concatenate([chain.kept_effects[c] for chain in chains]))
+        q = effects[-1].shape[2]
+        one = np.zeros((len(values), q, q))
         for k, (i, j) in enumerate(packed(q)):
-            omega[:, i, j] = omega[:, j, i] = values[:, k]
+            one[:, i, j] = one[:, j, i] = values[:, at + k]
+        omega.append(one)
+        at += q * (q + 1) // 2
     return Sample(
-        np.concatenate([chain.beta[chain.kept_at] for chain in chains]), omega,
-        np.concatenate([chain.sigma2[chain.kept_at] for chain in chains]),
-        np.concatenate([chain.kept_effects for chain in chains])[:, :, :q],
-        np.concatenate([chain.dispersion[chain.kept_at] for chain in chains if len(chain.dispersion)] or [np.zeros(0)]),
+        np.concatenate([chain.beta[chain.kept_at] for chain in chains]),
+        np.concatenate([spread(model, chain)[chain.kept_at] for chain in chains]),
+        tuple(omega), tuple(effects),
     )  # fmt: skip
 
 
-def linear(x: Floats, z: Floats | None, codes: Ints | None, offset: Floats, beta: Floats, effects: Floats) -> Floats:
-    """The linear predictor (rows, S), group effects and offset included."""
+def linear(
+    x: Floats, z: Sequence[Floats], codes: Sequence[Ints], offset: Floats, beta: Floats, effects: Sequence[Floats]
+) -> Floats:
+    """The linear predictor (rows, S), effects and offset included; z, codes, effects: by classification."""
     eta: Floats = x @ beta.T + offset[:, None]
-    if codes is not None and z is not None:
-        for k in range(z.shape[1]):
-            eta += z[:, k, None] * effects[:, codes, k].T
+    for columns, code, u in zip(z, codes, effects, strict=True):
+        for k in range(columns.shape[1]):
+            eta += columns[:, k, None] * u[:, code, k].T
     return eta
 
 
@@ -85,18 +96,18 @@ def blocks(rows: int, draws: int) -> Iterator[slice]:
 
 
 def log_likelihoods(model: Model, rows: Rows, sample: Sample) -> Iterator[Floats]:
-    """log p(y_i | β, u, σ²) by blocks (rows, S), all constants kept, given the group effects."""
-    link = glm_families.CODES.get(model.link, -1)
+    """log p(y_i | β, u, σ² or α) by blocks (rows, S), all constants kept, given the effects."""
     for part in blocks(rows.n, sample.size):
         y, trials = rows.y[part], rows.trials[part]
-        z, codes = (None, None) if rows.z is None or rows.codes is None else (rows.z[part], rows.codes[part])
+        z, codes = [f.z[part] for f in rows.factors], [f.codes[part] for f in rows.factors]
         eta = linear(rows.x[part], z, codes, rows.offset[part], sample.beta, sample.effects)
         if model.family == NORMAL:
-            yield -0.5 * (np.log(2 * np.pi * sample.sigma2) + (y[:, None] - eta) ** 2 / sample.sigma2)
+            yield -0.5 * (np.log(2 * np.pi * sample.variance) + (y[:, None] - eta) ** 2 / sample.variance)
         elif model.family == NEGATIVE_BINOMIAL:
-            glm_negative_binomial.pointwise(y, sample.dispersion, eta)
+            glm_negative_binomial.pointwise(y, sample.variance, eta)
             yield eta
         else:
+            link = glm_families.CODES[model.link]
             glm_families.pointwise(link, y, trials, eta)
             yield eta + glm_families.constants(link, y, trials)[:, None]
 
@@ -123,27 +134,30 @@ def usable_rows(model: Model, data: Dataset, terms: Sequence[Term]) -> tuple[np.
 def predictions(model: Model, data: Dataset, rows: Rows, sample: Sample, rng: np.random.Generator) -> Dataset:
     """The data with the posterior mean, sd and 95 % interval of each row's expected response, and the residual.
 
-    Expected: the mean, or the expected number of successes or the expected count, given the row's group effect; one
-    of a group that was not fitted is drawn from N(0, Ω). Missing where a predictor is.
+    Expected: the mean, or the expected number of successes or the expected count, given the effects of the row's
+    units; one of a unit that was not fitted is drawn from N(0, Ω). Missing where a predictor is.
     """
-    usable, levels = usable_rows(model, data, (*model.x, *model.x2))
+    usable, levels = usable_rows(model, data, (*model.x, *(t for each in model.classifications for t in each.terms)))
     part = data.take(usable)
     x = design(part, model.x, levels).matrix
     n = part.n_rows
-    codes: Ints | None = None
-    z: Floats | None = None
-    if model.group is not None:
-        sample = sample.thinned(affordable(sample.size, rows.J + len(np.unique(part[model.group])), model.q))
-    effects = sample.effects
-    if model.group is not None:
-        z = design(part, model.x2, levels).matrix if model.x2 else np.ones((n, 1))
-        codes, effects = units_of(part[model.group], rows.group_values, sample.effects, sample.omega, rng)
+    named = list(zip(model.classifications, rows.factors, strict=True))
+    sample = sample.thinned(
+        affordable(sample.size, sum((f.groups + len(np.unique(part[each.name]))) * f.q for each, f in named))
+    )
+    z: list[Floats] = []
+    codes: list[Ints] = []
+    effects: list[Floats] = []
+    for c, (each, _) in enumerate(named):
+        z.append(design(part, each.terms, levels).matrix if each.terms else np.ones((n, 1)))
+        code, grown = units_of(part[each.name], rows.units[c], sample.effects[c], sample.omega[c], rng)
+        codes.append(code)
+        effects.append(grown)
     trials = np.asarray(part[model.trials], dtype=float) if model.trials else np.ones(n)
     offset = np.asarray(part[model.offset], dtype=float) if model.offset else np.zeros(n)
     found = np.empty((4, n))
     for at in blocks(n, sample.size):
-        at_z, at_codes = (None, None) if z is None or codes is None else (z[at], codes[at])
-        value = linear(x[at], at_z, at_codes, offset[at], sample.beta, effects)
+        value = linear(x[at], [m[at] for m in z], [code[at] for code in codes], offset[at], sample.beta, effects)
         if model.family != NORMAL:
             with np.errstate(over="ignore"):
                 value = glm_families.mean(glm_families.CODES[model.link], value)

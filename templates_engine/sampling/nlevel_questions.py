@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from templates_engine.asking import Ask
 from templates_engine.questions import Term
 from templates_engine.sampling.mixed_names import GAMMA, UNIFORM, WISHART
-from templates_engine.sampling.mixed_questions import MADE_OF_ROWS, Model, finish, variances
+from templates_engine.sampling.mixed_questions import MADE_OF_ROWS, Classification, Model, finish, variances
 from templates_engine.sampling.mixed_questions import OUTPUTS as COMMON
 
 MOST_CLASSES = 8
@@ -29,6 +29,12 @@ class NModel(Model):
 
     classes: tuple[str, ...] = ()
     slopes: tuple[tuple[Term, ...], ...] = ()  # by classification; () when all have random intercepts alone
+
+    @property
+    def classifications(self) -> tuple[Classification, ...]:
+        each = self.slopes or ((),) * len(self.classes)
+        named = zip(self.classes, each, strict=True)
+        return tuple(Classification(name, terms, str(c), f"C{c}") for c, (name, terms) in enumerate(named, start=1))
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -18,10 +18,9 @@ from templates_engine.sampling import glm_sampler, mixed_fits, mixed_normal, mix
 from templates_engine.sampling.mixed_data import prepare
 from templates_engine.sampling.mixed_kept import put, shelf
 from templates_engine.sampling.mixed_names import GAMMA
-from templates_engine.sampling.mixed_normal import Chain
 from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart, Priors
 from templates_engine.sampling.mixed_questions import BINOMIAL, COUNTS, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.nlevel_normal import Chain
 
 OPTIONS = McmcOptions(2, 1, 20, 60, 1, "out", makepred=True)
 PRIORS = {1: Priors(InverseGamma(1, 1), InverseWishart(3.0, np.eye(1))),
@@ -69,15 +68,15 @@ def chains(m: Model, rows, room: int = 16) -> list[Chain]:
         more = {"burnin": 20, "iterations": 60, "room": room}
         if m.family == NORMAL:
             st = mixed_stats.statistics(rows.y, rows.x, rows.codes, rows.z)
-            found.append(mixed_normal.run_chain(st, PRIORS[max(m.q, 1)], rng, cells, **more))
+            chain = mixed_normal.run_chain(st, PRIORS[max(st.q, 1)], rng, cells, **more)
+            found.append(mixed_fits.classified(chain, m.group is not None))
         else:
-            factors = [Factor(rows.codes, rows.z)] if m.group else []
             arrays = glm_sampler.prepare(
-                m.link, rows.y, rows.x, factors, trials=rows.trials, offset=rows.offset,
+                m.link, rows.y, rows.x, rows.factors, trials=rows.trials, offset=rows.offset,
                 negative_binomial=m.family == NEGATIVE_BINOMIAL,
             )  # fmt: skip
-            prior = nlevel_normal.Priors(InverseGamma(1, 1), (PRIORS[max(m.q, 1)].omega,) * len(factors))
-            found.append(mixed_fits.one_classification(glm_sampler.run_chain(arrays, prior, rng, cells, **more)))
+            prior = nlevel_normal.Priors(InverseGamma(1, 1), tuple(PRIORS[f.q].omega for f in rows.factors))
+            found.append(glm_sampler.run_chain(arrays, prior, rng, cells, **more))
     return found
 
 
@@ -112,7 +111,7 @@ def test_predictions_equal_direct_computation(link: str, q: int, monkeypatch: py
         "residual_2",
     ]
     np.testing.assert_array_equal(made["pred"], full["pred"])
-    labels = list(np.unique(rows.group_values)) if q else []
+    labels = list(np.unique(rows.units[0])) if q else []
     seen = 0
     for i in range(full.n_rows):
         lacking = np.isnan(full["x"][i]) or full["c"][i] == 9.0 or (q and np.isnan(full["g"][i]))
@@ -124,7 +123,7 @@ def test_predictions_equal_direct_computation(link: str, q: int, monkeypatch: py
         row = np.array([1.0, full["x"][i], full["c"][i] == 1.0, full["c"][i] == 2.0])
         eta = sample.beta @ row + (full["e"][i] if link in ("log", "nb") else 0.0)
         if q:
-            u = sample.effects[:, labels.index(full["g"][i])]
+            u = sample.effects[0][:, labels.index(full["g"][i])]
             eta = eta + u @ np.array([1.0, full["x"][i]])[:q]
         value = np.exp(eta) if link in ("log", "nb") else 4.0 * LINKS[link](eta) if link in LINKS else eta
         found = [made[f"{name}_2"][i] for name in ("pred", "pred_sd", "pred_lower", "pred_upper")]
@@ -142,9 +141,10 @@ def test_a_group_without_responses_is_drawn_from_the_population() -> None:
     omega = np.array([[2.0, 0.7], [0.7, 0.5]])
     size = 4000
     effects = np.full((size, rows.J, 2), 100.0)
-    sample = mixed_rows.Sample(np.zeros((size, 4)), np.tile(omega, (size, 1, 1)), np.ones(size), effects)
+    wide = np.tile(omega, (size, 1, 1))
+    sample = mixed_rows.Sample(np.zeros((size, 4)), np.ones(size), (wide,), (effects,))
     codes, grown = mixed_rows.units_of(
-        np.array([30.0, 10.0, 30.0, 5.0]), rows.group_values, sample.effects, sample.omega, np.random.default_rng(4)
+        np.array([30.0, 10.0, 30.0, 5.0]), rows.units[0], effects, wide, np.random.default_rng(4)
     )
     assert codes.tolist() == [rows.J + 1, 0, rows.J + 1, rows.J]
     drawn = grown[:, rows.J + 1]

@@ -14,11 +14,11 @@ from scipy import stats
 from templates_engine.data.dataset import Dataset
 from templates_engine.options import McmcOptions
 from templates_engine.questions import Term
-from templates_engine.sampling import glm_sampler, mixed_rows, nlevel_normal, nlevel_rows, nlevel_stats
+from templates_engine.sampling import glm_sampler, mixed_rows, nlevel_normal, nlevel_stats
+from templates_engine.sampling.mixed_data import prepare
 from templates_engine.sampling.mixed_names import GAMMA
 from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart
 from templates_engine.sampling.mixed_questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, POISSON
-from templates_engine.sampling.nlevel_data import prepare_classes
 from templates_engine.sampling.nlevel_normal import Chain, Priors
 from templates_engine.sampling.nlevel_questions import NModel
 
@@ -59,18 +59,18 @@ def model(family: str, link: str, slopes: bool) -> NModel:
 
 
 def chains(m: NModel, rows) -> list[Chain]:
-    r, factors = rows.rows, rows.factors
+    factors = rows.factors
     prior = Priors(InverseGamma(2, 1), tuple(InverseWishart(f.q + 2.0, np.eye(f.q)) for f in factors))
     found = []
     for seed in (1, 2):
         rng, cells = np.random.Generator(np.random.PCG64DXSM(seed)), np.zeros(2, dtype=np.int64)
         more = {"burnin": 20, "iterations": 60, "room": 16}
         if m.family == NORMAL:
-            st = nlevel_stats.statistics(r.y, r.x, factors)
+            st = nlevel_stats.statistics(rows.y, rows.x, factors)
             found.append(nlevel_normal.run_chain(st, prior, rng, cells, **more))
         else:
             arrays = glm_sampler.prepare(
-                m.link, r.y, r.x, factors, trials=r.trials, offset=r.offset,
+                m.link, rows.y, rows.x, factors, trials=rows.trials, offset=rows.offset,
                 negative_binomial=m.family == NEGATIVE_BINOMIAL,
             )  # fmt: skip
             found.append(glm_sampler.run_chain(arrays, prior, rng, cells, **more))
@@ -82,18 +82,18 @@ def test_rows_add_up_to_the_deviance_of_each_draw(family: str, link: str, slopes
     """The sampler's own deviance at the very draws that were kept: effects of all classifications, rows and draws go
     together, and no constant is missing. To rounding."""
     m = model(family, link, slopes)
-    rows = prepare_classes(m, data())
+    rows = prepare(m, data())
     made = chains(m, rows)
-    sample = nlevel_rows.sample_of(m, made)
+    sample = mixed_rows.sample_of(m, made)
     assert 16 <= sample.size <= 32
-    total = np.concatenate(list(nlevel_rows.log_likelihoods(m, rows, sample)), axis=0)
+    total = np.concatenate(list(mixed_rows.log_likelihoods(m, rows, sample)), axis=0)
     wanted = np.concatenate([chain.deviance[chain.kept_at] for chain in made])
     np.testing.assert_allclose(-2 * total.sum(axis=0), wanted, rtol=1e-9)
     packed = np.concatenate([w[:, *np.tril_indices(w.shape[1])] for w in sample.omega], axis=1)
     np.testing.assert_array_equal(packed, np.concatenate([chain.omega[chain.kept_at] for chain in made]))
     half = sample.thinned(sample.size // 2)
     assert half.size == sample.size // 2
-    again = np.concatenate(list(nlevel_rows.log_likelihoods(m, rows, half)), axis=0)
+    again = np.concatenate(list(mixed_rows.log_likelihoods(m, rows, half)), axis=0)
     at = np.linspace(0, sample.size - 1, half.size).astype(int)
     np.testing.assert_allclose(again, total[:, at], rtol=1e-12)
 
@@ -104,10 +104,10 @@ def test_predictions_equal_direct_computation(
 ) -> None:
     """Every row's expected response at every kept draw, by plain loops; which rows have one; small blocks as well."""
     m, full = model(family, link, slopes), data()
-    rows = prepare_classes(m, full)
-    sample = nlevel_rows.sample_of(m, chains(m, rows))
+    rows = prepare(m, full)
+    sample = mixed_rows.sample_of(m, chains(m, rows))
     monkeypatch.setattr(mixed_rows, "CELLS", 7 * sample.size)
-    made = nlevel_rows.predictions(m, full, rows, sample, np.random.default_rng(3))
+    made = mixed_rows.predictions(m, full, rows, sample, np.random.default_rng(3))
     assert list(made.columns)[len(full.columns) :] == ["pred", "pred_sd", "pred_lower", "pred_upper", "residual"]
     labels = [list(np.unique(units)) for units in rows.units]
     seen = 0
@@ -135,12 +135,12 @@ def test_a_unit_without_responses_is_drawn_from_its_own_classification() -> None
     """Crossed with fitted ones: expected response varies by that classification's Ω about the rest (fixed here; 4,000
     draws, 5 standard errors of an sd)."""
     m, full = model(NORMAL, "identity", True), data()
-    rows = prepare_classes(m, full)
+    rows = prepare(m, full)
     size, omega = 4000, np.array([[2.0, 0.7], [0.7, 0.5]])
     effects = tuple(np.full((size, f.groups, f.q), 10.0 ** (c + 1)) for c, f in enumerate(rows.factors))
     wide = tuple(np.tile(w, (size, 1, 1)) for w in (np.eye(1) * 50, omega, np.eye(1) * 90))
-    sample = nlevel_rows.Sample(np.zeros((size, 2)), np.ones(size), wide, effects)
-    made = nlevel_rows.predictions(m, full, rows, sample, np.random.default_rng(4))
+    sample = mixed_rows.Sample(np.zeros((size, 2)), np.ones(size), wide, effects)
+    made = mixed_rows.predictions(m, full, rows, sample, np.random.default_rng(4))
     at = (full["g"] == 30.0) & ~np.isnan(full["x"])
     assert at.sum() > 8
     z = np.column_stack([np.ones(72), full["x"]])[at]

@@ -55,7 +55,12 @@ def test_outputs_under_their_names(scots: Ran) -> None:
     assert list(table["parameter"]) == [*(f"beta_{k}" for k in range(4)), "sigma2_u1", "sigma2_u2", "sigma2"]
     assert list(table["variable"][4:6]) == ["primary", "second"]
     assert (table["rhat"] < 1.02).all()
-    assert list(scots.table("ModelParameters")["parameter"][-3:]) == ["deviance", "vpc_1", "vpc_2"]
+    more, draws = scots.table("ModelParameters").set_index("parameter")["mean"], scots.result.draws
+    assert list(more.index[-3:]) == ["deviance", "vpc_1", "vpc_2"]
+    assert draws is not None
+    one, two, rest = (draws[name] for name in ("sigma2_u1", "sigma2_u2", "sigma2"))
+    for name, part in (("vpc_1", one), ("vpc_2", two)):
+        assert more[name] == pytest.approx((part / (one + two + rest)).mean(), rel=1e-6)
     for k, (name, units) in enumerate((("primary", 148), ("second", 19)), start=1):
         effects = pd.read_stata(scots.folder / f"residuals_u{k}.dta")
         assert list(effects.columns) == [name, "u0", "u0_sd"]
@@ -65,6 +70,14 @@ def test_outputs_under_their_names(scots: Ran) -> None:
     assert (fit["n"], fit["units of primary"], fit["units of second"]) == (3435, 148, 19)
     # effective parameters: four coefficients, a variance, and a share of the units' effects
     assert 5 < fit["pD"] < 5 + 148 + 19
+
+
+def test_degrees_of_freedom_for_pooling(scots: Ran) -> None:
+    """Between-within: the intercept, constant in the units of both, has the 19 - 1 of the smaller classification; the
+    three that vary within both have n less all units and themselves."""
+    info = scots.result.info
+    assert [info[f"df:beta_{k}"] for k in range(4)] == [18, *[3435 - 148 - 19 - 3] * 3]
+    assert (info["n"], info["groups1"], info["groups2"]) == (3435, 148, 19)
 
 
 def test_the_answer_is_lme4s(scots: Ran) -> None:

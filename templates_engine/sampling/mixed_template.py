@@ -1,0 +1,44 @@
+"""What the regression templates have in common: all but their names and their questions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from templates_engine.data.schema import Schema
+from templates_engine.options import RENAMED
+from templates_engine.problems import Problem
+from templates_engine.sampling import mixed_questions as q
+from templates_engine.template import Template
+
+if TYPE_CHECKING:
+    from templates_engine.data.dataset import Dataset
+    from templates_engine.job import Job
+    from templates_engine.outputs import Result
+
+
+class RegressionTemplate(Template):
+    heading = "Models"
+    renamed = RENAMED
+    accepted = q.ACCEPTED_ROWS
+    equation = "<<model>>"
+    classes: ClassVar[int] = 1  # classifications of the rows: 0, 1, or 2 for any number
+
+    def equation_values(self, spec: q.Model, schema: Schema) -> dict[str, Any]:
+        from templates_engine.sampling.mixed_equation import model_latex
+
+        return {"model": model_latex(spec, schema)}
+
+    def check(self, spec: q.Model, data: Dataset) -> list[Problem]:
+        from templates_engine.sampling.mixed_checks import check
+
+        return check(spec, data)
+
+    def run(self, spec: q.Model, data: Dataset, job: Job) -> Result:
+        from templates_engine.sampling.mixed_run import run
+
+        return run(self, spec, data, job)
+
+    def warm(self) -> None:
+        from templates_engine.sampling.mixed_run import warm
+
+        warm(self.classes)
