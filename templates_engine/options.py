@@ -171,6 +171,10 @@ def mcmc_options(
             form="letters, digits and _, starting with a letter, at most 60",
             help="The parameter chains are stored as a dataset under this name.",
         )
+        if thinning > length:
+            ask.fault(
+                "thinning", f"A thinning of {thinning:,} keeps none of {length:,} iterations. Give a smaller one."
+            )
     return McmcOptions(chains, start, burn, length, thinning, outdata, makepred, given, rule)
 
 

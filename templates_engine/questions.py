@@ -190,10 +190,16 @@ class YesNo(Question):
 def _span(low: float | None, high: float | None) -> str:
     """ " from 1 to 9", " of at least 1", " of at most 9" or nothing."""
     if low is not None and high is not None:
-        return f" from {low:g} to {high:g}"
+        return f" from {_bound(low)} to {_bound(high)}"
     if low is not None:
-        return f" of at least {low:g}"
-    return f" of at most {high:g}" if high is not None else ""
+        return f" of at least {_bound(low)}"
+    return f" of at most {_bound(high)}" if high is not None else ""
+
+
+def _bound(value: float) -> str:
+    """4,294,967,295, never 4.29497e+09."""
+    whole = float(value).is_integer() and 1e4 <= abs(value) < 1e15
+    return f"{int(value):,}" if whole else f"{value:g}"
 
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")

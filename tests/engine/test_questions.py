@@ -167,6 +167,15 @@ def test_any_text_is_read_or_refused(question: Question, text: str) -> None:
     assert question.read(question.write(value)) == value
 
 
+@pytest.mark.parametrize(
+    ("most", "said"),
+    [(2**32 - 1, "from 0 to 4,294,967,295"), (10_000_000, "from 0 to 10,000,000"), (1000, "from 0 to 1000")],
+)
+def test_a_range_is_written_as_people_write_numbers(most: int, said: str) -> None:
+    with pytest.raises(Invalid, match=said):
+        Integer(**KEY, min=0, max=most).read("-1")
+
+
 def test_every_fault_of_a_list_is_told() -> None:
     """Three wrong names of five: three faults, each with its word, and a stand-in of five columns."""
     reading = columns().judge("cons,standlrtmis,xyzzy,girl,girlmis")

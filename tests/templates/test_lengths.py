@@ -153,3 +153,10 @@ def test_longer_is_byte_for_byte_one_run(template: str, file: str, answers: dict
     run(template, data, {**asked, "iterations": "210"}, tmp_path / "longer", continues=tmp_path / "first")
     run(template, data, {**asked, "iterations": "210"}, tmp_path / "whole")
     assert_same_files(tmp_path / "whole", tmp_path / "longer")
+
+
+def test_a_thinning_that_keeps_no_draw_is_refused_at_its_question(data: Dataset) -> None:
+    for thinning, faults in (("60", ["thinning"]), ("50", [])):
+        answers = {**NORMAL, "iterations": "50", "thinning": thinning}
+        walked = walk(registry.get("2LevelMod"), answers, data.schema())
+        assert [p.key for p in walked.problems if p.level == "error"] == faults
