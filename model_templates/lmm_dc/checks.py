@@ -13,7 +13,7 @@ from templates_engine.sampling.cloning_quadrature import MOST_COEFFICIENTS
 from templates_engine.sampling.nlevel_questions import NModel
 
 from . import quantities
-from .names import variance_names
+from .names import correlations, effect_names, variance_names
 from .rows import Parts, long, rows_of
 from .spec import BINOMIAL, CONS, MANY_COPIED, MOST_COPIED, NORMAL, SECOND, Spec
 
@@ -165,26 +165,27 @@ def _sampling(spec: Spec, parts: Parts) -> list[Problem]:
                 "0.001 to 5 only. Choose Weak."
             )
             found.append(Problem("prior", text, key="priors"))
+    names = [f"beta_{k}" for k in range(rows.x.shape[1])] + variance_names(spec, parts)
     if spec.derived:
-        names = [f"beta_{k}" for k in range(rows.x.shape[1])] + variance_names(spec, parts)
-        found += [Problem("derived", text, key="derived") for text in quantities.faults(spec.derived, names)]
+        known = [*names, *effect_names(spec, parts), *(rho for *_, rho in correlations(spec, parts))]
+        found += [Problem("derived", text, key="derived") for text in quantities.faults(spec.derived, known)]
     if not spec.profile:
         return found
-    known = [f"beta_{k}" for k in range(rows.x.shape[1])] + profiled(spec, parts) if spec.smoothing else []
+    known = profiled(spec, parts, names) if spec.smoothing else []
     if spec.profile not in known:
         text = f"There is no {spec.profile} to profile in this model; it has {', '.join(known) or 'none to profile'}."
+        if spec.smoothing and spec.profile in names:
+            rho = spec.profile.replace("omega", "rho")
+            text = f"{spec.profile} is a covariance: {rho}, the correlation that belongs to it, has a profile."
         found.append(Problem("no-parameter", text, key="profile"))
     return found
 
 
-def profiled(spec: Spec, parts: Parts) -> list[str]:
-    """The variances that have a profile: all, but no covariances."""
-    off = []
-    for c, factor in enumerate(parts.factors, start=1):
-        rows, columns = np.tril_indices(factor.q)
-        u = f"u{c}" if spec.several else "u"
-        off += [f"omega_{u}_{k}" for k in np.flatnonzero(rows != columns)]
-    return [name for name in variance_names(spec, parts) if name not in off]
+def profiled(spec: Spec, parts: Parts, names: list[str]) -> list[str]:
+    """The parameters that have a profile: of covariances their correlations."""
+    rhos = [rho for *_, rho in correlations(spec, parts)]
+    off = {rho.replace("rho", "omega") for rho in rhos}
+    return [name for name in names if name not in off] + rhos
 
 
 def _notices(spec: Spec, data: Dataset, parts: Parts) -> list[Problem]:

@@ -14,6 +14,7 @@ from templates_engine.sampling.cloning_diagnostics import NOT_ESTIMABLE, slope, 
 from templates_engine.sampling.mixed_stats import Floats
 
 from .fitting import Fitted
+from .names import correlations
 from .quantities import split
 from .tables import normal_quantile
 from .verdicts import BOUNDARY, Judged
@@ -60,6 +61,9 @@ def _draws(fitted: Fitted, clones: int, quantities: list[tuple[str, Node]]) -> d
     """(chains x draws,) of each quantity."""
     values = fitted.values(clones).reshape(-1, len(fitted.names))
     columns = {name: values[:, k] for k, name in enumerate(fitted.names)}
+    for c, a, b, rho in correlations(fitted.spec, fitted.parts):
+        omega = fitted.matrices(values[:, len(fitted.exact.beta) :])[c]
+        columns[rho] = omega[:, a, b] / np.sqrt(omega[:, a, a] * omega[:, b, b])
     found = {}
     for name, node in quantities:
         found[name], _ = work_out(node, Dataset("draws", dict(columns)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,12 @@ from templates_engine.sampling.cloning_quadrature import NODES
 from templates_engine.sampling.cloning_sparse import Classes, classes
 from templates_engine.sampling.glm_data import Grouped
 from templates_engine.sampling.mixed_data import Rows
-from templates_engine.sampling.mixed_stats import Floats, Statistics, statistics
+from templates_engine.sampling.mixed_stats import Coordinates, Floats, Statistics, statistics
+from templates_engine.sampling.nlevel_stats import Factor
 from templates_engine.sampling.rng import streams
 from templates_engine.sampling.saving import Saved
 
-from .names import classification, natural, variance_names
+from .names import classification, effect_names, natural, variance_names
 from .rows import Parts
 from .spec import EFFECT_VARIANCE, FIRST, NORMAL, SECOND, Spec
 
@@ -100,14 +101,27 @@ class Fitted:
     @property
     def omegas(self) -> list[Floats]:
         """Ω_1, Ω_2, … as estimated by maximum likelihood."""
+        return [matrix[0] for matrix in self.matrices(self.exact.variances[None])]
+
+    def matrices(self, packed: Floats) -> list[Floats]:
+        """(S, q, q) by classification of packed lower triangles (S, ·), one classification after the other."""
         found, at = [], 0
         for factor in self.parts.factors:
             rows, columns = np.tril_indices(factor.q)
-            matrix = np.zeros((factor.q, factor.q))
-            matrix[rows, columns] = matrix[columns, rows] = self.exact.variances[at : at + len(rows)]
+            matrix = np.zeros((len(packed), factor.q, factor.q))
+            matrix[:, rows, columns] = matrix[:, columns, rows] = packed[:, at : at + len(rows)]
             found.append(matrix)
             at += len(rows)
         return found
+
+    @cached_property
+    def coordinates(self) -> Coordinates:
+        """Orthonormal ones, in which predictions have their coefficients."""
+        if self.data is not None:
+            return self.data.coordinates
+        if self.near is not None:
+            return glm_data.grouped(self.spec.link, self.rows.y, self.rows.x).coordinates
+        return self.normal(self.prior, 1).coordinates
 
     def normal(self, prior: Prior, clones: int) -> cloning_normal.Target:
         """The target of a Normal response."""
@@ -138,11 +152,10 @@ def prepare(spec: Spec, parts: Parts) -> Fitted:
     """Statistics, exact likelihood, prior and names; no sampling yet."""
     rows = parts.rows
     names = [f"beta_{k}" for k in range(len(rows.names))] + variance_names(spec, parts)
-    if not spec.smoothing:
-        names += ["u_1", f"u_{parts.groups}"]
+    names += effect_names(spec, parts)
     variables = (*rows.names, *(classification(spec, name) for name in names[len(rows.names) :]))
     if spec.copied:
-        near = approximated(spec, parts, rows.x)
+        near = approximated(spec, parts, rows.x, parts.factors)
         exact = _approximate(near)
         return Fitted(spec, parts, tuple(names), variables, exact, _prior(spec, exact), None, None, None, near=near)
     if spec.several:
@@ -153,7 +166,7 @@ def prepare(spec: Spec, parts: Parts) -> Fitted:
         stats = statistics(rows.y, rows.x, rows.codes, rows.z)
         exact = _normal(spec, rows, stats)
         return Fitted(spec, parts, tuple(names), variables, exact, _prior(spec, exact), stats, None, None)
-    data, fit = quadrature(spec, parts, rows.x)
+    data, fit = quadrature(spec, parts, rows.x, parts.factors[0])
     exact = _general(fit, data.q)
     return Fitted(spec, parts, tuple(names), variables, exact, _prior(spec, exact), None, None, data, fit)
 
@@ -238,17 +251,18 @@ def _total_se(stats: Statistics, ml: mixed_ml.Fit) -> float:
     return float(math.sqrt(max(inverse.sum(), 0.0)))
 
 
-def quadrature(spec: Spec, parts: Parts, x: Floats) -> tuple[Grouped, QuadratureFit]:
-    """Maximum likelihood of a binomial or Poisson model with this fixed part."""
+def quadrature(spec: Spec, parts: Parts, x: Floats, factor: Factor) -> tuple[Grouped, QuadratureFit]:
+    """Maximum likelihood of a binomial or Poisson model with this fixed part and classification."""
     rows = parts.rows
-    data = glm_data.grouped(spec.link, rows.y, x, trials=rows.trials, offset=rows.offset, codes=rows.codes, z=rows.z)
-    if not spec.slopes:
+    more = {"trials": rows.trials, "offset": rows.offset}
+    data = glm_data.grouped(spec.link, rows.y, x, codes=factor.codes, z=factor.z, **more)
+    if data.q == 1 and np.all(factor.z == 1.0):
         one = glm_fit.fit(data)
         return data, QuadratureFit(
             one.gamma, one.gamma_covariance, one.beta, one.beta_se, np.full((1, 1), one.sigma2_u),
             np.array([one.sigma2_u_se]), one.deviance, one.singular,
         )  # fmt: skip
-    near = glm_laplace.fit(spec.link, rows.y, x, parts.factors, trials=rows.trials, offset=rows.offset)
+    near = glm_laplace.fit(spec.link, rows.y, x, [factor], **more)
     plain = cloning_glm.target(data, cloning_priors.first(data.p), 1)
     return data, cloning_glm_ml.fit(plain, near.beta, near.beta_se, near.omega[0])
 
@@ -263,10 +277,9 @@ def _general(fit: QuadratureFit, q: int) -> Exact:
     )  # fmt: skip
 
 
-def approximated(spec: Spec, parts: Parts, x: Floats, without: int = -1) -> glm_laplace.LaplaceFit:
-    """The Laplace approximation of several classifications with this fixed part, perhaps without one of them."""
-    rows, factors = parts.rows, [f for c, f in enumerate(parts.factors) if c != without]
-    return glm_laplace.fit(spec.link, rows.y, x, factors, trials=rows.trials, offset=rows.offset)
+def approximated(spec: Spec, parts: Parts, x: Floats, factors: Sequence[Factor]) -> glm_laplace.LaplaceFit:
+    """The Laplace approximation of a model with this fixed part and these classifications."""
+    return glm_laplace.fit(spec.link, parts.rows.y, x, factors, trials=parts.rows.trials, offset=parts.rows.offset)
 
 
 def _approximate(near: glm_laplace.LaplaceFit) -> Exact:

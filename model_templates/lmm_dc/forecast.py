@@ -57,8 +57,7 @@ def table(fitted: Fitted, predicted: Predicted) -> Table:
 
 def _orthonormal(fitted: Fitted, x: Floats) -> Floats:
     """q (p,) with x'β = x'centre + q'γ: the centre is added by `_patterns`."""
-    coordinates = fitted.data.coordinates if fitted.data is not None else fitted.normal(fitted.prior, 1).coordinates
-    return np.asarray(coordinates.inverse.T @ x, dtype=float)
+    return np.asarray(fitted.coordinates.inverse.T @ x, dtype=float)
 
 
 def _patterns(fitted: Fitted) -> list[tuple[str, Floats, list[Floats], float, float]]:
@@ -71,7 +70,7 @@ def _patterns(fitted: Fitted) -> list[tuple[str, Floats, list[Floats], float, fl
     if means:
         every = np.column_stack(columns).mean(axis=0)[None]
         every[:, cuts[-2]] = np.round(every[:, cuts[-2]])
-    coordinates = fitted.data.coordinates if fitted.data is not None else fitted.normal(fitted.prior, 1).coordinates
+    coordinates = fitted.coordinates
     found = []
     for values in every:
         x, *zs, trials, offset = np.split(values, cuts)
@@ -89,8 +88,7 @@ def _patterns(fitted: Fitted) -> list[tuple[str, Floats, list[Floats], float, fl
 def _observe(fitted: Fitted, eta: Floats, sigma2: Floats, trials: float, rng: np.random.Generator) -> Floats:
     if fitted.spec.family == NORMAL:
         return np.asarray(eta + np.sqrt(sigma2) * rng.standard_normal(len(eta)), dtype=float)
-    assert fitted.data is not None
-    mean = glm_families.mean(fitted.data.link, eta)
+    mean = glm_families.mean(glm_families.CODES[fitted.spec.link], eta)
     if fitted.spec.family == BINOMIAL:
         return rng.binomial(int(trials), np.clip(mean, 0.0, 1.0)).astype(float)
     return rng.poisson(np.minimum(mean, 1e15)).astype(float)

@@ -38,7 +38,25 @@ def variance_names(spec: Spec, parts: Parts) -> list[str]:
     return found + (["sigma2"] if spec.family == NORMAL else [])
 
 
+def effect_names(spec: Spec, parts: Parts) -> list[str]:
+    """Without smoothing the first and the last effect, which are parameters then, stand in the tables."""
+    return [] if spec.smoothing else ["u_1", f"u_{parts.groups}"]
+
+
+def correlations(spec: Spec, parts: Parts) -> list[tuple[int, int, int, str]]:
+    """(classification, coefficient, coefficient, name) of every correlation: rho_u_1 belongs to the covariance
+    omega_u_1."""
+    found = []
+    for c, factor in enumerate(parts.factors):
+        u = f"u{c + 1}" if spec.several else "u"
+        rows, columns = np.tril_indices(factor.q)
+        for k, (a, b) in enumerate(zip(rows, columns, strict=True)):
+            if a != b:
+                found.append((c, int(a), int(b), f"rho_{u}_{k}"))
+    return found
+
+
 def classification(spec: Spec, name: str) -> str:
     """The classification whose variance or covariance this is, where there are several."""
-    found = re.match(r"(?:sigma2|omega)_u(\d+)", name)
+    found = re.match(r"(?:sigma2|omega|rho)_u(\d+)", name)
     return spec.units[int(found[1]) - 1] if spec.several and found else ""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from templates_engine.outputs import Cell, Table
 from templates_engine.problems import Problem
-from templates_engine.sampling.cloning_glm import target as glm_target
-from templates_engine.sampling.cloning_normal import Cloned
+from templates_engine.sampling.cloning_crossed import general_crossed_effects
 from templates_engine.sampling.cloning_predict import (
     around,
     crossed_effects,
@@ -23,19 +21,12 @@ from templates_engine.sampling.mixed_stats import Floats
 from templates_engine.sampling.rng import streams
 
 from .fitting import Fitted
-from .spec import DRAWN, FIRST, NORMAL, PLUGIN, TWICE
-from .verdicts import Judged
+from .parameters import Values, best, likelihood, unbounded, values_of
+from .spec import DRAWN, FIRST, PLUGIN, TWICE
+from .verdicts import Judged, inside
 
 DRAWS, MOST = 4000, 4_000_000  # parameter values, and effects drawn in all
-
-
-@dataclass(frozen=True)
-class Values:
-    """S parameter values."""
-
-    gamma: Floats  # (S, p) coefficients in orthonormal coordinates
-    omegas: list[Floats]  # (S, q, q) by classification
-    sigma2: Floats  # (S,); NaN unless Normal
+VISITS = 8_000_000  # rows by parameter values, where the effects have no closed form
 
 
 @dataclass(frozen=True)
@@ -69,6 +60,8 @@ def predict(fitted: Fitted, judged: Judged, truth: Floats | None) -> tuple[Predi
         return None, [Problem("not-predicted", text, level="notice")]
     rng = streams(spec.mcmc.seed + 2, 1)[0]
     size = int(min(DRAWS, max(200, MOST // sum(factor.size for factor in fitted.parts.factors))))
+    if spec.copied:  # each draw passes over all rows some twenty times
+        size = min(size, max(400, (VISITS if spec.method != TWICE else VISITS // 4) // fitted.rows.n))
     method, notes = spec.method, []
     pooled = np.concatenate([unbounded(fitted, chain) for chain in fitted.chains[spec.clones[-1]]])
     if judged.boundary and method != PLUGIN:
@@ -76,12 +69,12 @@ def predict(fitted: Fitted, judged: Judged, truth: Floats | None) -> tuple[Predi
         text = "A variance is estimated as zero: there is no Normal spread to draw parameters from. Plug-in is used."
         notes.append(Problem("plug-in", text, level="notice"))
     if method == PLUGIN:
-        values = _best(fitted, pooled, size)
+        values = best(fitted, pooled, size, [c for c in fitted.exact.edges if not inside(fitted, c)])
     else:
         at = around(pooled, spec.clones[-1], size * (5 if method == TWICE else 1), rng)
         if method == TWICE:
-            at = reweighted(at, _likelihood(fitted), size, rng)
-        values = _values(fitted, at)
+            at = reweighted(at, likelihood(fitted), size, rng)
+        values = values_of(fitted, at)
     draws = _effects(fitted, values, rng)
     bayes = _bayesian(fitted, size, rng)
     tails = [0.5 - spec.level / 200.0, 0.5 + spec.level / 200.0]
@@ -97,54 +90,13 @@ def predict(fitted: Fitted, judged: Judged, truth: Floats | None) -> tuple[Predi
     return Predicted(method, values, draws, tuple(found)), notes
 
 
-def unbounded(fitted: Fitted, chain: Cloned) -> Floats:
-    """(draw, ·) γ, then log σ_u and log σ for a random intercept, else the sampler's own coordinates."""
-    if fitted.spec.family != NORMAL:
-        return chain.theta
-    if not _plain(fitted):
-        return np.concatenate([chain.gamma, chain.theta], axis=1)
-    sds = 0.5 * np.log(np.stack([chain.omega[:, 0], chain.sigma2], axis=1))
-    return np.concatenate([chain.gamma, sds], axis=1)
-
-
-def _plain(fitted: Fitted) -> bool:
-    """One random coefficient of one classification."""
-    return [factor.q for factor in fitted.parts.factors] == [1]
-
-
-def _values(fitted: Fitted, at: Floats) -> Values:
-    """Parameters of unbounded values (S, ·)."""
-    p = len(fitted.exact.beta)
-    gamma, rest = at[:, :p], at[:, p:]
-    if fitted.data is not None:
-        omega = glm_target(fitted.data, fitted.prior, 1).omega(at)
-        return Values(gamma, [omega], np.full(len(at), math.nan))
-    if _plain(fitted):
-        return Values(gamma, [np.exp(2 * rest[:, :1])[:, :, None]], np.exp(2 * rest[:, 1]))
-    packed, sigma2 = fitted.normal(fitted.prior, 1).natural(rest)
-    omegas, start = [], 0
-    for factor in fitted.parts.factors:
-        rows, columns = np.tril_indices(factor.q)
-        omega = np.zeros((len(at), factor.q, factor.q))
-        omega[:, rows, columns] = omega[:, columns, rows] = packed[:, start : start + len(rows)]
-        omegas.append(omega)
-        start += len(rows)
-    return Values(gamma, omegas, sigma2)
-
-
-def _best(fitted: Fitted, pooled: Floats, size: int) -> Values:
-    """The cloned estimate on the unbounded scale, repeated; the exact one where a variance is zero."""
-    if not (fitted.exact.singular and fitted.spec.family == NORMAL):
-        return _values(fitted, np.tile(pooled.mean(axis=0), (size, 1)))
-    c = fitted.normal(fitted.prior, 1).coordinates
-    gamma = c.triangle @ (fitted.exact.beta - c.centre)
-    sigma2 = float(fitted.exact.variances[-1])
-    omegas = [np.tile(omega + 1e-20 * sigma2 * np.eye(len(omega)), (size, 1, 1)) for omega in fitted.omegas]
-    return Values(np.tile(gamma, (size, 1)), omegas, np.full(size, sigma2))
-
-
 def _effects(fitted: Fitted, values: Values, rng: np.random.Generator) -> list[Floats]:
     """(S, J, q) by classification."""
+    if fitted.spec.copied:
+        r, beta = fitted.rows, fitted.coordinates.beta(values.gamma)
+        return general_crossed_effects(
+            fitted.spec.link, r.y, r.x, fitted.parts.factors, beta, values.omegas, rng, trials=r.trials, offset=r.offset
+        )
     if fitted.data is not None:
         return [general_effects(fitted.data, values.gamma, values.omegas[0], rng)]
     if fitted.stats is not None:
@@ -153,31 +105,13 @@ def _effects(fitted: Fitted, values: Values, rng: np.random.Generator) -> list[F
     return crossed_effects(of, values.gamma, values.omegas, values.sigma2, rng)
 
 
-def _likelihood(fitted: Fitted) -> Callable[[Floats], float]:
-    """log L of one unbounded value."""
-    if fitted.data is not None:
-        return glm_target(fitted.data, fitted.prior, 1).likelihood
-    of = fitted.normal(fitted.prior, 1)
-
-    def log_likelihood(at: Floats) -> float:
-        values = _values(fitted, at[None])
-        sigma2 = float(values.sigma2[0])
-        ridge = 1e-13 * np.eye(max(of.q))
-        roots = [np.linalg.cholesky(w[0] / sigma2 + ridge[: w.shape[1], : w.shape[1]]) for w in values.omegas]
-        matrix, logs = of.reduced(roots)
-        point = np.append(values.gamma[0], -1.0)
-        return -0.5 * (of.n * math.log(2 * math.pi * sigma2) + logs + float(point @ matrix @ point) / sigma2)
-
-    return log_likelihood
-
-
 def _bayesian(fitted: Fitted, size: int, rng: np.random.Generator) -> list[Floats] | None:
     """Effects from the Bayesian fit under the documents' first prior."""
     chains = fitted.bayes.get(FIRST)
     if not chains:
         return None
     pooled = np.concatenate([unbounded(fitted, chain) for chain in chains])
-    return _effects(fitted, _values(fitted, pooled[rng.choice(len(pooled), size)]), rng)
+    return _effects(fitted, values_of(fitted, pooled[rng.choice(len(pooled), size)]), rng)
 
 
 def table(fitted: Fitted, found: Predicted) -> Table:
@@ -210,6 +144,8 @@ def table(fitted: Fitted, found: Predicted) -> Table:
         TWICE: "the data are used twice, as in the documents: these intervals are too short",
     }[found.method]
     notes = [f"{found.method}: {how}.", f"{fitted.spec.level:g} % intervals."]
+    if fitted.spec.copied and found.method == TWICE:
+        notes.append("The second use of the data is by the Laplace approximation of the likelihood.")
     if first.bayes is not None:
         notes.append("bayes: one copy of the data under the documents' first prior.")
     return Table(tuple(columns), tuple(rows), f"Effects of {' and '.join(fitted.spec.units)}", tuple(notes))

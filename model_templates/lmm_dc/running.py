@@ -11,21 +11,12 @@ from templates_engine import inputs
 from templates_engine.asking import walk
 from templates_engine.outputs import Result, Table
 from templates_engine.problems import Problem
-from templates_engine.sampling import cloning_glm_ml, diagnostics
-from templates_engine.sampling.cloning_cells import cells
+from templates_engine.sampling import diagnostics
 from templates_engine.sampling.cloning_diagnostics import RHAT_MARK, measures
-from templates_engine.sampling.cloning_glm import target as glm_target
-from templates_engine.sampling.cloning_ml import Surface, profiled
-from templates_engine.sampling.cloning_profile import (
-    NormalLikelihood,
-    Profile,
-    found_profile,
-    normal_profile,
-)
 from templates_engine.sampling.lengths import CHAINS
 from templates_engine.template import Template
 
-from . import derived, figures, forecast, predicting, tables
+from . import derived, figures, forecast, predicting, profiling, ratios, tables
 from .equations import latex
 from .fitting import Fitted, gather, prepare, tasks
 from .rows import rows_of, truths
@@ -68,7 +59,7 @@ def run(template: Template, spec: Spec, data: Dataset, job: Job) -> Result:
 
     job.step(PREDICT)
     if spec.profile:
-        found |= _profile(fitted, job)
+        found |= profiling.profile(fitted, job)
     if spec.predict:
         found |= _predict(fitted, judged, data, job)
     _pictures(fitted, judged, job)
@@ -147,7 +138,7 @@ def _tables(fitted: Fitted, judged: Judged) -> dict[str, Table]:
         "Covariance": tables.covariance(fitted) if judged.estimable and not judged.boundary else None,
         "MLE": tables.mle(fitted),
         "ModelFit": tables.model_fit(fitted),
-        "Tests": tables.tests(fitted) if fitted.spec.tests else None,
+        "Tests": ratios.table(fitted) if fitted.spec.tests else None,
         "Bayes": tables.bayes(fitted),
     }
     return {name: table for name, table in found.items() if table is not None}
@@ -168,70 +159,6 @@ def _notices(fitted: Fitted, judged: Judged) -> list[Problem]:
         text = f"The smallest effective sample size at {last} clones is {worst:,.0f}: more iterations would be better."
         found.append(Problem("few-draws", text, level="notice"))
     return found
-
-
-def _profile(fitted: Fitted, job: Job) -> dict[str, Table]:
-    from scipy import stats
-
-    spec, exact = fitted.spec, fitted.exact
-    names = [n for n in fitted.names if not n.startswith("u_")]
-    k = names.index(spec.profile)
-    values, errors = np.concatenate([exact.beta, exact.variances]), np.concatenate([exact.beta_se, exact.variances_se])
-    if not math.isfinite(values[k]):
-        job.note(Problem("no-profile", f"{spec.profile} is not estimable, so its profile is flat and is not shown."))
-        return {}
-    result: Profile
-    if fitted.data is not None:
-        assert fitted.fit is not None
-        target = glm_target(fitted.data, fitted.prior, 1)
-        fit = fitted.fit
-        result = cloning_glm_ml.profile(
-            target, _place(fitted, k), fit.gamma, fit.gamma_covariance, fit.omega, float(errors[k]), spec.level
-        )
-    elif fitted.totals:
-        assert fitted.stats is not None
-        likelihood = NormalLikelihood(cells(fitted.stats), fitted.stats.coordinates)
-        result = normal_profile(
-            likelihood, spec.profile, float(values[k]), float(errors[k]), exact.deviance, spec.level
-        )
-    else:
-        surface = Surface(fitted.normal(fitted.prior, 1))
-        place = _place(fitted, k)
-        curve_ = profiled(surface, fitted.omegas, float(exact.variances[-1]), place)
-        result = found_profile(
-            lambda v: curve_(v) - exact.deviance, float(values[k]), float(errors[k]), place[0] != "beta", spec.level
-        )
-    limit = float(stats.chi2.ppf(spec.level / 100, 1))
-    rows = tuple(
-        (float(v), float(d), -0.5 * (exact.deviance + float(d)))
-        for v, d in zip(result.values, result.drops, strict=True)
-    )
-    curve = Table((spec.profile, "drop", "logLik"), rows, f"Profile likelihood of {spec.profile}")
-    upper = result.upper if math.isfinite(result.upper) else None
-    lower = result.lower if math.isfinite(result.lower) else None
-    interval = Table(
-        ("parameter", "estimate", "lower", "upper", "level"),
-        ((spec.profile, float(values[k]), lower, upper, spec.level),),
-        "Profile-likelihood interval",
-        (f"Values at which twice the log likelihood falls by less than {limit:.4f}.",),
-    )
-    job.table("ProfileInterval", interval)
-    job.table("Profile", curve)
-    job.figure("profile.svg", figures.profile(result, spec.profile, spec.level, limit), f"Profile of {spec.profile}")
-    return {"ProfileInterval": interval, "Profile": curve}
-
-
-def _place(fitted: Fitted, k: int) -> tuple[str, int, int]:
-    """Which parameter of the likelihood the k-th is."""
-    at = k - len(fitted.exact.beta)
-    if at < 0:
-        return "beta", k, 0
-    for c, factor in enumerate(fitted.parts.factors):
-        rows, _ = np.tril_indices(factor.q)
-        if at < len(rows):
-            return "omega", c, int(rows[at])
-        at -= len(rows)
-    return "sigma2", 0, 0
 
 
 def _predict(fitted: Fitted, judged: Judged, data: Dataset, job: Job) -> dict[str, Table]:

@@ -8,22 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from templates_engine.outputs import Cell, Table
-from templates_engine.sampling import (
-    cloning_ml,
-    cloning_normal,
-    cloning_priors,
-    diagnostics,
-    glm_data,
-    glm_fit,
-    mixed_ml,
-)
+from templates_engine.sampling import diagnostics
 from templates_engine.sampling.cloning_diagnostics import NOT_ESTIMABLE, gelman_one, measures
-from templates_engine.sampling.cloning_sparse import classes
-from templates_engine.sampling.mixed_stats import Floats, statistics
+from templates_engine.sampling.mixed_stats import Floats
 
-from .fitting import TOTAL, Fitted, approximated, quadrature
+from .fitting import TOTAL, Fitted
 from .names import natural
-from .spec import NORMAL
 from .verdicts import BOUNDARY, Judged, with_total
 
 DCTABLE = (
@@ -222,55 +212,6 @@ def model_fit(fitted: Fitted) -> Table:
         ("rows left out", rows.dropped),
     ]
     return Table(("measure", "value"), tuple(found), "Fit of the model", (f"Log likelihood: {exact.how}.",))
-
-
-def tests(fitted: Fitted) -> Table | None:
-    """Likelihood-ratio tests of leaving out each coefficient, and each random intercept."""
-    from scipy import stats as dist
-
-    spec, rows, exact = fitted.spec, fitted.rows, fitted.exact
-    p = rows.x.shape[1]
-    if not spec.smoothing:
-        return None
-    found: list[tuple[Cell, ...]] = []
-    for k in range(p if 1 < p <= 20 else 0):
-        x = np.delete(rows.x, k, axis=1)
-        ratio = max(_deviance(fitted, x) - exact.deviance, 0.0)
-        found.append((f"beta_{k} = 0", rows.names[k], ratio, 1.0, float(dist.chi2.sf(ratio, 1))))
-    for c, factor in enumerate(fitted.parts.factors):
-        name = f"sigma2_u{c + 1}" if spec.several else "sigma2_u"
-        if name not in fitted.names or factor.q > 1 or fitted.singles:
-            continue
-        ratio = max(_deviance(fitted, rows.x, c) - exact.deviance, 0.0)
-        unit = spec.units[c] if spec.several else ""
-        found.append((f"{name} = 0", unit, ratio, 1.0, 0.5 * float(dist.chi2.sf(ratio, 1)) if ratio > 0 else 1.0))
-    if not found:
-        return None
-    notes = [
-        "statistic: twice the difference of the log likelihoods; p by chi-square with 1 df.",
-        "A variance of 0 lies on the boundary: half a chi-square with 1 df, half nothing (Self and Liang 1987).",
-    ]
-    if spec.copied:
-        notes.append("Both log likelihoods are Laplace approximations: p is no better than they are.")
-    columns = ("hypothesis", "variable", "statistic", "df", "p")
-    return Table(columns, tuple(found), "Likelihood-ratio tests", tuple(notes))
-
-
-def _deviance(fitted: Fitted, x: Floats, without: int = -1) -> float:
-    """-2 log likelihood of a smaller model on the same rows: other columns x, or without one classification."""
-    rows, spec = fitted.rows, fitted.spec
-    if spec.copied:
-        return approximated(spec, fitted.parts, x, without).deviance
-    if spec.several:
-        data = classes(rows.y, x, [f for c, f in enumerate(fitted.parts.factors) if c != without])
-        target = cloning_normal.target(data, cloning_priors.first(data.p), 1)
-        return cloning_ml.fit(cloning_ml.Surface(target), reml=False).deviance
-    if spec.family == NORMAL:
-        codes, z = (rows.codes, rows.z) if without < 0 else (None, None)
-        return mixed_ml.fit(statistics(rows.y, x, codes, z), reml=False).deviance
-    if without < 0:
-        return quadrature(spec, fitted.parts, x)[1].deviance
-    return glm_fit.fit(glm_data.grouped(spec.link, rows.y, x, trials=rows.trials, offset=rows.offset)).deviance
 
 
 def bayes(fitted: Fitted) -> Table | None:

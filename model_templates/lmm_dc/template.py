@@ -48,7 +48,7 @@ class LmmDc(Template):
         "DCDiagSum": "The same for the coefficients and the sum of the variances (Normal, random intercept)",
         "MLE": "Maximum likelihood without simulation, and REML, as a check",
         "ModelFit": "Log likelihood, AIC, BIC, numbers of rows and groups",
-        "Tests": "Likelihood-ratio tests of leaving out each coefficient, and the groups",
+        "Tests": "Likelihood-ratio tests of leaving out each coefficient, each random slope, and the groups",
         "Profile": "Profile likelihood of the parameter asked for; ProfileInterval is its interval",
         "Bayes": "The Bayesian answers (K = 1) under the priors of the documents, beside the estimates",
         "RandomEffects": "Predicted effect of each group with its interval",
@@ -74,8 +74,8 @@ class LmmDc(Template):
                 for c in range(1, len(classes) + 1)
             )
         clones, prior = _cloning(ask, family, len(random) == 1 and len(random[0]) == 1, copied)
-        tests, profile = _likelihood(ask, copied)
-        predict, method, truth, new = _prediction(ask, smoothing, y, copied)
+        tests, profile = _likelihood(ask)
+        predict, method, truth, new = _prediction(ask, smoothing, y)
         level = ask.number(
             "level",
             "Level of the intervals, per cent",
@@ -154,7 +154,7 @@ def _data(ask: Ask) -> tuple[tuple[str, ...], tuple[str, ...]]:
         max=MOST_CLASSES,
         help="In how many ways the rows are grouped: 1 for pupils in schools, 2 for casks within batches (nested) or "
         "for pupils by primary and by secondary school (crossed). More than one with a binomial or Poisson response "
-        "takes time in proportion to the clones, has no profile and no predicted effects.",
+        "takes time in proportion to the clones.",
     )
     several = count > 1
     first = _first(ask, names, several)
@@ -293,31 +293,28 @@ def _cloning(ask: Ask, family: str, plain: bool, copied: bool) -> tuple[tuple[in
     return clones, prior
 
 
-def _likelihood(ask: Ask, copied: bool) -> tuple[bool, str]:
+def _likelihood(ask: Ask) -> tuple[bool, str]:
     with ask.section("Likelihood"):
         tests = ask.yes_no(
             "tests",
             "Likelihood-ratio tests?",
             default="Yes",
-            help="Of leaving out each coefficient, and of no differences between groups, by the exact likelihood or by "
-            "quadrature; by the Laplace approximation for a binomial or Poisson response with several classifications.",
+            help="Of leaving out each coefficient, each random slope with its covariances, and the differences between "
+            "groups, by the exact likelihood or by quadrature; by the Laplace approximation for a binomial or Poisson "
+            "response with several classifications.",
         )
         profile = ask.text(
             "profile",
             "Parameter to profile",
             optional=True,
             default="none",
-            pattern=r"\s*(none|beta_\d{1,3}|sigma2(_u\d?)?|omega_u\d?_\d{1,2})?\s*",
-            form="none, beta_0, beta_1, …, sigma2, sigma2_u (or sigma2_u1, …) or omega_u_0 (or omega_u1_0, …)",
+            pattern=r"\s*(none|beta_\d{1,3}|sigma2(_u\d?)?|(omega|rho)_u\d?_\d{1,2})?\s*",
+            form="none, beta_0, beta_1, …, sigma2, sigma2_u (or sigma2_u1, …), omega_u_0 (or omega_u1_0, …) or rho_u_1",
             help="The likelihood maximised over all other parameters, with the interval of values that a "
-            "likelihood-ratio test would not reject: better than Wald's for variances.",
+            "likelihood-ratio test would not reject: better than Wald's for variances. rho_u_1 is the correlation of "
+            "the covariance omega_u_1. By the Laplace approximation, whose error is told, for a binomial or Poisson "
+            "response with several classifications.",
         ).strip()
-        if copied and profile not in ("", "none"):
-            ask.fault(
-                "profile",
-                "There is no profile of a binomial or Poisson response with several classifications, whose likelihood "
-                "has no exact form: answer none.",
-            )
     return tests, "" if profile == "none" else profile
 
 
@@ -341,7 +338,7 @@ def _derived(ask: Ask) -> str:
     return text
 
 
-def _prediction(ask: Ask, smoothing: bool, y: tuple[str, ...], copied: bool) -> tuple[bool, str, str, bool]:
+def _prediction(ask: Ask, smoothing: bool, y: tuple[str, ...]) -> tuple[bool, str, str, bool]:
     if not smoothing:
         return False, DRAWN, "", False
     method, truth, new = DRAWN, "", False
@@ -349,17 +346,10 @@ def _prediction(ask: Ask, smoothing: bool, y: tuple[str, ...], copied: bool) -> 
         predict = ask.yes_no(
             "predict",
             "Predict the group effects?",
-            default="No" if copied else "Yes",
-            help="A separate run after the estimates, with intervals and a caterpillar plot. It is not there for a "
-            "binomial or Poisson response with several classifications.",
+            default="Yes",
+            help="A separate run after the estimates, with intervals and a caterpillar plot.",
         )
-        if predict and copied:
-            ask.fault(
-                "predict",
-                "Effects are not predicted for a binomial or Poisson response with several classifications: answer No. "
-                "NLevelMod gives them, with a Bayesian fit.",
-            )
-        elif predict:
+        if predict:
             method = str(
                 ask.choice(
                     "predmethod",
@@ -395,4 +385,4 @@ def _prediction(ask: Ask, smoothing: bool, y: tuple[str, ...], copied: bool) -> 
                     "and then for each group that was seen too.",
                 )
             )
-    return bool(predict) and not copied, method, truth, new
+    return bool(predict), method, truth, new

@@ -89,12 +89,12 @@ def judge(fitted: Fitted) -> Judged:
 
 def _edge(fitted: Fitted) -> list[str]:
     """Parameters whose maximum likelihood estimate lies on the edge of the parameter space."""
-    ends = [f"u{c + 1}" if fitted.spec.several else "u" for c in fitted.exact.edges if not _inside(fitted, c)]
+    ends = [f"u{c + 1}" if fitted.spec.several else "u" for c in fitted.exact.edges if not inside(fitted, c)]
     heads = tuple(head for end in ends for head in (f"sigma2_{end}", f"omega_{end}_"))
     return [name for name in fitted.names if name.startswith(heads) and not name.startswith("u_")] if heads else []
 
 
-def _inside(fitted: Fitted, c: int) -> bool:
+def inside(fitted: Fitted, c: int) -> bool:
     """Whether the copies put a variance well above zero that the Laplace approximation, which may err, puts at zero."""
     name = f"sigma2_u{c + 1}"
     if not fitted.spec.copied or name not in fitted.names:

@@ -14,6 +14,7 @@ from templates_engine.sampling import (
     glm_fit,
     glm_laplace,
 )
+from templates_engine.sampling.cloning_crossed import general_crossed_effects
 from templates_engine.sampling.cloning_sparse import classes
 from templates_engine.sampling.mixed_stats import statistics
 from templates_engine.sampling.nlevel_stats import Factor
@@ -50,3 +51,4 @@ def warm() -> None:
     priors = cloning_copies.priors(cloning_priors.first(2), begin.omega)
     copies = cloning_copies.target("log", counts, x, both, priors, 2, **more)
     cloning_copies.run_chain(copies, begin, rng, cells_, burnin=1, iterations=2)
+    general_crossed_effects("log", counts, x, both, np.zeros((2, 2)), [ones, ones], rng, **more)

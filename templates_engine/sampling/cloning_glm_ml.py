@@ -7,7 +7,6 @@ point; started from the Laplace approximation (glm_laplace).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy as np
 from scipy import optimize
 
 from templates_engine.sampling.cloning_glm import Target
-from templates_engine.sampling.cloning_profile import Profile, found_profile
+from templates_engine.sampling.cloning_pinned import Pinned, lower_root
+from templates_engine.sampling.cloning_profile import Profile, correlation_profile, found_profile, search
 from templates_engine.sampling.glm_families import constant
 from templates_engine.sampling.mixed_stats import Floats
 
@@ -120,37 +120,32 @@ def _curvature(of: Target, gamma: Floats, omega: Floats, width: Floats, free: in
 
 
 def profile(
-    of: Target, place: tuple[str, int, int], gamma: Floats, gamma_covariance: Floats, omega: Floats, se: float,
+    of: Target, place: tuple[str, int, int, int], gamma: Floats, gamma_covariance: Floats, omega: Floats, se: float,
     level: float,
 ) -> Profile:  # fmt: skip
-    """Of ("beta", k, 0), or of ("omega", 0, k), the k-th variance; gamma, omega: the maximum."""
+    """Of ("beta", k, 0, 0), of ("omega", 0, k, 0), the k-th variance, or of ("rho", 0, a, b), the correlation of two
+    coefficients; gamma, omega: the maximum."""
     p, q = of.data.p, of.q
     rows, columns = np.tril_indices(q)
-    what, k, variance = place
+    what, k, a, b = place
     width = np.sqrt(np.maximum(np.diag(gamma_covariance), 1e-12))
-    turn = np.arange(q)
-    if what == "omega":  # its coefficient first in the factor, whose first element then is the standard deviation
-        turn = np.array([variance, *(j for j in range(q) if j != variance)])
-    turned = omega[np.ix_(turn, turn)]
-    packed = _root(turned + 1e-10 * max(float(np.trace(omega)), 1e-6) * np.eye(q))[rows, columns]
     room = of.room()
+    ridge = 1e-10 * max(float(np.trace(omega)), 1e-6) * np.eye(q)
 
-    def minus(at: Floats, elements: Floats) -> float:
-        factor = np.zeros((q, q))
-        factor[rows, columns] = elements
-        if q > 1 and what == "omega":
-            matrix = np.empty((q, q))
-            matrix[np.ix_(turn, turn)] = factor @ factor.T
-            factor = _root(matrix + 1e-13 * max(float(np.trace(matrix)), 1e-12) * np.eye(q))
+    def minus(at: Floats, factor: Floats) -> float:
         return -max(of.at_root(at, factor, room), -1e100)
 
-    best = minus(gamma, packed)
-    if what == "omega":
-        estimate = float(omega[variance, variance])
-        origin = np.append(np.zeros(p), packed[1:])
+    if what != "beta":
+        # In units of the coefficients themselves: here the search is in T and not relative to anything.
+        pin = Pinned(what, a, b, np.ones(q))
+        estimate = float(omega[a, a]) if what == "omega" else float(omega[a, b] / math.sqrt(omega[a, a] * omega[b, b]))
+        origin = np.append(np.zeros(p), pin.free(omega + ridge))
 
         def criterion(free: Floats, value: float) -> float:
-            return minus(gamma + width * free[:p], np.append(math.sqrt(max(value, 0.0)), free[p:]))
+            factor = pin.factor(free[p:], value)
+            if q > 1:
+                factor = lower_root(factor @ factor.T)
+            return minus(gamma + width * free[:p], factor)
 
     else:
         weights = of.data.coordinates.inverse[k]
@@ -159,27 +154,20 @@ def profile(
         along = weights / float(weights @ weights)
         _, _, vectors = np.linalg.svd(weights[None, :])
         basis = vectors[1:].T * float(np.mean(width))  # (p, p - 1)
-        origin = np.append(np.zeros(p - 1), packed)
+        origin = np.append(np.zeros(p - 1), lower_root(omega + ridge)[rows, columns])
 
         def criterion(free: Floats, value: float) -> float:
             at = gamma + along * (value - estimate) + basis @ free[: p - 1]
-            return minus(at, free[p - 1 :])
+            factor = np.zeros((q, q))
+            factor[rows, columns] = free[p - 1 :]
+            return minus(at, factor)
 
-    return found_profile(_drops(criterion, origin, best), estimate, se, what == "omega", level)
-
-
-def _drops(criterion: Callable[[Floats, float], float], origin: Floats, best: float) -> Callable[[float], float]:
-    """2 (l̂ - l(v)), each search begun at the solution for the nearest value so far."""
-    solved: dict[float, Floats] = {}
+    best = minus(gamma, lower_root(omega + ridge))
+    at_best = search(criterion, origin, ftol=1e-11, gtol=1e-4)
 
     def drop(value: float) -> float:
-        start = solved[min(solved, key=lambda other: abs(other - value))] if solved else origin
-        if not len(start):
-            return 2.0 * (criterion(start, value) - best)
-        found = optimize.minimize(
-            lambda at: criterion(at, value), start, method="L-BFGS-B", options={"ftol": 1e-11, "gtol": 1e-4}
-        )
-        solved[value] = np.asarray(found.x)
-        return 2.0 * (float(found.fun) - best)
+        return 2.0 * (at_best(value) - best)
 
-    return drop
+    if what == "rho":
+        return correlation_profile(drop, estimate, se, level)
+    return found_profile(drop, estimate, se, what == "omega", level)

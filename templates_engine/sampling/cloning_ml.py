@@ -15,6 +15,8 @@ import numpy as np
 from scipy import linalg, optimize
 
 from templates_engine.sampling.cloning_normal import Target
+from templates_engine.sampling.cloning_pinned import CORRELATION, Pinned, lower_root
+from templates_engine.sampling.cloning_profile import search
 from templates_engine.sampling.mixed_stats import Floats
 from templates_engine.sampling.nlevel_ml import Fit
 
@@ -45,7 +47,7 @@ class Surface:
         """The inverse of `roots`, from covariance matrices."""
         parts = []
         for matrix, unit in zip(omega, self.of.unit, strict=True):
-            parts.append(_root(matrix / sigma2 / np.outer(unit, unit))[np.tril_indices(len(unit))])
+            parts.append(lower_root(matrix / sigma2 / np.outer(unit, unit))[np.tril_indices(len(unit))])
         return np.concatenate(parts)
 
     def solve(
@@ -88,12 +90,6 @@ class Surface:
         if sigma2 is None:
             return df * (1.0 + math.log(2.0 * math.pi * rss / df)) + logs
         return df * math.log(2.0 * math.pi * sigma2) + logs + rss / sigma2
-
-
-def _root(matrix: Floats) -> Floats:
-    """A lower triangular root of a positive semidefinite matrix."""
-    ridge = 1e-13 * max(float(np.trace(matrix)), 1e-300)
-    return np.asarray(np.linalg.cholesky(matrix + ridge * np.eye(len(matrix))), dtype=float)
 
 
 def fit(surface: Surface, *, reml: bool) -> Fit:
@@ -175,67 +171,46 @@ def curvature(surface: Surface, omega: Sequence[Floats], sigma2: float, *, reml:
 
 
 def profiled(
-    surface: Surface, omega: Sequence[Floats], sigma2: float, place: tuple[str, int, int]
+    surface: Surface, omega: Sequence[Floats], sigma2: float, place: tuple[str, int, int, int]
 ) -> Callable[[float], float]:
     """-2 log likelihood with one parameter held and all others at their best, as a function of its value.
 
-    omega, sigma2: the estimates. place: ("beta", k, 0), ("sigma2", 0, 0), or ("omega", c, k) for the k-th variance of
-    Ω_c.
+    omega, sigma2: the estimates. place: ("beta", k, 0, 0), ("sigma2", 0, 0, 0), ("omega", c, k, 0) for the k-th
+    variance of Ω_c, or ("rho", c, a, b) for the correlation of two of its coefficients.
     """
     start = surface.packed(omega, sigma2)
-    what, c, k = place
-    origin = np.append(start, 0.0)
+    what, c, a, b = place
     if what == "beta":
 
-        def criterion(free: Floats, value: float) -> float:
-            return surface.at(surface.roots(free[:-1]), coefficient=c, value=value)
+        def coefficient(free: Floats, value: float) -> float:
+            return surface.at(surface.roots(free), coefficient=c, value=value)
 
-    elif what == "sigma2":
+        return search(coefficient, start)
+    if what == "sigma2":
 
-        def criterion(free: Floats, value: float) -> float:
-            return surface.at(surface.roots(free[:-1] * math.sqrt(sigma2 / value)), value)
+        def residual(free: Floats, value: float) -> float:
+            return surface.at(surface.roots(free * math.sqrt(sigma2 / value)), value)
 
-    else:
-        # The k-th coefficient first in its factor: its variance is σ² times the first element squared.
-        before = sum(q * (q + 1) // 2 for q in surface.q[:c])
-        q, unit = surface.q[c], surface.of.unit[c]
-        turn = np.array([k, *(j for j in range(q) if j != k)])
-        turned = omega[c][np.ix_(turn, turn)] / sigma2 / np.outer(unit[turn], unit[turn])
-        first = start.copy()
-        first[before : before + q * (q + 1) // 2] = _root(turned)[np.tril_indices(q)]
-        origin = np.append(first, 0.0)
+        return search(residual, start)
+    sizes = [q * (q + 1) // 2 for q in surface.q]
+    before, after = sum(sizes[:c]), sum(sizes[: c + 1])
+    pin = Pinned(what, a, b, surface.of.unit[c])
+    kept = pin.free(omega[c] / sigma2)
+    end = before + len(kept)
 
-        def criterion(free: Floats, value: float) -> float:
-            residual = sigma2 * math.exp(min(free[-1], 50.0))
-            packed = free[:-1].copy()
-            packed[before] = math.sqrt(max(value, 0.0) / residual) / unit[k]
-            factor = np.zeros((q, q))
-            factor[np.tril_indices(q)] = packed[before : before + q * (q + 1) // 2]
-            factor *= unit[turn][:, None]
-            matrix = np.empty((q, q))
-            matrix[np.ix_(turn, turn)] = factor @ factor.T
-            roots = surface.roots(packed)
-            roots[c] = _root(matrix)
-            return surface.at(roots, residual)
+    def at(free: Floats, value: float, of_residual: float | None) -> float:
+        packed = np.concatenate([free[:before], start[before:after], free[end:]])
+        roots = surface.roots(packed)
+        factor = pin.factor(free[before:end], value)
+        roots[c] = lower_root(factor @ factor.T)
+        return surface.at(roots, of_residual)
 
-    solved: dict[float, Floats] = {}
-    held = np.zeros(len(origin), dtype=bool)  # coordinates that the criterion does not look at
-    held[-1] = what != "omega"
-    if what == "omega":
-        held[before] = True
+    origin = np.concatenate([start[:before], kept, start[after:]])
+    if what == CORRELATION:  # the same for Ω_c and Ω_c/σ²
+        return search(lambda free, value: at(free, value, None), origin)
 
-    def best(value: float) -> float:
-        """From the solution at the nearest value so far."""
-        start = solved[min(solved, key=lambda other: abs(other - value))] if solved else origin
+    def variance(free: Floats, value: float) -> float:
+        of_residual = sigma2 * math.exp(min(free[-1], 50.0))
+        return at(free[:-1], value / of_residual, of_residual)
 
-        def inner(w: Floats) -> float:
-            at = start.copy()
-            at[~held] = w
-            return min(criterion(at, value), 1e100)
-
-        answer = optimize.minimize(inner, start[~held], method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-5})
-        solved[value] = start.copy()
-        solved[value][~held] = answer.x
-        return float(answer.fun)
-
-    return best
+    return search(variance, np.append(origin, 0.0))

@@ -107,7 +107,7 @@ def found_profile(drop: Callable[[float], float], estimate: float, se: float, po
                 factor = spread / estimate if estimate > 0 else 1.0
                 far = max(estimate, 1e-12) * math.exp(side * 0.5 * (step + 1) * max(factor, 0.05))
                 if estimate <= 1e-12 * spread:
-                    far = spread * 0.25 * (step + 1) if side > 0 else 0.0
+                    far = spread * 0.25 * 1.5**step if side > 0 else 0.0
             else:
                 far = estimate + side * 0.5 * (step + 1) * spread
             value = drop(far)
@@ -125,3 +125,32 @@ def found_profile(drop: Callable[[float], float], estimate: float, se: float, po
     room = 0.15 * (high - low)
     values = np.linspace(max(low - room, 1e-9 * spread) if positive else low - room, high + room, POINTS)
     return Profile(values, np.array([max(drop(v), 0.0) for v in values]), lower, upper)
+
+
+def correlation_profile(drop: Callable[[float], float], estimate: float, se: float, level: float) -> Profile:
+    """The same of a correlation, stepped along Fisher's z = atanh; its interval ends at -1 or 1 where the likelihood
+    does not fall enough before."""
+    clipped = min(max(estimate, -0.999), 0.999)
+    spread = se / (1.0 - clipped * clipped) if math.isfinite(se) and se > 0 else 0.5
+    found = found_profile(lambda z: drop(math.tanh(z)), math.atanh(clipped), spread, False, level)
+    return Profile(np.tanh(found.values), found.drops, math.tanh(found.lower), math.tanh(found.upper))
+
+
+def search(
+    criterion: Callable[[Floats, float], float], origin: Floats, *, ftol: float = 1e-12, gtol: float = 1e-5
+) -> Callable[[float], float]:
+    """The least value of criterion(free, v) over its free coordinates, as a function of v. Each search begins at the
+    solution for the nearest v so far, the first at `origin`."""
+    solved: dict[float, Floats] = {}
+
+    def best(value: float) -> float:
+        start = solved[min(solved, key=lambda other: abs(other - value))] if solved else origin
+        if not len(start):
+            return criterion(start, value)
+        answer = optimize.minimize(
+            lambda at: min(criterion(at, value), 1e100), start, method="L-BFGS-B", options={"ftol": ftol, "gtol": gtol}
+        )
+        solved[value] = np.asarray(answer.x)
+        return float(answer.fun)
+
+    return best

@@ -63,7 +63,7 @@ def affordable(p: int, factors: Sequence[Factor]) -> bool:
     return shape.cells <= MOST_CELLS and work * (1.0 + parameters / 20.0) <= MOST_WORK
 
 
-class _Criterion:
+class Criterion:
     """Half the deviance, as a function of (δ, the L_c packed, log α).
 
     γ = start + spread δ; T_c = R_c^-1 L_c with L_c lower triangular and Z_c = Q_c R_c, Q'Q = n I, so that neither the
@@ -113,34 +113,45 @@ class _Criterion:
     def gamma(self, theta: Floats) -> Floats:
         return self.one.gamma + self.spread @ theta[: self.p]
 
-    def __call__(self, theta: Floats) -> tuple[float, Floats]:
-        """(value, gradient); a huge value where there is none."""
-        roots = self.roots(theta)
-        alpha = math.exp(theta[-1]) if self.negative else 0.0
+    def at(
+        self, gamma: Floats, roots: Sequence[Floats], alpha: float = 0.0
+    ) -> tuple[float, Floats, list[Floats], float]:
+        """(value without the terms in α and y alone, its gradient in γ, in each root (q, q), in α). The roots are the
+        L_c, or any other matrices F_c with R_c^-1 F_c F_c'R_c^-T = Ω_c. The value is not finite where there is none."""
         n = self.data.n
         parts = [z @ roots[c] for c, z in zip(self.order, self.z, strict=True)]
         turned = np.ascontiguousarray(np.concatenate(parts, axis=1)) if parts else np.zeros((n, 0))
         by_row, by_effect, by_alpha = np.empty(n), np.empty(turned.shape), np.zeros(1)
-        fixed = self.data.offset + self.data.q_matrix @ self.gamma(theta)
+        fixed = self.data.offset + self.data.q_matrix @ gamma
         value = laplace(self.pattern, alpha, fixed, turned, self.effects, self.matrix, by_row, by_effect, by_alpha)
-        gradient = np.zeros(len(theta))
         if not np.isfinite(value):
             self.effects[:] = 0.0
-            return 1e300, gradient
-        gradient[: self.p] = self.spread.T @ (self.data.q_matrix.T @ by_row)
+            return value, np.zeros(self.p), [np.zeros_like(root) for root in roots], 0.0
         slopes: list[Floats] = [np.zeros(0)] * len(roots)
         lead = 0
         for c, z in zip(self.order, self.z, strict=True):
             q = self.sizes[c][1]
-            slopes[c] = (z.T @ by_effect[:, lead : lead + q])[np.tril_indices(q)]
+            slopes[c] = z.T @ by_effect[:, lead : lead + q]
             lead += q
-        gradient[self.p : self.p + len(self.diagonal)] = np.concatenate([np.zeros(0), *slopes])
+        return value, self.data.q_matrix.T @ by_row, slopes, float(by_alpha[0])
+
+    def __call__(self, theta: Floats) -> tuple[float, Floats]:
+        """(value, gradient); a huge value where there is none."""
+        roots = self.roots(theta)
+        alpha = math.exp(theta[-1]) if self.negative else 0.0
+        value, by_gamma, slopes, by_alpha = self.at(self.gamma(theta), roots, alpha)
+        gradient = np.zeros(len(theta))
+        if not np.isfinite(value):
+            return 1e300, gradient
+        gradient[: self.p] = self.spread.T @ by_gamma
+        packed = [slope[np.tril_indices(len(slope))] for slope in slopes]
+        gradient[self.p : self.p + len(self.diagonal)] = np.concatenate([np.zeros(0), *packed])
         if self.negative:  # Σ_i Σ_{k < y_i} log(1 + αk), and its derivative
             k, r = np.arange(len(self.above)), 1.0 / alpha
             rising = special.gammaln(r + self.large) - special.gammaln(r) - self.large * math.log(r)
             slope = r * self.large - r * r * (special.digamma(r + self.large) - special.digamma(r))
             value -= float(self.above @ np.log1p(alpha * k) + rising.sum())
-            gradient[-1] = alpha * (by_alpha[0] - float(self.above @ (k / (1.0 + alpha * k)) + slope.sum()))
+            gradient[-1] = alpha * (by_alpha - float(self.above @ (k / (1.0 + alpha * k)) + slope.sum()))
         return value - self.constant, gradient  # not far from 0, so that its relative change says something
 
     def modes(self, roots: Sequence[Floats]) -> tuple[Floats, ...]:
@@ -164,7 +175,7 @@ def fit(
 ) -> LaplaceFit:
     """The maximum likelihood estimates; `factors` may be empty. link: logit, probit, cloglog, or log for counts.
     y, trials and offset (n,), x (n, p). Raises CollinearError when the columns of x are dependent."""
-    criterion = _Criterion(link, y, x, factors, trials, offset, negative_binomial)
+    criterion = Criterion(link, y, x, factors, trials, offset, negative_binomial)
     one, p = criterion.one, criterion.p
     if not one.finite:
         return _infinite(criterion)
@@ -214,7 +225,7 @@ def fit(
     )  # fmt: skip
 
 
-def _settle(criterion: _Criterion, theta: Floats, free: Any) -> tuple[Floats, Floats]:
+def _settle(criterion: Criterion, theta: Floats, free: Any) -> tuple[Floats, Floats]:
     """(θ after Newton's method in its free part, the covariance matrix of that part, zero elsewhere).
 
     One step as a rule, for the Hessian is needed anyway; more where the search before stopped on the way. Second
@@ -263,7 +274,7 @@ def _omega_se(root: Floats, back: Floats, covariance: Floats, flat: bool) -> Flo
     return _root(np.einsum("ab,bc,ac->a", jacobian, covariance, jacobian))
 
 
-def _infinite(criterion: _Criterion) -> LaplaceFit:
+def _infinite(criterion: Criterion) -> LaplaceFit:
     """What there is when coefficients run off: the fit without effects, where it stopped."""
     one, nan = criterion.one, float("nan")
     return LaplaceFit(

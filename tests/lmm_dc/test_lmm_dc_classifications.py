@@ -30,7 +30,7 @@ from templates_engine.sampling import (
     mixed_priors,
     nlevel_normal,
 )
-from templates_engine.sampling.cloning_profile import found_profile
+from templates_engine.sampling.cloning_profile import correlation_profile, found_profile
 from templates_engine.sampling.mixed_stats import orthonormal, statistics
 from templates_engine.sampling.nlevel_stats import Factor
 from templates_engine.sampling.nlevel_stats import statistics as copied_statistics
@@ -159,18 +159,19 @@ def test_estimates_of_lme4(name: str, how: str) -> None:
 
 
 def profile_cases():
-    yield "nested", ("beta", 0, 0), "(Intercept)"
-    yield "nested", ("omega", 0, 0), "sd_(Intercept)|cask"
-    yield "nested", ("omega", 1, 0), "sd_(Intercept)|batch"
-    yield "nested", ("sigma2", 0, 0), "sigma"
-    yield "crossed", ("beta", 1, 0), "hours"
-    yield "crossed", ("omega", 0, 0), "sd_(Intercept)|plate"
-    yield "crossed", ("omega", 0, 1), "sd_hours|plate"
-    yield "crossed", ("omega", 1, 0), "sd_(Intercept)|sample"
+    yield "nested", ("beta", 0, 0, 0), "(Intercept)"
+    yield "nested", ("omega", 0, 0, 0), "sd_(Intercept)|cask"
+    yield "nested", ("omega", 1, 0, 0), "sd_(Intercept)|batch"
+    yield "nested", ("sigma2", 0, 0, 0), "sigma"
+    yield "crossed", ("beta", 1, 0, 0), "hours"
+    yield "crossed", ("omega", 0, 0, 0), "sd_(Intercept)|plate"
+    yield "crossed", ("omega", 0, 1, 0), "sd_hours|plate"
+    yield "crossed", ("omega", 1, 0, 0), "sd_(Intercept)|sample"
+    yield "crossed", ("rho", 0, 1, 0), "cor_hours.(Intercept)|plate"
 
 
 @pytest.mark.parametrize(("name", "place", "theirs"), list(profile_cases()))
-def test_profile_intervals_of_lme4(name: str, place: tuple[str, int, int], theirs: str) -> None:
+def test_profile_intervals_of_lme4(name: str, place: tuple[str, int, int, int], theirs: str) -> None:
     """lme4 profiles standard deviations and interpolates with splines, hence the 0.4 % of the width."""
     low, high = reference()[name]["ml"]["profile"][theirs]
     of, _ = surface(name)
@@ -180,13 +181,18 @@ def test_profile_intervals_of_lme4(name: str, place: tuple[str, int, int], their
     elif place[0] == "sigma2":
         at, se = fit.sigma2, fit.sigma2_se
     else:
-        _, c, k = place
+        _, c, k, _ = place
         at = float(fit.omega[c][k, k])
         se = float(fit.omega_se[c][(k + 1) * (k + 2) // 2 - 1])
     drop = cloning_ml.profiled(of, fit.omega, fit.sigma2, place)
-    found = found_profile(lambda v: drop(v) - fit.deviance, at, se, place[0] != "beta", 95)
+    if place[0] == "rho":
+        omega = fit.omega[0]
+        at = float(omega[1, 0] / np.sqrt(omega[0, 0] * omega[1, 1]))
+        found = correlation_profile(lambda v: drop(v) - fit.deviance, at, 0.2, 95)
+    else:
+        found = found_profile(lambda v: drop(v) - fit.deviance, at, se, place[0] != "beta", 95)
     ends = np.array([found.lower, found.upper])
-    ends = ends if place[0] == "beta" else np.sqrt(ends)
+    ends = ends if place[0] in ("beta", "rho") else np.sqrt(ends)
     np.testing.assert_allclose(ends, [low, high], atol=4e-3 * (high - low))
 
 
@@ -196,6 +202,7 @@ def test_profile_intervals_of_lme4(name: str, place: tuple[str, int, int], their
     [
         ("omega_u_0", "sd_(Intercept)|Subject"),
         ("omega_u_2", "sd_Days|Subject"),
+        ("rho_u_1", "cor_Days.(Intercept)|Subject"),
         ("beta_1", "Days"),
         ("sigma2", "sigma"),
     ],
@@ -208,7 +215,7 @@ def test_profile_with_random_slopes(parameter: str, theirs: str, tmp_path) -> No
     row = ran.table("ProfileInterval").iloc[0]
     low, high = reference()["sleepstudy"]["ml"]["profile"][theirs]
     ends = np.array([row["lower"], row["upper"]])
-    ends = ends if parameter.startswith("beta") else np.sqrt(ends)
+    ends = ends if parameter.startswith(("beta", "rho")) else np.sqrt(ends)
     np.testing.assert_allclose(ends, [low, high], atol=4e-3 * (high - low))
 
 

@@ -245,8 +245,7 @@ def test_slopes_and_units_within_units(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"profile": "beta_0"}, "profile: .*answer none"),
-        ({"predict": "Yes"}, "predict: .*answer No"),
+        ({"profile": "beta_2"}, "profile: There is no beta_2 .* sigma2_u1, sigma2_u2"),
         ({"priors": "Documents 1"}, "priors: .*Normal response"),
         ({"clones": "1,10000"}, "clones: .*largest clone number can be 5,000 here"),
         ({"smoothing": "No"}, "Normal response with one classification"),

@@ -74,7 +74,8 @@ def test_groups_of_one_with_a_model_that_needs_more(tmp_path) -> None:
         ({"y": "ticks", "D": "Poisson", "smoothing": "No"}, "Normal response"),
         ({"y": "weight", "numclass": "2"}, "classification 2"),
         ({"y": "weight", "numclass": "2", "C2": "sire"}, "sire is a classification already"),
-        ({"y": "ticks", "D": "Poisson", "numclass": "2", "C2": "male", "predict": "Yes"}, "answer No"),
+        ({"y": "ticks", "D": "Poisson", "x2_1": "cons,male", "profile": "omega_u_1"}, "rho_u_1, the correlation"),
+        ({"y": "weight", "profile": "rho_u_1"}, "no rho_u_1"),
         ({"y": "days", "priors": "Documents 2"}, "0.001 to 5"),
     ],
 )

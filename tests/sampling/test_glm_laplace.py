@@ -104,7 +104,7 @@ def test_one_classification_is_quadrature_with_one_node(link: str) -> None:
     y = DATA["count" if link == "log" else "yes"]
     trials = None if link == "log" else DATA["trials"]
     factor = units("a")
-    criterion = glm_laplace._Criterion(link, y, X, [factor], trials, DATA["t"], False)
+    criterion = glm_laplace.Criterion(link, y, X, [factor], trials, DATA["t"], False)
     data = glm_data.grouped(link, y, X, trials=trials, offset=DATA["t"], codes=factor.codes, z=factor.z)
     for sd, move in ((0.3, 0.0), (1.4, 0.5), (4.0, -1.0)):
         theta = np.array([move, -move, sd])  # a column of ones is its own orthonormal coordinate
@@ -169,7 +169,7 @@ def test_value_and_gradient_equal_dense_algebra(link: str, kind: str) -> None:
     eta = x @ [0.3, 0.4] + rng.normal(size=8)[a]
     counts = link in ("log", "nb")
     y = (rng.poisson(np.exp(eta)) if counts else rng.binomial(trials.astype(int), 0.5)).astype(float)
-    criterion = glm_laplace._Criterion(
+    criterion = glm_laplace.Criterion(
         "log" if counts else link, y, x, factors, None if counts else trials, None, link == "nb"
     )
     free = criterion.diagonal
@@ -189,7 +189,7 @@ def test_value_and_gradient_equal_dense_algebra(link: str, kind: str) -> None:
 def test_standard_errors_are_those_of_the_whole_information() -> None:
     """Second differences of the deviance in (β, Ω) themselves, crossed counts: to 1 %."""
     found = fitted("poisson")
-    criterion = glm_laplace._Criterion("log", DATA["count"], X, CASES["poisson"][2], None, DATA["t"], False)
+    criterion = glm_laplace.Criterion("log", DATA["count"], X, CASES["poisson"][2], None, DATA["t"], False)
     triangle, start = criterion.data.coordinates.triangle, criterion.one.gamma
 
     def deviance(point: np.ndarray) -> float:
@@ -228,7 +228,7 @@ def test_counts_without_groups_equal_a_direct_search() -> None:
     errors = np.sqrt(np.diag(np.linalg.inv(np.array(hessian) / 8e-4)))
     np.testing.assert_allclose([*found.beta_se, found.alpha_se / found.alpha], errors, rtol=1e-3)
     large = np.where(y > 5, y * 40_000, y)  # some beyond the sum that is taken term by term
-    criterion = glm_laplace._Criterion("log", large, X, [], None, None, True)
+    criterion = glm_laplace.Criterion("log", large, X, [], None, None, True)
     for alpha in (0.002, 3.0):
         theta = np.array([0.0, 0.0, math.log(alpha)])
         mean = np.exp(X @ criterion.data.coordinates.beta(criterion.gamma(theta)))
