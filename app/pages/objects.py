@@ -48,6 +48,7 @@ class BothRow:
     complete: tuple[str, ...]
     marks: tuple[Mark, ...]
     block: bool
+    number: bool = False  # as of a tables.Line
 
 
 @dataclass

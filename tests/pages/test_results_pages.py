@@ -16,6 +16,7 @@ from app.models import Run, now
 from app.pages.listing import groups
 from app.pages.longer import Offer
 from app.pages.objects import side_by_side
+from app.pages.render import environment
 from app.pages.verdicts import _verdict
 from templates_engine.data.schema import Column, Schema
 from templates_engine.sampling import saving
@@ -285,6 +286,10 @@ def test_pooled_estimates_stand_beside_the_complete_cases() -> None:
     assert both.sizes == (("Rows", "4,059", "2,926"), ("Groups of school", "65", "58"))
     assert [m.hollow for m in both.rows[0].marks] == [False, True]
     assert both.rows[0].marks[0].low < both.axis.zero < both.rows[0].marks[0].high  # type: ignore[union-attr, operator]
+    page = environment().from_string('{% import "runs/object.html" as o with context %}{{ o.both(both, 1) }}')
+    drawn = page.render(both=both)
+    assert '<td class="number">−0.12 to 0.21</td>' in drawn
+    assert "Residual variance" in drawn
 
 
 def test_groups_list_everything_once() -> None:
