@@ -78,6 +78,7 @@ class Job:
     def _setup(self) -> None:
         self._steps = Steps()
         self._chains: list[Progress] = []
+        self._share: Callable[[float], float] | None = None
         self._children: list[Job] = []
         self._order: int | None = None  # set for children that run side by side: where their outputs stand
 
@@ -181,16 +182,19 @@ class Job:
 
     # Work
 
-    def chains(self, tasks: Sequence[Callable[[Progress], T]], total: int) -> list[T]:
+    def chains(
+        self, tasks: Sequence[Callable[[Progress], T]], total: int, share: Callable[[float], float] | None = None
+    ) -> list[T]:
         """Run the tasks side by side, `total` iterations each; results in their order.
 
         A task gives its Progress's cells to its kernel. When the user stops, cells[1] becomes 1 and each task
-        returns what it has.
+        returns what it has. share: what part of the step is done when this part of these iterations is; all of it if
+        not given.
         """
         self._run.check()
         self._start_helper()
         started = [Progress(total) for _ in tasks]
-        self._chains = started
+        self._chains, self._share = started, share
         if self.stopped:
             for progress in started:
                 progress.stop()
@@ -413,6 +417,8 @@ class Job:
         done, total = self._steps.part
         chains = self._chains
         inside = sum(p.done / p.total for p in chains if p.total) / len(chains) if chains else 0.0
+        if chains and self._share is not None:
+            inside = self._share(inside)
         inside += sum(child._fraction() for child in list(self._children))
         return self._steps.fraction(min(1.0, (done + inside) / total if total else inside))
 

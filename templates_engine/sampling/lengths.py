@@ -5,6 +5,7 @@ In all three cases the draws are those of one run of that many iterations; only 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from templates_engine.job import Job
 
 CHAINS = "chains"
+FEWEST = 100  # draws of a chain that say something of how many there will have to be
 GROWTH = 1.5  # each look at the targets comes when the chains are so much longer than at the last
 
 
@@ -48,8 +50,9 @@ def sample(job: Job, options: McmcOptions, parameters: Sequence[str], shown: str
     parameters: the names of the columns of Live.draws. shown: the one whose trace the page draws.
     """
     began = time.monotonic()
-    before: Sequence[Saved | None] = job.saved(CHAINS) or [None] * options.nchains
     lives = [Live() for _ in range(options.nchains)]
+    outlook = Outlook(options, lives) if options.stopping else None
+    before: Sequence[Saved | None] = job.saved(CHAINS) or [None] * options.nchains
     wanted = options.iterations
     while True:
         job.watch(shown, parameters, lives)
@@ -57,7 +60,8 @@ def sample(job: Job, options: McmcOptions, parameters: Sequence[str], shown: str
             lambda progress, k=k, resume=resume, live=live, wanted=wanted: task(k, wanted, resume, live, progress)
             for k, (resume, live) in enumerate(zip(before, lives, strict=True))
         ]
-        chains: list[C] = job.chains(tasks, options.burnin + wanted)
+        total = options.burnin + wanted
+        chains: list[C] = job.chains(tasks, total, outlook.of(total) if outlook else None)
         before = [chain.saved for chain in chains]
         if options.stopping is None or job.stopped:
             break
@@ -82,6 +86,51 @@ def _begun(chains: list[C], job: Job) -> list[C]:
     return begun
 
 
+class Outlook:
+    """How far a run with a stopping rule is: of the time that it may take, or of the iterations that the targets are
+    likely to take, whichever is further.
+
+    The effective sample size grows as the draws do, and R-hat's distance from 1 falls as they grow, so that draws so
+    far tell how many there will have to be; the run then goes on to the next look at the targets.
+    """
+
+    def __init__(self, options: McmcOptions, lives: Sequence[Live], clock: Callable[[], float] = time.monotonic):
+        assert options.stopping is not None
+        self._options, self._rule, self._lives, self._clock = options, options.stopping, lives, clock
+        self._began = clock()
+        self._measured = 0.0  # draws of a chain when last measured
+        self._likely = math.inf  # iterations after the burn-in
+
+    def of(self, total: int) -> Callable[[float], float]:
+        """For Job.chains: the share of the step when a part of `total` iterations a chain is done."""
+
+        def share(part: float) -> float:
+            self._measure((part * total - self._options.burnin) / self._options.thinning)
+            by_targets = part * total / max(total, self._options.burnin + self._likely)
+            return min(1.0, max(by_targets, (self._clock() - self._began) / (60.0 * self._rule.minutes)))
+
+        return share
+
+    def _measure(self, drawn: float) -> None:
+        """Reckon anew when the draws, `drawn` of a chain on average, are so many more that it is worth its time."""
+        if drawn < max(FEWEST, GROWTH * self._measured):
+            return
+        self._measured = drawn
+        draws = [live.draws() for live in self._lives]
+        longest = max(map(len, draws))
+        begun = [each for each in draws if 2 * len(each) >= longest]  # with few cores some chains begin much later
+        shortest = min(map(len, begun))
+        rhat, ess = worst(np.stack([each[:shortest] for each in begun]))
+        if ess <= 0.0:
+            return
+        ess *= len(draws) / len(begun)
+        enough = shortest * max(self._rule.ess / ess, (rhat - 1.0) / (self._rule.rhat - 1.0))
+        look = self._options.iterations
+        while look < enough * self._options.thinning and look < MOST_ITERATIONS:
+            look = max(look + 1, _grown(look, self._options.thinning))
+        self._likely = look
+
+
 def _next(rule: Stopping, lives: Sequence[Live], wanted: int, gone: float, job: Job, thin: int) -> int:
     """The number of iterations to look at next; the present one when it is enough, or all that there is time for."""
     draws = [live.draws() for live in lives]
@@ -92,8 +141,7 @@ def _next(rule: Stopping, lives: Sequence[Live], wanted: int, gone: float, job: 
         job.note(Problem("targets-met", text))
         return wanted
     fits = int(wanted * (rule.minutes * 60 / max(gone, 1e-3)))  # burn-in and looks are reckoned in with the pace
-    longer = min(int(wanted * GROWTH), fits, MOST_ITERATIONS)
-    longer -= longer % thin
+    longer = _grown(wanted, thin, min(fits, MOST_ITERATIONS))
     if longer < 1.05 * wanted:
         text = (
             f"The targets were not met in the time given: after {wanted:,} iterations the largest R-hat is {rhat:.3f}"
@@ -102,6 +150,12 @@ def _next(rule: Stopping, lives: Sequence[Live], wanted: int, gone: float, job: 
         job.note(Problem("targets-missed", text))
         return wanted
     return longer
+
+
+def _grown(iterations: int, thin: int, most: int = MOST_ITERATIONS) -> int:
+    """The length at which to look again, a whole number of draws."""
+    longer = min(int(iterations * GROWTH), most)
+    return longer - longer % thin
 
 
 def worst(draws: Floats) -> tuple[float, float]:
