@@ -62,11 +62,8 @@ def _route(described: dict[str, Any], path: str, method: str, route: dict[str, A
             for name, kind in shape.get("properties", {}).items()
         ]
     cells = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    table = (
-        f"<div class='wide' tabindex='0'><table><thead><tr><th>Name<th>In<th>Kind<th>Meaning</thead><tbody>{cells}</tbody></table></div>"
-        if rows
-        else ""
-    )
+    head = "<thead><tr><th>Name<th>In<th>Kind<th>Meaning</thead>"
+    table = f'<div class="wide" tabindex="0"><table>{head}<tbody>{cells}</tbody></table></div>' if rows else ""
     text = escape(route.get("description", "").strip())
     return f"<h3><code>{method.upper()} {escape(path)}</code></h3><p>{text}</p>{table}"
 
