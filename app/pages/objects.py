@@ -20,6 +20,7 @@ from app.pages.format import fixed
 from app.pages.intervals import Axis, Mark, axis, marks
 from app.pages.listing import COMPLETE, POOLED
 from app.pages.plain_names import Random, plain_name, random_of, whole
+from app.pages.tables import MOST_ROWS
 from templates_engine.data.schema import Schema
 
 ROWS = 10  # first rows of a dataset
@@ -71,13 +72,13 @@ class Shown:
     cut: bool = False
 
 
-def show(session: Session, run: Run, artifact: Artifact, every: Sequence[Artifact]) -> Shown:
-    """An output of a run, read from its file."""
+def show(session: Session, run: Run, artifact: Artifact, every: Sequence[Artifact], rows: int = MOST_ROWS) -> Shown:
+    """An output of a run, read from its file; of a table the first rows."""
     if artifact.state != "ready":
         return Shown(artifact, "pending")
     path = runs.artifact_path(run, artifact)
     if artifact.kind == "table":
-        return _table(session, run, artifact, every)
+        return _table(session, run, artifact, every, rows)
     if artifact.kind == "figure" and path.suffix != ".json":
         return _figure(artifact, path, every)
     if artifact.kind in ("dataset", "draws"):
@@ -107,14 +108,14 @@ def read_table(run: Run, artifact: Artifact, every: Sequence[Artifact]) -> dict[
     return found if isinstance(found, dict) else None
 
 
-def _table(session: Session, run: Run, artifact: Artifact, every: Sequence[Artifact]) -> Shown:
+def _table(session: Session, run: Run, artifact: Artifact, every: Sequence[Artifact], rows: int) -> Shown:
     content = read_table(run, artifact, every)
     if content is None:
         text = runs.artifact_path(run, artifact).read_text(encoding="utf-8", errors="replace")
         return Shown(artifact, "text", text=text[:MOST_TEXT], cut=len(text) > MOST_TEXT)
     schema = schema_of(session, run)
     random = random_for(run, artifact, schema)
-    shown = Shown(artifact, "table", table=tables.journal(content, schema, random=random))
+    shown = Shown(artifact, "table", table=tables.journal(content, schema, rows, random))
     if artifact.name == POOLED:
         other = next((a for a in every if a.name == COMPLETE and a.state == "ready"), None)
         complete = read_table(run, other, every) if other else None

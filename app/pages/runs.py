@@ -18,9 +18,11 @@ from app.pages.listing import FIGURES, TABLES, Entry, first_of, first_picture, g
 from app.pages.longer import Offer, faulty, offer_of, whole
 from app.pages.objects import show
 from app.pages.render import Here, gauge_of, page, remember, see_other
+from app.pages.tables import MOST_ROWS
 from app.pages.trace import converging_of, trace_of
 from app.pages.verdicts import TARGETS, verdicts_of
 from templates_engine import registry
+from templates_engine.asking import walk
 from templates_engine.options import UNTIL_TARGETS
 from templates_engine.problems import Refused
 
@@ -28,6 +30,7 @@ router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
 PER_PAGE = 30
 PICTURES = "Pictures"
+AT_FIRST = 40  # rows of a table on a run's first page
 
 
 def run_of(session: Session, number: int) -> Run:
@@ -137,7 +140,8 @@ def _results(
     if chosen is not None and chosen.state == "pending":
         runs.want(session, chosen.run_id, chosen.name)
         run = run_of(session, run.id)
-    shown = [show(session, run, a, every) for a in (chosen, extra) if a is not None]
+    rows = MOST_ROWS if output else AT_FIRST
+    shown = [show(session, run, a, every, rows) for a in (chosen, extra) if a is not None]
     offer = offer or offer_of(session, run)
     pending = sum(a.state == "pending" for a in every)
     return page(
@@ -188,6 +192,7 @@ def _chosen(listed: list[Any], every: list[Artifact], output: str) -> tuple[Arti
 def _failed(request: Request, session: Session, run: Run, every: list[Artifact]) -> Response:
     ready = [a for a in every if a.state == "ready" and not a.name.endswith((".json", ".npz"))]
     errors = [p for p in run.problems or [] if p.get("level", "error") == "error"]
+    labels = _labels(session, run) if errors else {}
     return page(
         request,
         session,
@@ -197,10 +202,22 @@ def _failed(request: Request, session: Session, run: Run, every: list[Artifact])
         run=run,
         ready=ready[:20],
         errors=errors,
+        labels=labels,
+        told=bool(errors)
+        and run.message == "\n".join(f"{p['key']}: {p['message']}" if p.get("key") else p["message"] for p in errors),
         took=took(run),
         output_url=output_url,
         json_url=f"/api/v1/runs/{run.id}",
     )
+
+
+def _labels(session: Session, run: Run) -> dict[str, str]:
+    """The questions' words by key; none where the dataset is gone."""
+    row = session.get(Dataset, run.dataset_id) if run.dataset_id else None
+    if row is None or run.template not in registry.all():
+        return {}
+    walked = walk(registry.get(run.template), run.answers, row.as_schema(), datasets=runs.Schemas(session))
+    return {asked.key: asked.question.label for asked in walked.asked.values()}
 
 
 @router.post("/runs/{number}/stop")
@@ -232,6 +249,8 @@ def again(session: Db, number: int, form: Form) -> Response:
         answers[key] = value
     talk = talks.start(session, registry.get(run.template).name, row, answers)
     changed = key and talk.walk.complete
+    if not changed and run.state == "failed":  # what the rows forbade is asked again
+        talks.reopen(talk, {p["key"] for p in run.problems or [] if p.get("key") in talk.conversation.answers})
     answer = see_other(f"/ask/{talk.conversation.id}/model" if changed else f"/ask/{talk.conversation.id}")
     remember(answer, talk.conversation.id)
     return answer

@@ -250,7 +250,29 @@ def test_a_run_that_failed_says_why_and_folds_the_trace(client: TestClient) -> N
     assert "Traceback &lt;b&gt;" in page.source
     assert page.faults() == []
     change(number, message="x: x is constant.")  # a refusal's message names the question and repeats the problem
-    assert Page(client.get(f"/runs/{number}").text).text.count("x is constant.") == 1
+    page = Page(client.get(f"/runs/{number}").text)
+    assert page.text.count("x is constant.") == 1
+    assert "Explanatory variables: x is constant." in page.text, "the question's words, not its key"
+    # Change an answer: the question to blame is asked again, with what was answered in its field.
+    again = client.post(f"/runs/{number}/again")
+    assert 'id="q-x"' in again.text
+    assert 'value="standlrtmiss"' in again.text
+    assert "'y': 'normexam'" in again.text.replace("&#39;", "'")
+
+
+def test_a_long_table_does_not_bury_the_first_page(client: TestClient) -> None:
+    from app.pages.runs import AT_FIRST
+
+    with db.session() as session:
+        row = datasets.get(session, "hourly_demand")
+        answers = {"y": "demand", "period": "24,168", "method": "Holt-Winters", "start": "decompose", "horizon": "2"}
+        number = runs.submit(session, "HoltWinters", row, answers, origin="test").id
+    queue.run_here(number, 0)
+    first = client.get(f"/runs/{number}").text
+    assert first.count('<th scope="row"') == AT_FIRST
+    link = re.search(r'more rows: <a href="([^"]+)">the whole table</a>', first)
+    assert link is not None
+    assert client.get(link[1]).text.count('<th scope="row"') > AT_FIRST
 
 
 def test_a_run_without_its_dataset_is_explained(client: TestClient) -> None:
