@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from model_templates.holt_winters.gradients import settle, squared_errors
+from model_templates.holt_winters.projection import projected
 from model_templates.holt_winters.recursions import errors_only, part
 from model_templates.holt_winters.robust import robust_objective
 from model_templates.holt_winters.starts import ranked
@@ -63,18 +64,24 @@ def solve_damped(matrix, gradient, free, damping, step):  # type: ignore[no-unty
 
 
 @njit
-def least_squares(y, first, z, constants, periods, offsets, kind, relative, columns, lower, upper, limit, exact):  # type: ignore[no-untyped-def]
+def least_squares(  # type: ignore[no-untyped-def]
+    y, first, z, constants, periods, offsets, kind, relative, columns, lower, upper, limit, exact, linear
+):
     """Minimise the sum of squares over the entries `columns` of z, in place, within [lower, upper] (like z).
 
-    limit: passes at most; exact: stop when the relative fall expected is below it. Returns cost, passes, converged.
+    limit: passes at most; exact: stop when the relative fall expected is below it; linear: 0, or the number of start
+    states (as in projection.py) that are to follow the constants among `columns`. Returns cost, passes, converged.
     """
     width = len(columns)
     gradient, matrix = np.empty(width), np.empty((width, width))
     next_gradient, next_matrix = np.empty(width), np.empty((width, width))
     free = np.empty(width, np.bool_)
     step = np.empty(width)
+    if linear:
+        cost = projected(y, z, constants, periods, linear, columns, math.inf, gradient, matrix)
+    else:
+        cost = squared_errors(y, first, z, constants, periods, offsets, kind, relative, columns, gradient, matrix)
     trial = z.copy()
-    cost = squared_errors(y, first, z, constants, periods, offsets, kind, relative, columns, gradient, matrix)
     passes = 1
     if width == 0 or cost == 0.0:
         return cost, passes, True
@@ -116,9 +123,12 @@ def least_squares(y, first, z, constants, periods, offsets, kind, relative, colu
                 fall -= d * matrix[a, c] * (trial[columns[c]] - z[columns[c]])
         if moved == 0.0:
             return cost, passes, True
-        value = squared_errors(
-            y, first, trial, constants, periods, offsets, kind, relative, columns, next_gradient, next_matrix
-        )
+        if linear:
+            value = projected(y, trial, constants, periods, linear, columns, cost, next_gradient, next_matrix)
+        else:
+            value = squared_errors(
+                y, first, trial, constants, periods, offsets, kind, relative, columns, next_gradient, next_matrix
+            )
         passes += 1
         if value < cost:
             small = small + 1 if cost - value <= exact * cost else 0

@@ -19,6 +19,7 @@ from model_templates.holt_winters.optimise import (
     nelder_mead,
     solve_damped,
 )
+from model_templates.holt_winters.projection import projected
 from model_templates.holt_winters.recursions import ROW_0, YES, errors_only, part
 from model_templates.holt_winters.starts import decompose, ranked, regression, robust_start, window_scale
 from templates_engine.sampling.compiled import njit
@@ -43,7 +44,17 @@ JOINT_PLACES = np.array(
         [0.9, 0.6, 1.0], [0.1, 0.6, 0.5], [0.6, 0.6, 0.0], [0.03, 0.2, 1.0], [0.01, 0.0, 1.0], [0.1, 0.6, 1.0],
     ]
 )  # fmt: skip
-ROUGH = 5  # passes before a place is compared with the minima found
+# And where the start states follow the constants: found by exchange, on simulated series, for the search below.
+LINEAR_PLACES = np.array(
+    [
+        [0.002, 1.0, 0.0], [0.002, 1.0, 0.5], [0.002, 1.0, 1.0], [0.005, 1.0, 0.0], [0.005, 1.0, 1.0],
+        [0.012, 1.0, 0.0], [0.03, 0.2, 0.0], [0.03, 0.6, 0.0], [0.03, 1.0, 0.0], [0.03, 1.0, 1.0], [0.1, 0.03, 1.0],
+        [0.1, 0.2, 1.0], [0.1, 0.6, 0.0], [0.1, 0.6, 0.5], [0.1, 0.6, 1.0], [0.1, 1.0, 0.1], [0.1, 1.0, 1.0],
+        [0.3, 0.03, 0.1], [0.6, 0.03, 0.0], [0.6, 0.0, 0.5], [0.6, 0.03, 1.0], [0.6, 0.6, 0.1], [0.6, 1.0, 1.0],
+        [0.9, 0.6, 1.0],
+    ]
+)  # fmt: skip
+ROUGH = 3  # passes before the places are compared
 MORE = 66  # further places of a thorough search: an additive recurrence that fills the cube evenly
 _steps = (np.arange(1, MORE + 1)[:, None] * np.array([0.8191725134, 0.6710436067, 0.5497004779])) % 1.0
 PLACES = np.concatenate([INNER_PLACES, JOINT_PLACES])
@@ -134,7 +145,7 @@ def search(y, first, z, constants, periods, offsets, kind, criterion, robust, co
         if squares:
             value, _, done = least_squares(
                 y, first, z, constants, periods, offsets, kind, relative, moving, lower, upper,
-                200 if polish else 60, 1e-12 if polish else 1e-5,
+                200 if polish else 60, 1e-12 if polish else 1e-5, ROW_0,
             )  # fmt: skip
         else:
             value, _, done = nelder_mead(
@@ -236,44 +247,52 @@ def estimate(  # type: ignore[no-untyped-def]
 def search_all(y, z, constants, periods, offsets, kind, relative, columns, lower, upper, tries, room):  # type: ignore[no-untyped-def]
     """Constants and start states together by least squares; z is left at the best.
 
-    At each of JOINT_PLACES the start states alone are brought to their optimum by one Gauss-Newton step (exact for
-    additive models, whose errors are linear in them); the best `tries` are followed, but for those that soon run into a
-    minimum already found, and the best of these to the end.
+    Where the errors are linear in the start states and projection.py applies, only the constants are searched.
+    Otherwise the start states alone are brought to their optimum at each place by one Gauss-Newton step. From the best
+    places a few passes are made; the best `tries` of what they come to are followed, but for those that run into one
+    followed before, and the best of these to the end.
     """
-    many = len(JOINT_PLACES)
-    tries = min(tries, many)
     states = columns[columns >= constants]
     moving = usable(columns, lower, upper, constants)
-    spots = np.empty((many, len(z)))
-    looks = np.empty(many)
+    linear = ROW_0
+    if kind != 2 and len(periods) < 2 and not np.isnan(y).any():
+        linear = (periods[0] if len(periods) else 1) + np.sum(states == constants + 1)
+        moving = moving[moving < constants]
+    places = LINEAR_PLACES if linear else JOINT_PLACES
+    many = len(places)
+    tries = min(tries, many)
+    spots, looks = np.empty((many, len(z))), np.empty(many)
     gradient, matrix = np.empty(len(states)), np.empty((len(states), len(states)))
     for s in range(many):
         spots[s] = z
-        place(spots[s], JOINT_PLACES[s], constants, lower, upper)
-        settle(spots[s], constants, periods, offsets, kind)
-        looks[s] = best_states(
-            y, spots[s], constants, periods, offsets, kind, relative, states, lower, gradient, matrix, room
-        )
-    order = ranked(looks)
-    lowest, converged = math.inf, False
-    best = spots[order[0]].copy()
-    for s in range(2 * tries + 1):  # each place roughly and, if that leads somewhere new, to its minimum; then the best
-        spot = order[s // 2 if s < 2 * tries else 0]
-        polish = s == 2 * tries
-        if s % 2 == 1 and known(spots, looks, order, s // 2, constants):
-            continue
-        z[:] = best if polish else spots[spot]
-        value, _, done = least_squares(
-            y, ROW_0, z, constants, periods, offsets, kind, relative, moving, lower, upper,
-            300 if polish else (ROUGH if s % 2 == 0 else 60), 1e-11 if polish else 1e-5,
-        )  # fmt: skip
-        spots[spot] = z
-        looks[spot] = value
-        if value <= lowest or s == 0:
-            lowest, converged = value, done
-            best[:] = z
-    z[:] = best
-    return lowest, tries, converged
+        place(spots[s], places[s], constants, lower, upper)
+        if linear:
+            looks[s] = projected(y, spots[s], constants, periods, linear, moving, -math.inf, gradient, matrix)
+        else:
+            settle(spots[s], constants, periods, offsets, kind)
+            looks[s] = best_states(
+                y, spots[s], constants, periods, offsets, kind, relative, states, lower, gradient, matrix, room
+            )
+    order = ranked(looks)[: min(many, 2 * tries) if linear else tries]
+    followed, best, lowest = 0, order[0], math.inf
+    for limit in (ROUGH, 60):
+        order = order[ranked(looks[order])]
+        for rank in range(len(order)):
+            spot = order[rank]
+            if limit > ROUGH and (followed == tries or known(spots, looks, order, rank, constants)):
+                continue
+            followed += limit > ROUGH
+            looks[spot], _, _ = least_squares(
+                y, ROW_0, spots[spot], constants, periods, offsets, kind, relative, moving, lower, upper, limit, 1e-5,
+                linear,
+            )  # fmt: skip
+            if looks[spot] < lowest:
+                best, lowest = spot, looks[spot]
+    z[:] = spots[best]
+    value, _, converged = least_squares(
+        y, ROW_0, z, constants, periods, offsets, kind, relative, moving, lower, upper, 300, 1e-11, linear
+    )
+    return value, tries, converged
 
 
 @njit
