@@ -274,7 +274,10 @@ class Job:
             said = [replace(p, message=f"{call.template}: {p.message}") for p in refused.problems]
             raise Refused(said) from None
         for notice in checked:
-            self.note(replace(notice, message=f"{call.template}: {notice.message}"))
+            # Rows are left out of one part's data, the complete cases, say; of fits 1 to M the template's name will do.
+            own = notice.code == "rows-dropped" and not any(c.isdigit() for c in call.prefix)
+            part = call.prefix.strip("_") if own else call.template
+            self.note(replace(notice, message=f"{part or call.template}: {notice.message}"))
 
         child = Job.__new__(Job)
         child._run, child._workers, child._parent = self._run, workers, self

@@ -208,6 +208,9 @@ def test_level_2_variable_that_varies_is_a_notice(data: Dataset, answers: dict[s
     values[1] = 2  # pupil 2 of school 1, whose first value is 0
     ran = run("2LevelImpute", data.with_columns(schgendmiss=values), {**answers, **SHORT}, tmp_path)
     assert any("schgendmiss is not constant" in p.message and "first value" in p.message for p in ran.notes)
+    # Rows are left out of the complete cases alone, and the notice says so.
+    (left_out,) = (p.message for p in ran.notes if "left out" in p.message)
+    assert left_out.startswith("CompleteCasesModel: ")
 
 
 def test_level_2_predictor_that_varies_is_refused(data: Dataset, answers: dict[str, str], tmp_path: Path) -> None:
