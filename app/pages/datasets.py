@@ -16,7 +16,7 @@ from app import datasets, db
 from app.models import Dataset
 from app.pages.fields import kind_of
 from app.pages.format import decimals_for, short
-from app.pages.home import in_order
+from app.pages.home import SUPPORTING, grouped, in_order
 from app.pages.render import page, remembered, see_other, with_dataset
 from app.pages.tables import Cell, number_cells
 from templates_engine import registry
@@ -94,7 +94,8 @@ def view(request: Request, session: Db, number: int, start: int = 1) -> Response
     first = max(1, min(start, row.n_rows or 1))
     first = (first - 1) // PAGE * PAGE + 1
     data = datasets.open(row)
-    suited = list(registry.all().values())
+    suited = grouped(list(registry.all().values()))
+    suited.sort(key=lambda group: group[0] in SUPPORTING)  # models first, as on the start page
     return page(
         request,
         session,

@@ -225,8 +225,17 @@ def _why(schema: Schema, asked: Asked) -> tuple[Markup, ...]:
             lines.append(names(reason, ()))
         else:
             few = one_of(barred, "and") if len(barred) <= 4 else f"{len(barred)} variables"
-            lines.append(names(f"{few}: {reason}.", barred))
+            lines.append(names(f"{few}: {reason if len(barred) == 1 else _of_several(reason)}.", barred))
     return tuple(lines)
+
+
+SEVERAL = {"it has": "they have", "it holds": "they hold", "it is": "they are", "its": "their"}
+
+
+def _of_several(reason: str) -> str:
+    """ "it has one value only" of several variables: "they have one value only"."""
+    pattern = "|".join(rf"\b{words}\b" for words in SEVERAL)
+    return re.sub(pattern, lambda found: SEVERAL[found[0]], reason)
 
 
 def becomes(column: Column) -> str:

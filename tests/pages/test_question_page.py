@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from reading import Page, press
 
+from app.pages.fields import _of_several
 from templates_engine import registry
 
 
@@ -137,6 +138,14 @@ def test_what_the_rows_forbid_is_said_at_its_question(client: TestClient) -> Non
     answer = press(client, page, here, n=questions_form(page, here), period="4")
     assert str(answer.url.path) == here + "/model"
     assert "'y': 'sales', 'time': 'quarter', 'series': 'none', 'period': '4'" in string(Page(answer.text))
+
+
+def test_why_several_variables_are_barred_is_said_in_the_plural(client: TestClient) -> None:
+    _, page = begin(client, "Tabulate")
+    assert "normexam, standlrt and standlrtmiss: they have more than 500 values." in page.text
+    assert _of_several("all its values are missing") == "all their values are missing"
+    assert _of_several("it holds text, and numbers are needed") == "they hold text, and numbers are needed"
+    assert _of_several("it is already used") == "they are already used"
 
 
 def test_the_picker_works_by_buttons_alone(client: TestClient) -> None:
