@@ -140,12 +140,7 @@ def _approximate(fitted: Fitted, place: Place, se: float) -> tuple[Profile, list
     ):
         if math.isfinite(fall):
             notes.append(
-                f"At the {name} end the approximation falls by {curve(end):.3f}; the likelihood itself, by importance "
-                f"sampling, by {fall:.3f} (Monte Carlo error {error:.3f})."
-            )
-        else:
-            notes.append(
-                f"At the {name} end the error of the approximation is too large, or the units are too many, to be told "
-                "by importance sampling: compare the estimates of MLE with the cloned ones."
+                f"At the {name} end the approximation falls by {curve(end):.3f}; the likelihood itself by {fall:.3f} "
+                f"(by simulation, with a standard error of {error:.3f})."
             )
     return result, notes

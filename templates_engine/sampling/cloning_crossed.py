@@ -7,7 +7,10 @@ zero where the approximation is right, is met in steps (Shahbaba, Lan, Johnson a
 24, 339-349). A quarter turn makes a new draw whatever the units have in common, where steps of one unit at a time would
 go slowly. What such steps err by is accepted or not by Metropolis' rule.
 
-The same approximation as a proposal gives what it errs by, without bias and with its standard error: `log_ratio`.
+What the approximation of the likelihood errs by is told in the same coordinates. Its log ratio to the likelihood is
+D(θ) = log E[exp g(w; θ)] over w ~ N(0, I), g the logarithm above less its value at w = 0, and so D changes along a way
+from one θ to another by the mean of the derivative of g at fixed w, over draws of w from the exact law (thermodynamic
+integration: Gelman and Meng 1998, Statistical Science 13, 163-185). g hardly changes, so few draws do: `Centre.path`.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import numpy as np
 
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.glm_families import CODES, constant, information, row
-from templates_engine.sampling.glm_laplace_kernel import factor, find_mode, gather, penalised, predict
+from templates_engine.sampling.glm_laplace_kernel import factor, find_mode, gather, predict
 from templates_engine.sampling.linalg import solve_lower, solve_upper
 from templates_engine.sampling.mixed_stats import Floats
 from templates_engine.sampling.nlevel_stats import Factor
@@ -29,6 +32,7 @@ from templates_engine.sampling.sparse_effects import eliminate
 TRAJECTORIES = 4  # after the approximation; in the tests nothing of it is left after two
 TURNS = 4  # steps of a quarter turn, doubled until enough are accepted
 MOST_TURNS = 32
+NODES, _STEP = 4, 0.01  # of an integral over parameters, and of differences along it
 _PILOT, _ACCEPTED = 20, 0.8
 
 
@@ -66,6 +70,59 @@ class Centre:
         _solve_back(self.pattern, self.matrix, away)
         return self.mode + away
 
+    def turns(self, rng: np.random.Generator) -> int:
+        """How many steps a quarter turn takes at these parameters."""
+        turns = TURNS
+        while turns < MOST_TURNS:
+            tried = [self._move(rng, 1, turns)[1] for _ in range(_PILOT)]
+            if float(np.mean(tried)) >= _ACCEPTED:
+                break
+            turns *= 2
+        return turns
+
+    def sample(self, rng: np.random.Generator, trajectories: int, turns: int) -> Floats:
+        """(D,) a draw of the spherical effects from their exact law, after `at`."""
+        return self.draw(self._move(rng, trajectories, turns)[0])
+
+    def _move(self, rng: np.random.Generator, trajectories: int, turns: int) -> tuple[Floats, float]:
+        w = rng.standard_normal(self.shape.count)
+        accepted = _move(rng, self.pattern, self.fixed, self.turned, self.mode, self.matrix, w, trajectories, turns)
+        return w, accepted
+
+    def path(
+        self, begin: tuple[Floats, Sequence[Floats]], end: tuple[Floats, Sequence[Floats]], draws: int,
+        rng: np.random.Generator,
+    ) -> tuple[float, float]:  # fmt: skip
+        """(by how much log likelihood less its approximation is more at `end` than at `begin`, its standard error),
+        each (β, roots); `draws` at each of NODES points of Gauss and Legendre on the straight line between them."""
+        points, weights = np.polynomial.legendre.leggauss(NODES)
+        total, variance, turns = 0.0, 0.0, 0
+
+        def place(t: float) -> bool:
+            roots = [a + t * (b - a) for a, b in zip(begin[1], end[1], strict=True)]
+            return math.isfinite(self.at(begin[0] + t * (end[0] - begin[0]), roots))
+
+        for t, weight in zip((1.0 + points) / 2.0, weights / 2.0, strict=True):
+            if not place(t):
+                return math.nan, math.nan
+            turns = turns or self.turns(rng)
+            drawn = [self._move(rng, TRAJECTORIES, turns)[0] for _ in range(draws)]
+            slopes = np.zeros(draws)
+            for side in (1.0, -1.0):
+                if not place(t + side * _STEP):
+                    return math.nan, math.nan
+                slopes += side / (2.0 * _STEP) * np.array([self._excess(w) for w in drawn])
+            total += weight * float(slopes.mean())
+            variance += weight**2 * float(slopes.var(ddof=1)) / draws
+        return total, math.sqrt(variance)
+
+    def _excess(self, w: Floats) -> float:
+        """g at w, after `at`."""
+        count, n = len(w), len(self.fixed)
+        room = [np.empty(size) for size in (count, n, n, count)]
+        given = (self.pattern, self.fixed, self.turned, self.mode, self.matrix)
+        return float(_excess(*given, w, *room) - _excess(*given, np.zeros(count), *room))
+
     def effects(self, spherical: Floats, roots: Sequence[Floats]) -> list[Floats]:
         """(J, q) u_c = T_c b_c by classification."""
         found: list[Floats] = [np.zeros(0)] * len(roots)
@@ -73,22 +130,6 @@ class Centre:
             q = len(roots[c])
             found[c] = spherical[first[:, None] + np.arange(q)] @ roots[c].T
         return found
-
-    def log_ratio(self, beta: Floats, roots: Sequence[Floats], noise: Floats) -> tuple[float, float, float]:
-        """(log of likelihood over its approximation, standard error, effective draws) by importance sampling; noise
-        (M, D), used with both signs."""
-        if not np.isfinite(self.at(beta, roots)):
-            return math.nan, math.nan, 0.0
-        logs = np.empty((len(noise), 2))
-        _weigh(self.pattern, self.fixed, self.turned, self.mode, self.matrix, self.weight, noise, logs)
-        top = float(logs.max())
-        if not np.isfinite(top):
-            return math.nan, math.nan, 0.0
-        weights = np.exp(logs - top)
-        pairs, mean = weights.mean(axis=1), float(weights.mean())
-        error = float(pairs.std(ddof=1)) / math.sqrt(len(pairs)) / mean
-        effective = float(weights.sum() ** 2 / np.sum(weights**2))
-        return top + math.log(mean), error, effective
 
 
 def general_crossed_effects(
@@ -102,27 +143,17 @@ def general_crossed_effects(
     centre = Centre(link, y, x, factors, trials=trials, offset=offset)
     size, roots = len(beta), [_roots(omega) for omega in omegas]
     found = [np.empty((size, f.groups, f.q)) for f in factors]
-    turns = TURNS
-    while True:
-        accepted = tried = 0.0
-        for s in range(size):
-            root = [r[s] for r in roots]
-            same = s > 0 and np.array_equal(beta[s], beta[s - 1])
-            same = same and all(np.array_equal(r[s], r[s - 1]) for r in roots)
-            if not same and not np.isfinite(centre.at(beta[s], root)):
-                raise ArithmeticError("no mode of the effects was found at the parameters drawn")
-            w = rng.standard_normal(centre.shape.count)
-            accepted += _move(
-                rng, centre.pattern, centre.fixed, centre.turned, centre.mode, centre.matrix, w, trajectories, turns
-            )
-            tried += trajectories
-            for c, u in enumerate(centre.effects(centre.draw(w), root)):
-                found[c][s] = u
-            if s == _PILOT - 1 and turns < MOST_TURNS and accepted < _ACCEPTED * tried:
-                break
-        else:
-            return found
-        turns *= 2
+    turns = 0
+    for s in range(size):
+        root = [r[s] for r in roots]
+        same = s > 0 and np.array_equal(beta[s], beta[s - 1])
+        same = same and all(np.array_equal(r[s], r[s - 1]) for r in roots)
+        if not same and not np.isfinite(centre.at(beta[s], root)):
+            raise ArithmeticError("no mode of the effects was found at the parameters drawn")
+        turns = turns or centre.turns(rng)
+        for c, u in enumerate(centre.effects(centre.sample(rng, trajectories, turns), root)):
+            found[c][s] = u
+    return found
 
 
 def _roots(omega: Floats) -> Floats:
@@ -241,24 +272,3 @@ def _move(rng: Any, at: Any, fixed: Any, z: Any, mode: Any, h: Any, w: Any, traj
             for k in range(count):
                 w[k], slope[k] = new[k], gradient[k]
     return accepted
-
-
-@njit
-def _weigh(at: Any, fixed: Any, z: Any, mode: Any, h: Any, weight: Any, noise: Any, out: Any) -> None:
-    """Logarithms of the weights of b̂ ± L'^-1 noise into out (M, 2), those of an exact approximation being 0."""
-    n, count = len(fixed), len(mode)
-    away, there, eta, none = np.empty(count), np.empty(count), np.empty(n), np.zeros(n)
-    top = penalised(at, 0.0, fixed, z, mode, eta)
-    for m in range(len(noise)):
-        away[:] = noise[m]
-        _solve_back(at, h, away)
-        length = 0.0
-        for k in range(count):
-            length += away[k] * away[k]
-        predict(at, none, z, away, eta)
-        for i in range(n):
-            length += weight[i] * eta[i] * eta[i]
-        for side in range(2):
-            for k in range(count):
-                there[k] = mode[k] + away[k] if side == 0 else mode[k] - away[k]
-            out[m, side] = penalised(at, 0.0, fixed, z, there, eta) - top + 0.5 * length

@@ -21,8 +21,7 @@ from templates_engine.sampling.glm_laplace import Criterion, LaplaceFit
 from templates_engine.sampling.mixed_stats import Floats
 from templates_engine.sampling.nlevel_stats import Factor
 
-DRAWS, VISITS = 2000, 20_000_000  # pairs of draws that tell the error, and rows that they pass over at most
-ENOUGH = 100.0  # effective draws, below which nothing is told
+DRAWS, VISITS = 200, 500_000  # draws at each place that tell the error, and rows that they pass over at most
 _STEP, _NUDGE = 1e-4, 1e-2
 
 
@@ -163,22 +162,18 @@ def profile(curve: Curve, se: float, level: float) -> Profile:
 def errors(
     curve: Curve, centre: Centre, values: Sequence[float], rng: np.random.Generator
 ) -> list[tuple[float, float]]:
-    """For each value, the fall of twice the log likelihood itself from the estimate to the profile's point there, and
-    its standard error, by importance sampling from the approximation; NaN where too few draws count."""
-    size = int(min(DRAWS, max(200, VISITS // (2 * len(centre.offset)))))
-    noise = rng.standard_normal((size, centre.shape.count))
-    first = _ratio(curve, centre, curve.value, noise)
+    """For each value the fall of twice the log likelihood itself from the estimate to the profile's point there, and
+    the standard error of its simulation; NaN where it cannot be had."""
+    draws = int(min(DRAWS, max(20, VISITS // len(centre.offset))))
+    begin = _parameters(curve, curve.value)
     found = []
     for value in values:
-        other = _ratio(curve, centre, value, noise)
-        if min(first[2], other[2]) < ENOUGH:
-            found.append((math.nan, math.nan))
-            continue
-        found.append((curve(value) + 2.0 * (first[0] - other[0]), 2.0 * math.hypot(first[1], other[1])))
+        change, error = centre.path(begin, _parameters(curve, value), draws, rng)
+        found.append((curve(value) - 2.0 * change, 2.0 * error))
     return found
 
 
-def _ratio(curve: Curve, centre: Centre, value: float, noise: Floats) -> tuple[float, float, float]:
+def _parameters(curve: Curve, value: float) -> tuple[Floats, list[Floats]]:
+    """(β, roots of the covariance matrices) of the profile's point; the roots have positive diagonals."""
     point = curve.point(value)
-    roots = [lower_root(omega + 1e-12 * np.eye(len(omega))) for omega in point.omega]
-    return centre.log_ratio(point.beta, roots, noise)
+    return point.beta, [lower_root(omega + 1e-12 * np.eye(len(omega))) for omega in point.omega]

@@ -20,27 +20,35 @@ from test_lmm_dc_slopes import OMEGA, made, row_logs
 
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.simulate_crossed import crossed_schools
-from templates_engine.sampling import cloning_glm, cloning_priors, glm_data, glm_laplace, glm_laplace_profile
+from templates_engine.sampling import (
+    cloning_crossed,
+    cloning_glm,
+    cloning_priors,
+    glm_data,
+    glm_laplace,
+    glm_laplace_profile,
+)
 from templates_engine.sampling.cloning_crossed import Centre, general_crossed_effects
 from templates_engine.sampling.nlevel_stats import Factor
 from templates_engine.sampling.rng import streams
 
 LME4 = json.loads((Path(__file__).parent / "lme4_effects.json").read_text())
 BETA, VARIANCES = 0.3, np.array([0.9, 0.8])
+AT = np.append(BETA, VARIANCES)
 
 
 def roots(variances: np.ndarray) -> list[np.ndarray]:
     return [np.full((1, 1), np.sqrt(v)) for v in variances]
 
 
-def moments(small: Small) -> tuple[np.ndarray, np.ndarray, float]:
-    """Means and standard deviations of the ten effects at BETA and VARIANCES on a fine grid, and log L: given the two
+def moments(small: Small, theta: np.ndarray = AT) -> tuple[np.ndarray, np.ndarray, float]:
+    """Means and standard deviations of the ten effects at (β, variances) on a fine grid, and log L: given the two
     of the second classification the eight of the first are independent."""
     at = np.linspace(-6.5, 6.5, 161)
     weight = np.exp(-(at**2) / 2)
     weight /= weight.sum()
-    s, t = np.sqrt(VARIANCES)
-    eta = BETA + small.offset[:, None] + (s * at[:, None] + t * at[None, :]).ravel()
+    s, t = np.sqrt(theta[1:])
+    eta = theta[0] + small.offset[:, None] + (s * at[:, None] + t * at[None, :]).ravel()
     table = np.exp(small.rows(eta)).reshape(8, 2, len(at), len(at))
     sums = [np.einsum("u,jua,jub->jab", weight * at**k, table[:, 0], table[:, 1], optimize=True) for k in range(3)]
     joint = np.exp(np.log(sums[0]).sum(axis=0)) * weight[:, None] * weight
@@ -78,17 +86,26 @@ def test_effects_have_their_exact_law(link: str) -> None:
     assert np.abs(z_scores(drawn(small, 8000, 0), mean, sd)).max() > 9
 
 
+def test_steps_that_are_too_long_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter turn in one step errs so much that Metropolis' rule must see to the law."""
+    monkeypatch.setattr(cloning_crossed, "TURNS", 1)
+    monkeypatch.setattr(cloning_crossed, "_ACCEPTED", 0.0)
+    mean, sd, _ = moments(SMALL["probit"])
+    assert np.abs(z_scores(drawn(SMALL["probit"], 12_000, 10), mean, sd)).max() < 4.5
+
+
 @pytest.mark.parametrize("link", ["log", "logit", "probit"])
 def test_what_the_approximation_errs_by(link: str) -> None:
+    """Between two points, against the grid."""
     small = SMALL[link]
     centre = Centre(link, small.y, small.x, small.factors, trials=small.trials, offset=small.offset)
-    beta = np.array([BETA])
-    near = centre.at(beta, roots(VARIANCES))
-    ratio, error, effective = centre.log_ratio(beta, roots(VARIANCES), streams(6, 1)[0].standard_normal((8000, 10)))
-    _, _, exact = moments(small)
-    assert abs(exact - near) > 7 * error
-    assert abs(near + ratio - exact) < 4.5 * error
-    assert 4000 < effective < 16_000
+    begin, end = AT, np.array([-0.2, 0.3, 1.6])
+    ends = [(point[:1], roots(point[1:])) for point in (begin, end)]
+    change, error = centre.path(*ends, 1000, streams(6, 1)[0])
+    exact = moments(small, end)[2] - moments(small, begin)[2]
+    wanted = exact - (centre.at(*ends[1]) - centre.at(*ends[0]))
+    assert abs(wanted) > 6 * error
+    assert abs(change - wanted) < 4.5 * error + 1e-4
 
 
 @pytest.mark.parametrize("link", ["logit", "log"])
@@ -117,12 +134,12 @@ def test_slopes_have_their_exact_law(link: str) -> None:
 
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     """Effects and counts drawn at known parameters: the rank of a true effect among 199 draws is uniform on 0 to 199,
-    so that 190 of 200 lie from 5 to 194. 80 data sets, whose own spread gives the error."""
+    so that 190 of 200 lie from 5 to 194. 100 data sets, whose own spread gives the error."""
     rng = np.random.default_rng(8)
     one, two, x = np.repeat(np.arange(12), 10), np.tile(np.arange(5), 24), np.ones((120, 1))
     factors = [Factor(one, x), Factor(two, x)]
     shares, heights = [], []
-    for _ in range(80):
+    for _ in range(100):
         u, v = rng.normal(0, 0.8, 12), rng.normal(0, 0.6, 5)
         y = rng.poisson(np.exp(0.2 + u[one] + v[two])).astype(float)
         omegas = [np.full((199, 1, 1), s * s) for s in (0.8, 0.6)]
@@ -133,8 +150,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         shares.append(np.mean((ranks >= 5) & (ranks < 195)))
         heights.append(np.mean(ranks / 199))
     for values, expected in ((shares, 0.95), (heights, 0.5)):
-        assert abs(np.mean(values) - expected) < 4.5 * np.std(values, ddof=1) / np.sqrt(80)
-    assert np.std(shares, ddof=1) / np.sqrt(80) < 0.01
+        assert abs(np.mean(values) - expected) < 4.5 * np.std(values, ddof=1) / np.sqrt(100)
+    assert np.std(shares, ddof=1) / np.sqrt(100) < 0.01
 
 
 def case(name: str) -> tuple[str, np.ndarray, np.ndarray, list[Factor], dict[str, np.ndarray], tuple[str, str]]:
@@ -216,7 +233,7 @@ def test_profile_of_slopes_beside_quadrature(place: tuple[str, int, int, int]) -
     ((fall, error),) = glm_laplace_profile.errors(curve, centre, [there], streams(4, 1)[0])
     wanted = 2.0 * (exact(curve.value) - exact(there))
     assert abs(fall - wanted) < 4.5 * error + 1e-3
-    assert abs(curve(there) - wanted) > 2 * error  # what the approximation errs by is seen
+    assert abs(curve(there) - wanted) > 3 * error  # what the approximation errs by is seen
     point = curve.point(there)
     held = {"omega": point.omega[0][place[2], place[2]], "beta": point.beta[1]}
     rho = point.omega[0][1, 0] / np.sqrt(point.omega[0][0, 0] * point.omega[0][1, 1])
@@ -284,7 +301,7 @@ def test_truths_order_and_are_counted(by_lot: dict[str, Ran]) -> None:
 def test_the_profile_is_named_as_what_it_is(by_lot: dict[str, Ran]) -> None:
     interval = by_lot["Drawn"].result.tables["ProfileInterval"]
     assert "Laplace approximation" in interval.notes[1]
-    assert sum("the likelihood itself, by importance sampling" in note for note in interval.notes) == 2
+    assert sum("the likelihood itself by" in note for note in interval.notes) == 2
     low, high = LME4["seeds"]["profile"]["sd_(Intercept)|bench"]
     row = interval.records()[0]
     np.testing.assert_allclose(np.sqrt([row["lower"], row["upper"]]), [low, high], atol=4e-3 * (high - low))
