@@ -10,16 +10,24 @@ psi_j = alpha (1 + beta (phi + ... + phi^j)) + sum over periods m that divide j 
                     in sigma; unlike class 3 of Hyndman et al. (2008), level and season share their error, as they do
 
 R's HoltWinters takes psi_0 = alpha + gamma (1 - alpha) for multiplicative seasons, which is wrong and not repeated.
+
+These take constants and states as known. Given draws of sampled.py, the distribution of a forecast is the mixture over
+constants, start states and sigma that the series leaves possible: of the formula's Student distributions, or of futures
+simulated from each draw.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.special import ndtri
 
+from model_templates.holt_winters import mixture
 from model_templates.holt_winters.layout import layout
 from model_templates.holt_winters.models import Array, Constants, Fit, Forecast, Model
 from model_templates.holt_winters.recursions import ahead, simulate
+from model_templates.holt_winters.sampled import Draws
 
 
 def forecast(
@@ -31,12 +39,16 @@ def forecast(
     n_paths: int = 20_000,
     generator: np.random.Generator | None = None,
     errors: str = "normal",
+    draws: Draws | None = None,
 ) -> Forecast:
     """Forecasts of the `horizon` rows after the series' last, with central intervals of `level` per cent.
 
     method: "analytic", "simulate", or "auto": simulate for multiplicative seasons where a generator is given.
     errors of a simulation: "normal" with the fit's sigma, or "bootstrap", the fit's own one-step errors about their
-    mean. Point forecasts are the same either way. Raises ValueError for an unusable horizon, level or method.
+    mean. draws: what is left possible by the series (sampled.draws_of), so that the intervals allow for constants,
+    start states and sigma having been estimated; None takes them as known. Point forecasts are the same either way:
+    intervals with draws lie about the mean over these, not about the point.
+    Raises ValueError for an unusable horizon, level or method.
     """
     if horizon < 1 or not 0 < level < 100:
         raise ValueError("the horizon is at least 1 and the level lies between 0 and 100 per cent")
@@ -49,22 +61,64 @@ def forecast(
     shape = (len(fit.y), fit.last_level, fit.last_trend, season, lay.periods, lay.offsets, lay.kind)
     ahead(*shape, theta[2], point, totals)
     relative = fit.robust is not None and fit.model.relative
-    tail = (100.0 - level) / 200.0
+    tail, _ = tails(level)
+    steps, known = np.arange(1, horizon + 1), draws is None
     if method == "simulate" or (method == "auto" and fit.model.seasonal == "multiplicative" and generator is not None):
         assert generator is not None
         shocks = _shocks(fit, relative, (n_paths, horizon), errors, generator)
         paths = np.empty((n_paths, horizon))
-        simulate(*shape, theta, shocks, relative, paths)
+        if draws is None:
+            simulate(*shape, theta, shocks, relative, paths)
+        else:
+            unit = fit.sigma if errors == "normal" else float(_centred(fit, relative).std(ddof=1))
+            _futures(draws, shocks / unit, generator, paths)
         sd = paths.std(axis=0, ddof=1)
-        lower, upper = np.quantile(paths, [tail, 1.0 - tail], axis=0)
-        return Forecast(np.arange(1, horizon + 1), point, lower, upper, sd, level, "simulated")
+        lower, upper = np.quantile(paths, tails(level), axis=0)
+        return Forecast(steps, point, lower, upper, sd, level, "simulated", known)
+    if draws is not None:
+        sd, (lower, upper) = mixed(draws, horizon, tails(level))
+        return Forecast(steps, point, lower, upper, sd, level, "analytic", known)
     if relative:
         sd = relative_sd(fit.model, fit.constants, fit.sigma, point, totals)
     else:
         ratio = totals if fit.model.seasonal == "multiplicative" else None
         sd = fit.sigma * np.sqrt(unit_variance(fit.model, fit.constants, horizon, ratio))
     half = -ndtri(tail) * sd
-    return Forecast(np.arange(1, horizon + 1), point, point - half, point + half, sd, level, "analytic")
+    return Forecast(steps, point, point - half, point + half, sd, level, "analytic", known)
+
+
+def mixed(draws: Draws, horizon: int, tails: Sequence[float]) -> tuple[Array, Array]:
+    """Standard deviation (horizon,) and quantiles (tails, horizon) of the forecasts' distribution over the draws."""
+    lay = draws.layout
+    means, sds = np.empty((len(draws.weights), horizon)), np.empty((len(draws.weights), horizon))
+    mixture.forecasts(
+        draws.rows, draws.weights, draws.thetas, draws.lasts, draws.spreads, draws.scales, lay.periods, lay.offsets,
+        lay.kind, means, sds,
+    )  # fmt: skip
+    centres, sd, found = np.empty(horizon), np.empty(horizon), np.empty((len(tails), horizon))
+    mixture.limits_of(draws.weights, means, sds, draws.free, np.array(tails), centres, sd, found)
+    return sd, found
+
+
+def _futures(draws: Draws, shocks: Array, generator: np.random.Generator, paths: Array) -> None:
+    """Simulated futures into `paths`: draws in proportion to their weights, sigma and states drawn for each path.
+
+    shocks: errors in units of sigma, (paths, horizon).
+    """
+    lay, many = draws.layout, len(paths)
+    places = (np.arange(many) + generator.random()) / many
+    picked = np.minimum(np.searchsorted(np.cumsum(draws.weights), places), np.flatnonzero(draws.weights)[-1])
+    scales = np.sqrt(draws.scales[picked] * draws.free / generator.chisquare(draws.free, many))
+    normals = generator.standard_normal((many, draws.spreads.shape[2]))
+    mixture.futures(
+        draws.rows, picked, draws.thetas, draws.lasts, draws.spreads, scales, normals, shocks, lay.periods,
+        lay.offsets, lay.kind, paths,
+    )  # fmt: skip
+
+
+def tails(level: float) -> tuple[float, float]:
+    """The shares below the two limits of central intervals of `level` per cent."""
+    return (100.0 - level) / 200.0, (100.0 + level) / 200.0
 
 
 def _theta(constants: Constants) -> Array:
@@ -76,11 +130,16 @@ def _shocks(fit: Fit, relative: bool, shape: tuple[int, int], errors: str, gener
     """One-step errors of future rows, (paths, horizon)."""
     if errors == "normal":
         return fit.sigma * generator.standard_normal(shape)
+    return generator.choice(_centred(fit, relative), size=shape)
+
+
+def _centred(fit: Fit, relative: bool) -> Array:
+    """The fit's one-step errors about their mean, without those that the robust recursion cut."""
     e = fit.residuals / fit.fitted if relative else fit.residuals
     if fit.robust is not None:
         e = np.where(fit.robust.flags, np.nan, e)
     e = e[np.isfinite(e)]
-    return generator.choice(e - e.mean(), size=shape)
+    return np.asarray(e - e.mean())
 
 
 def psi(model: Model, constants: Constants, horizon: int) -> Array:

@@ -149,7 +149,10 @@ class Fit:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Point forecasts and limits, arrays (horizon,). method: "analytic" or "simulated"."""
+    """Point forecasts and limits, arrays (horizon,). method: "analytic" or "simulated".
+
+    known: the limits take constants, start values and sigma as known; else they allow for their being estimated.
+    """
 
     h: Whole
     point: Array
@@ -158,6 +161,7 @@ class Forecast:
     sd: Array
     level: float
     method: str
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,7 @@ class Panel:
     lengths: Whole
     robust: bool = False
     criterion: str = "sse"
+    fixed: Mapping[str, bool] = field(default_factory=dict)  # by `names`
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,13 @@ import numpy.typing as npt
 from model_templates.holt_winters.checking import constant_problems, model_problems, needed, option_problems
 from model_templates.holt_winters.checking import series_problems as reasons
 from model_templates.holt_winters.fitting import criterion_code, information, minus_two_log
-from model_templates.holt_winters.intervals import limits, relative_sd, unit_variance
+from model_templates.holt_winters.intervals import limits, mixed, relative_sd, tails, unit_variance
 from model_templates.holt_winters.layout import AT_BOUND, START_CODES, Gamma, Layout, layout
 from model_templates.holt_winters.models import Array, Constants, Model, Panel, PanelForecast, Whole
 from model_templates.holt_winters.recursions import ahead
 from model_templates.holt_winters.robust import ROBLIK, TAU2
 from model_templates.holt_winters.rows import fit_rows
+from model_templates.holt_winters.sampled import Draws, begin_of, drawn, estimates, layout_of
 from templates_engine.problems import Refused
 
 TRIES, ROBUST_TRIES = 5, 2  # a single fit follows more places; with the same `tries` the two agree
@@ -169,11 +170,18 @@ def _panel(
         lengths=lengths,
         robust=robust,
         criterion=criterion,
+        fixed=lay.fixed,
     )
 
 
-def forecast_many(panel: Panel, horizon: int, level: float = 95.0) -> PanelForecast:
-    """Forecasts of every series of a panel, `horizon` rows beyond each one's last, intervals by formula."""
+def forecast_many(
+    panel: Panel, horizon: int, level: float = 95.0, *, series: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None
+) -> PanelForecast:
+    """Forecasts of every series of a panel, `horizon` rows beyond each one's last, intervals by formula.
+
+    series: those that the panel was fitted to; given them, the intervals allow for the constants and start values
+    having been estimated, as those of a single series do (not of a robust panel: see sampled.py).
+    """
     model, total = panel.model, len(panel.status)
     lay = layout(model, None, None, None, None)
     point, sd = np.full((total, horizon), np.nan), np.full((total, horizon), np.nan)
@@ -191,7 +199,19 @@ def forecast_many(panel: Panel, horizon: int, level: float = 95.0) -> PanelForec
             ratio = totals if model.seasonal == "multiplicative" else None
             sd[i] = panel.sigma[i] * np.sqrt(unit_variance(model, constants, horizon, ratio))
     lower, upper = limits(point, sd, level)
+    if series is not None and not panel.robust and not all(panel.fixed.values()):
+        for i, y in enumerate(series):  # type: ignore[arg-type]
+            draws = _draws(panel, i, np.asarray(y, np.float64)) if panel.status[i] == "" else None
+            if draws is not None:
+                sd[i], (lower[i], upper[i]) = mixed(draws, horizon, tails(level))
     return PanelForecast(np.arange(1, horizon + 1), point, lower, upper, sd, level)
+
+
+def _draws(panel: Panel, i: int, y: Array) -> Draws | None:
+    """Draws of one series' constants."""
+    constants = _constants(panel, i)
+    lay = layout_of(panel.model, constants, panel.fixed)
+    return drawn(y[begin_of(y) :], lay, estimates(lay, constants))
 
 
 def _constants(panel: Panel, i: int) -> Constants:

@@ -10,7 +10,7 @@ from templates_engine.figures.style import number
 from templates_engine.outputs import Table
 
 from .models import Candidate, RollingOrigin
-from .smoothed import Smoothed, how_made
+from .smoothed import Smoothed, allowed_for, how_made
 from .spec import Spec
 from .timeline import Timeline
 
@@ -251,7 +251,13 @@ def methods(
                 f"{checks.ljung_box_lag} lags."
             )
     made = how_made(spec, first.forecast)
-    said.append(f"Forecasts for {spec.horizon} steps have {spec.level:g}% prediction intervals, {made}.")
+    text = f"Forecasts for {spec.horizon} steps have {spec.level:g}% prediction intervals, {made}; "
+    said.append(f"{text}{allowed_for(spec, every)}.")
+    if not first.forecast.known:
+        said.append(
+            "The distribution of a forecast is a mixture over constants, start values and error variance, drawn by "
+            "importance sampling from their posterior distribution (Forbes, Snyder and Shami, 2000)."
+        )
     if spec.correct:
         said.append("The mean of the residuals was added to the forecasts (Hyndman and Athanasopoulos, 2018).")
     if accuracy is not None:

@@ -24,6 +24,7 @@ from .fitting import ROBUST_TRIES, TRIES, fit
 from .intervals import forecast
 from .models import Candidate, Fit, Model, RollingOrigin
 from .panel import fit_many
+from .sampled import draws_of
 from .smoothed import Smoothed, complete
 from .spec import Spec
 from .timeline import Series, Timeline, arrange
@@ -301,6 +302,9 @@ def warm() -> None:
     rng = np.random.default_rng(1)
     y = 10 + np.arange(24.0) + np.tile([1.0, 2.0, 3.0, 4.0], 6) + rng.standard_normal(24)
     model = Model(True, False, "multiplicative", (4,))
-    forecast(fit(y, model), 1, generator=rng)
+    fitted = fit(y, model)
+    for method in ("analytic", "simulate"):
+        forecast(fitted, 1, method=method, generator=rng, draws=draws_of(fitted))
+    forecast(fitted, 1, generator=rng)
     fit(y, model, robust=True)
     fit_many([y, y], model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from .clock import MONTHS, Clock
 from .intervals import forecast
 from .models import Fit, Forecast
 from .residuals import Diagnostics, residual_diagnostics
+from .sampled import Draws, draws_of
 from .spec import Spec
 from .timeline import Series
 
@@ -59,15 +60,16 @@ def complete(spec: Spec, series: Series, fitted: Fit, fan: bool = True) -> Smoot
     """Forecast and checks of a fit; `fan` adds the picture's bands."""
     checks = residual_diagnostics(fitted.residuals, lags=lags(fitted, spec))
     shift = checks.mean if spec.correct and np.isfinite(checks.mean) else 0.0
-    ahead = _forecast(spec, fitted, spec.level, shift)
+    draws = draws_of(fitted) if spec.estimated else None
+    ahead = _forecast(spec, fitted, spec.level, shift, draws)
     bands = {}
     for level in FAN if fan else ():
-        one = ahead if level == spec.level else _forecast(spec, fitted, float(level), shift)
+        one = ahead if level == spec.level else _forecast(spec, fitted, float(level), shift, draws)
         bands[level] = (one.lower, one.upper)
     return Smoothed(series, series.name or spec.y, fitted, ahead, bands, checks, shift)
 
 
-def _forecast(spec: Spec, fitted: Fit, level: float, shift: float) -> Forecast:
+def _forecast(spec: Spec, fitted: Fit, level: float, shift: float, draws: Draws | None) -> Forecast:
     """The forecast with its intervals as they were asked for, moved by `shift`."""
     method = {"auto": "auto", "formula": "analytic"}.get(spec.intervals, "simulate")
     if spec.intervals == "auto" and spec.series:  # a simulation of thousands of series only where it is asked for
@@ -76,8 +78,9 @@ def _forecast(spec: Spec, fitted: Fit, level: float, shift: float) -> Forecast:
     generator = np.random.Generator(np.random.PCG64DXSM(spec.seed))
     errors = "bootstrap" if spec.intervals == "resample" else "normal"
     made = forecast(
-        fitted, spec.horizon, level, method=method, n_paths=paths_of(spec), generator=generator, errors=errors
-    )
+        fitted, spec.horizon, level, method=method, n_paths=paths_of(spec), generator=generator, errors=errors,
+        draws=draws,
+    )  # fmt: skip
     return replace(made, point=made.point + shift, lower=made.lower + shift, upper=made.upper + shift)
 
 
@@ -92,6 +95,21 @@ def how_made(spec: Spec, ahead: Forecast) -> str:
         return "by formula, with normal errors"
     errors = "errors drawn again from the residuals" if spec.intervals == "resample" else "normal errors"
     return f"simulated ({paths_of(spec):,} futures, seed {spec.seed}), with {errors}"
+
+
+def allowed_for(spec: Spec, every: Sequence[Smoothed]) -> str:
+    """Which uncertainty the intervals hold, for a note: they allow for constants, or these are taken as known."""
+    known = [one for one in every if one.forecast.known]
+    if not known:
+        return "they allow for constants, start values and error variance having been estimated"
+    if all(all(one.fit.fixed.values()) for one in every):
+        return "the constants are those given, and are taken as known"
+    if spec.robust or not spec.estimated:
+        return "the constants are taken as known" + (", as always in the robust variant" if spec.robust else "")
+    if len(every) == 1:
+        return "the constants are taken as known, since the series says too little about them"
+    allowed = "" if len(known) == len(every) else "they allow for constants having been estimated; "
+    return f"{allowed}in {len(known):,} series that say too little about them the constants are taken as known"
 
 
 def lags(fitted: Fit, spec: Spec) -> int:

@@ -28,6 +28,7 @@ class Spec:
     level: float
     seed: int
     intervals: str = "auto"  # "auto", "formula", "normal", "resample"
+    estimated: bool = True  # the intervals allow for estimated constants
     correct: bool = False  # the mean of the residuals is added to the forecasts
     drawn: tuple[str, ...] = ()  # series whose pictures are drawn beside those of the worst
     phase: str = ""  # the time at which the second phase begins, "" for no such picture

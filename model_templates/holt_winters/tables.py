@@ -12,7 +12,7 @@ from templates_engine.figures.style import number
 from templates_engine.outputs import Cell, Table, table_from
 
 from .models import RollingOrigin
-from .smoothed import Smoothed, how_made
+from .smoothed import Smoothed, allowed_for, how_made
 from .spec import Spec
 from .timeline import Timeline
 from .trends import SeasonTrend
@@ -202,7 +202,9 @@ def forecast_table(spec: Spec, line: Timeline, every: Sequence[Smoothed]) -> Tab
         columns: list[Sequence[Cell]] = [[int(h) for h in ahead.h], times, *cells]
         rows += list(zip(*([[one.name] * spec.horizon] if spec.series else []), *columns, strict=True))
     made = how_made(spec, every[0].forecast)
-    notes = [f"{spec.level:g}% prediction intervals, {made}; the constants are taken as known."]
+    notes = [f"{spec.level:g}% prediction intervals, {made}; {allowed_for(spec, every)}."]
+    if not every[0].forecast.known:
+        notes.append("They lie about the mean over all constants that the series leaves possible, not about the point.")
     if spec.correct and spec.series:
         notes.append("The mean of each series' residuals is added to its forecasts.")
     elif spec.correct:

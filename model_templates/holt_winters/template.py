@@ -73,7 +73,7 @@ class HoltWinters(Template):
         with ask.section("Smoothing constants"):
             texts = ask_constants(ask, method)
         with ask.section("Forecast"):
-            horizon, level, intervals, seed, correct = _forecast(ask, periods)
+            horizon, level, intervals, estimated, seed, correct = _forecast(ask, periods)
         with ask.section("Pictures"):
             phase = _phase(ask)
             drawn = _drawn(ask) if series else ()
@@ -81,7 +81,7 @@ class HoltWinters(Template):
             given = read_constants(ask, texts, method, damped, periods)
         return Spec(
             y, time, series, periods, method, damped, seasonal, robust, k, start, given.alpha, given.beta, given.gamma,
-            given.phi, given.outside, horizon, level, seed, intervals, correct, drawn, phase,
+            given.phi, given.outside, horizon, level, seed, intervals, estimated, correct, drawn, phase,
         )  # fmt: skip
 
     def _periods(self, ask: Ask, text: str, method: str) -> tuple[int, ...]:
@@ -249,7 +249,7 @@ def _robustness(ask: Ask, method: str, robust: bool) -> tuple[float, str]:
     return k, start
 
 
-def _forecast(ask: Ask, periods: tuple[int, ...]) -> tuple[int, float, str, int, bool]:
+def _forecast(ask: Ask, periods: tuple[int, ...]) -> tuple[int, float, str, bool, int, bool]:
     longest = max(periods)
     horizon = ask.integer(
         "horizon",
@@ -273,8 +273,16 @@ def _forecast(ask: Ask, periods: tuple[int, ...]) -> tuple[int, float, str, int,
         "How the intervals are made",
         [Option(value, label) for value, label in INTERVAL_LABELS.items()],
         default="auto",
-        help="All take the constants as known. Those by formula and the normal ones suppose normal errors; resampled "
-        "ones keep the shape that the residuals have, with its skewness and heavy tails.",
+        help="Those by formula and the normal ones suppose normal errors; resampled ones keep the shape that the "
+        "residuals have, with its skewness and heavy tails.",
+    )
+    estimated = ask.yes_no(
+        "estimated",
+        "Allow for estimated constants?",
+        default="Yes",
+        help="Constants chosen from the series are uncertain, and so are the start values. Yes widens the intervals by "
+        "that; No takes all as known, as R does, and gives intervals that are too narrow far ahead. Constants that you "
+        "give are known; where all are given, and in the robust variant, the answer changes nothing.",
     )
     seed = ask.integer(
         "seed",
@@ -291,7 +299,7 @@ def _forecast(ask: Ask, periods: tuple[int, ...]) -> tuple[int, float, str, int,
         help="A mean that is not zero says that forecasts one step ahead were too low or too high by it. Yes moves "
         "forecasts and intervals by the mean; the fitted values stay.",
     )
-    return horizon, level, intervals, seed, correct
+    return horizon, level, intervals, estimated, seed, correct
 
 
 def _drawn(ask: Ask) -> tuple[str, ...]:

@@ -1,37 +1,42 @@
-"""Prediction intervals of every model cover what they say: thousands of series from the model itself."""
+"""Prediction intervals of every model cover what they say in series of 20 cycles: thousands of series from the model.
+
+The constants are estimated, and the intervals allow for that. Taking them as known, the same intervals cover 91 % at 24
+steps on average, and 72 % in the worst case: Holt with 80 values. Seen to fail with the best draw alone.
+"""
 
 from __future__ import annotations
+
+import zlib
+from functools import cache
 
 import numpy as np
 import pytest
 
 from model_templates.holt_winters.api import Model, fit_many, forecast_many
 
-SERIES, ROWS, HORIZON = 4000, 480, 9  # 120 cycles of 4, 80 of 6
-MODELS = [
-    Model(False, False, "none"),
-    Model(True, False, "none"),
-    Model(True, True, "none"),
-    *[Model(trend, damped, "additive", (4,)) for trend, damped in ((False, False), (True, False), (True, True))],
-    *[Model(trend, damped, "multiplicative", (4,)) for trend, damped in ((False, False), (True, False), (True, True))],
-    Model(True, False, "additive", (2, 6)),
-    Model(True, True, "multiplicative", (2, 6)),
-]
+FEW, MANY = 150, 4000  # series a model in the usual tests and in the long one
+STEPS = np.array([1, 4, 12, 24])
+TRENDS = ((False, False), (True, False), (True, True))
+KINDS = ("additive", "multiplicative")
+NONE = [Model(trend, damped, "none") for trend, damped in TRENDS]
+CASES = [(model, rows) for rows in (240, 80) for model in NONE]  # 20 cycles of 12, and of 4
+CASES += [(Model(*trend, kind, (m,)), 20 * m) for m in (12, 4) for kind in KINDS for trend in TRENDS]  # type: ignore[arg-type]
+CASES += [(Model(True, False, "additive", (2, 6)), 120), (Model(True, True, "multiplicative", (2, 6)), 120)]
 
 
-def from_model(model: Model, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(SERIES, n) series with constants 0.3, 0.05, 0.15, phi 0.9 and errors N(0, 1), all series a row at a time."""
+def from_model(model: Model, series: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """(series, n) with constants 0.3, 0.05, 0.15, phi 0.9 and errors N(0, 1), all series a row at a time."""
     alpha, beta, gamma, phi = 0.3, 0.05 if model.trend else 0.0, 0.15, 0.9 if model.damped else 1.0
     many = model.seasonal == "multiplicative"
-    level, trend = np.full(SERIES, 100.0), np.full(SERIES, 0.2 if model.trend else 0.0)
+    level, trend = np.full(series, 100.0), np.full(series, 0.2 if model.trend else 0.0)
     waves = [np.cos(2 * np.pi * np.arange(m) / m + m) for m in model.periods]
-    seasons = [np.tile((1 + 0.1 * w if many else 5 * w)[:, None], SERIES) for w in waves]
-    y = np.empty((SERIES, n))
+    seasons = [np.tile((1 + 0.1 * w if many else 5 * w)[:, None], series) for w in waves]
+    y = np.empty((series, n))
     for t in range(n):
         now = [s[t % m] for s, m in zip(seasons, model.periods, strict=True)]
         total = np.prod(now, axis=0) if many else np.sum(now, axis=0)
         base = level + phi * trend
-        y[:, t] = (base * total if many else base + total) + rng.standard_normal(SERIES)
+        y[:, t] = (base * total if many else base + total) + rng.standard_normal(series)
         new = alpha * (y[:, t] / total if many else y[:, t] - total) + (1 - alpha) * base
         trend = beta * (new - level) + (1 - beta) * phi * trend
         level = new
@@ -41,18 +46,48 @@ def from_model(model: Model, n: int, rng: np.random.Generator) -> np.ndarray:
     return y
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.title)
-def test_coverage(model: Model) -> None:
-    """95 % intervals 1, 4 and 9 steps ahead (beyond a period) cover 93 to 97 % of 4,000 series.
+@cache
+def coverage(model: Model, rows: int, series: int, estimated: bool = True) -> np.ndarray:
+    """Share of the series whose value lies inside the 95 % interval, at each of STEPS."""
+    seed = zlib.crc32(f"{model.title} {rows}".encode())
+    y = from_model(model, series, rows + STEPS[-1], np.random.default_rng(seed))
+    seen = np.ascontiguousarray(y[:, :rows])
+    start = "optimal" if model.seasonal == "none" else "decompose"  # with y_2 - y_1 as first trend nothing else is seen
+    panel = fit_many(seen, model, start=start, tries=1, threads=1)
+    ahead = forecast_many(panel, STEPS[-1], series=seen if estimated else None)
+    inside = (y[:, rows:] >= ahead.lower) & (y[:, rows:] <= ahead.upper)
+    return np.asarray(inside.mean(axis=0)[STEPS - 1])
 
-    The standard error is 0.35 points. Estimated constants take a little: with 160 rows a damped trend's intervals 9
-    steps ahead cover 93.2 to 93.5 %, which is why the series are longer here. At a true coverage of 94.4 % a check
-    fails by chance once in 30,000.
+
+@pytest.mark.parametrize(("model", "rows"), CASES, ids=lambda v: v.title if isinstance(v, Model) else str(v))
+def test_no_model_is_far_off(model: Model, rows: int) -> None:
+    """Of 150 series fewer than 85 % are covered once in 3,000 at a coverage of 93 %, in 500,000 at one of 95 %."""
+    assert np.all(coverage(model, rows, FEW) >= 0.85)
+
+
+def test_intervals_cover_over_all_models() -> None:
+    """Over all models, 3,000 series, 93 to 97 % at every step; the standard error is 0.4 points.
+
+    The long test has 95.0 to 95.5 % there, four errors or more from the bounds: a false alarm in 20,000 seeds.
     """
-    # An undamped line wanders: in longer series the level of some goes through zero, where factors mean nothing.
-    rows = 160 if model.seasonal == "multiplicative" and not model.damped else ROWS
-    y = from_model(model, rows + HORIZON, np.random.default_rng(11))
-    start = "optimal" if model.seasonal == "none" else "decompose"  # y_2 - y_1 as first trend widens all intervals
-    ahead = forecast_many(fit_many(y[:, :rows], model, start=start, tries=1, threads=1), HORIZON)
-    inside = ((y[:, rows:] >= ahead.lower) & (y[:, rows:] <= ahead.upper)).mean(axis=0)
-    assert np.all((inside[[0, 3, 8]] >= 0.93) & (inside[[0, 3, 8]] <= 0.97))
+    every = np.mean([coverage(model, rows, FEW) for model, rows in CASES], axis=0)
+    assert np.all((every >= 0.93) & (every <= 0.97)), every
+
+
+def test_plug_in() -> None:
+    """What is mended: with the estimates taken as known fewer than 93 % are covered far ahead."""
+    every = np.mean([coverage(model, rows, FEW, estimated=False) for model, rows in CASES], axis=0)
+    assert every[3] < 0.92
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "rows"), CASES, ids=lambda v: v.title if isinstance(v, Model) else str(v))
+def test_coverage(model: Model, rows: int) -> None:
+    """95 % intervals 1, 4, 12 and 24 steps ahead cover 93 to 97 % of 4,000 series; the standard error is 0.35 points.
+
+    Seen: 94.0 to 96.4 %, two standard errors or more from the bounds; of 80 checks at coverages such as these three in
+    four seeds fail none.
+    """
+    inside = coverage(model, rows, MANY)
+    print(model.title, rows, np.round(100 * inside, 1))
+    assert np.all((inside >= 0.93) & (inside <= 0.97)), inside

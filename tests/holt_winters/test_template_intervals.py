@@ -16,6 +16,7 @@ import pytest
 from smoothing import MANY, holt_winters, run, series, shops
 
 from model_templates.holt_winters import api
+from model_templates.holt_winters.sampled import draws_of
 from model_templates.holt_winters.smoothed import PATHS, Smoothed, complete
 from model_templates.holt_winters.spec import Spec
 from model_templates.holt_winters.timeline import Series
@@ -143,6 +144,71 @@ def test_resampled_intervals_of_a_series_among_many_are_those_it_has_alone(tmp_p
     mine = mine[mine["series"] == 2]
     for column in ("point", "lower", "upper"):
         assert mine[column].to_numpy() == pytest.approx(one.table("Forecast")[column].to_numpy(), rel=1e-9)
+
+
+KNOWN = {"alpha": "0.3", "beta": "0.1", "gamma": "0.2"}
+
+
+@pytest.mark.parametrize("how", ["formula", "normal", "resample"])
+@pytest.mark.parametrize("more", [KNOWN, {"robust": "Yes", "method": "SES"}], ids=["given", "robust"])
+def test_where_no_constant_was_estimated_by_likelihood_the_answer_changes_nothing(
+    how: str, more: dict[str, str], tmp_path: Path
+) -> None:
+    """All constants given, or the robust variant: the same bytes with Yes and No; the words say which."""
+    air = series("AirPassengers")
+    tables = []
+    for answer in ("Yes", "No"):
+        answers = {"period": "12", "horizon": "5", "intervals": how, "estimated": answer, **more}
+        holt_winters(tmp_path / answer, air, **answers)
+        tables.append((tmp_path / answer / "Forecast.json").read_bytes())
+    assert tables[0] == tables[1]
+    words = "are those given, and are taken as known" if more is KNOWN else "taken as known, as always in the robust"
+    assert words in tables[0].decode()
+
+
+@pytest.mark.parametrize("how", ["formula", "normal", "resample"])
+def test_intervals_allow_for_estimated_constants_unless_told_not_to(how: str, tmp_path: Path) -> None:
+    """Yes and No are the core's numbers with and without draws; points are the same; the words say which."""
+    air = series("AirPassengers")
+    fitted = api.fit(air["value"], api.Model(True, False, "additive", (12,)))
+    for answer, words in (("", "having been estimated"), ("No", "the constants are taken as known")):
+        more = {"estimated": answer} if answer else {}
+        ran = holt_winters(tmp_path / how / (answer or "Yes"), air, period="12", horizon="24", intervals=how, **more)
+        mine = ran.table("Forecast")
+        ahead = api.forecast(
+            fitted, 24, method="analytic" if how == "formula" else "simulate",
+            generator=np.random.Generator(np.random.PCG64DXSM(1)),
+            errors="bootstrap" if how == "resample" else "normal", draws=None if answer else draws_of(fitted),
+        )  # fmt: skip
+        for column in ("point", "lower", "upper"):
+            assert mine[column].to_numpy() == pytest.approx(getattr(ahead, column), rel=1e-9), column
+        folder = tmp_path / how / (answer or "Yes")
+        assert words in (folder / "Forecast.json").read_text()
+        assert words in (folder / "Methods.txt").read_text()
+
+
+def test_a_series_too_short_or_without_errors_takes_its_constants_as_known(tmp_path: Path) -> None:
+    """Five values of a half-yearly season; a season that repeats itself without an error."""
+    for name, values in (("short", [1.0, 3.0, 2.0, 4.0, 3.5]), ("exact", [1.0, 2.0] * 12)):
+        ran = holt_winters(tmp_path / name, Dataset("d", {"value": np.array(values)}), period="2", horizon="3")
+        assert np.isfinite(ran.table("Forecast")["lower"]).all()
+        said = (tmp_path / name / "Forecast.json").read_text()
+        assert "taken as known, since the series says too little about them" in said
+
+
+def test_resampled_errors_have_the_spread_of_each_draw(normal: np.ndarray) -> None:
+    """Of 5,996 normal residuals with one constant estimated, drawn again or by formula: the same limits."""
+    y = smoothed(normal).fit.y
+    fitted = api.fit(y, api.Model(True, False, "additive", (4,)), start="hyndman", beta=0.05, gamma=0.1)
+    draws = draws_of(fitted)
+    formula = api.forecast(fitted, 8, method="analytic", draws=draws)
+    again = api.forecast(
+        fitted, 8, method="simulate", errors="bootstrap", generator=np.random.default_rng(3), draws=draws
+    )
+    density = np.exp(-(1.959964**2) / 2) / np.sqrt(2 * np.pi)
+    error = 5 * np.sqrt(TAIL * (1 - TAIL) * (1 / PATHS + 1 / N)) / density
+    for side in ("lower", "upper"):
+        assert np.abs((getattr(again, side) - getattr(formula, side)) / formula.sd).max() < error, side
 
 
 def test_a_second_phase_is_drawn_where_it_is_named(tmp_path: Path) -> None:
