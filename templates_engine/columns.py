@@ -182,7 +182,8 @@ def _not_a_column(
 ) -> Invalid:
     """What to say of a name that cannot be chosen."""
     if name in among.columns:
-        message = f"{quoted(name)} cannot be chosen here: {barred[name].rstrip('.')}."
+        reason = barred[name].rstrip(".")
+        message = f"{quoted(name)} cannot be chosen here{'.' if reason[:1].isupper() else ':'} {reason}."
         return Invalid(message, code="not-allowed", word=name)
     offered = [n for n in among.columns if n not in barred]
     near = nearest(name, [*offered, *extra]) if suggest else ""

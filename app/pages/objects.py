@@ -19,7 +19,7 @@ from app.pages import tables
 from app.pages.format import fixed
 from app.pages.intervals import Axis, Mark, axis, marks
 from app.pages.listing import COMPLETE, POOLED
-from app.pages.plain_names import Random, plain_name, random_of, whole
+from app.pages.plain_names import Random, plain_name, random_of, references, whole
 from app.pages.tables import MOST_ROWS
 from templates_engine.data.schema import Schema
 
@@ -179,7 +179,7 @@ def side_by_side(
         tuple(rows),
         _sizes(pooled, complete, group),
         shared,
-        notes[1:] or notes,
+        (*(notes[1:] or notes), *references([r["variable"] or "" for r in left], schema)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from templates_engine.data.schema import Column, Schema
 
@@ -54,7 +54,7 @@ def plain_name(parameter: str, variable: str, schema: Schema | None, random: Ran
         label = column_.labels.get(level, "")
         if label:
             return f"{_upper(label)}", variable
-        return f"{_upper(column_.title or column_.name)}, category {level}", variable
+        return f"{_upper(column_.title) if column_.title else column_.name}, category {level}", variable
     return variable, parameter
 
 
@@ -87,8 +87,7 @@ def _expanded(text: str, schema: Schema | None) -> tuple[str, ...]:
             constant = schema is not None and name in schema and schema[name].kind == "constant"
             columns.append("cons" if constant else name)
         elif schema is not None and name in schema and schema[name].levels:
-            columns += [f"{name}_{level:g}" if isinstance(level, float) else f"{name}_{level}"
-                        for level in schema[name].levels[:-1]]  # fmt: skip
+            columns += [f"{name}_{_code(level)}" for level in schema[name].levels[:-1]]
         else:
             return ()
     return tuple(c for c in columns if c)
@@ -111,9 +110,36 @@ def _coefficient(column: str) -> str:
 
 
 def dummy_of(variable: str, schema: Schema) -> tuple[Column | None, str]:
-    """The column and category behind an indicator such as schgendmiss_0."""
+    """The column and category behind an indicator such as schgendmiss_0 or Schulart_Real_schule."""
+    for column in schema.columns:
+        level = variable.removeprefix(f"{column.name}_")
+        if level != variable and level in map(_code, column.levels):
+            return column, level
     stem, _, level = variable.rpartition("_")
     return (schema[stem], level) if stem in schema else (None, "")
+
+
+def references(variables: Iterable[str], schema: Schema | None) -> list[str]:
+    """A sentence for each category that the others in a table are compared with: the one without an indicator."""
+    seen: dict[str, set[str]] = {}
+    for variable in variables:
+        if schema is not None and variable and variable not in schema:
+            column, level = dummy_of(variable, schema)
+            if column is not None:
+                seen.setdefault(column.name, set()).add(level)
+    found = []
+    for name, levels in seen.items():
+        column = schema[name]  # type: ignore[index]
+        left = [code for code in map(_code, column.levels) if code not in levels]
+        if len(left) == 1:  # else a category has no rows, and which is the reference is not known here
+            label = column.labels.get(left[0], "")
+            found.append(f"Categories of {name} are compared with {left[0]}{f', {label}' if label else ''}.")
+    return found
+
+
+def _code(level: float | str) -> str:
+    """A category as it stands in an indicator's name."""
+    return level if isinstance(level, str) else str(int(level)) if float(level).is_integer() else repr(float(level))
 
 
 def _upper(text: str) -> str:

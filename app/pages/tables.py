@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.pages.format import decimals_for, fixed, short
-from app.pages.plain_names import Random, plain_name, whole
+from app.pages.plain_names import Random, plain_name, references, whole
 from templates_engine.data.schema import Schema
 
 Row = Mapping[str, Any]
@@ -227,7 +227,7 @@ def journal(
         head,
         tuple(heads),
         tuple(lines),
-        tuple(table.get("notes") or ()),
+        (*(table.get("notes") or ()), *references([] if first else [r["variable"] or "" for r in found], schema)),
         len(found) - len(shown),
         tuple(shown),
     )

@@ -166,6 +166,22 @@ def test_the_covariances_of_random_slopes_have_names() -> None:
     assert journal(table, SCHOOL, random=random).lines[1].name == "omega_u_1"
 
 
+def test_the_category_that_others_are_compared_with_is_named() -> None:
+    school = Column("school", "text", 9, 0, n_levels=3, levels=("Gym", "Real_schule", "Volks"))
+    code = Column("code", "whole", 9, 0, n_levels=3, levels=(1.0, 2.0, 9.0), labels={"9": "other"})
+    schema = Schema("d", 9, (*SCHOOL.columns, school, code))
+    rows = [["beta_0", "cons", 1.0], ["beta_1", "school_Gym", 1.0], ["beta_2", "school_Real_schule", 1.0]]
+    table = {"columns": ["parameter", "variable", "estimate"], "rows": rows, "notes": ["N = 9."]}
+    shown = journal(table, schema)
+    assert shown.notes == ("N = 9.", "Categories of school are compared with Volks.")
+    assert [line.name for line in shown.lines][2] == "school, category Real_schule"
+    table["rows"] = [["beta_1", "code_1", 1.0], ["beta_2", "code_2", 1.0], ["beta_3", "x", 1.0]]
+    assert journal(table, schema).notes[1:] == ("Categories of code are compared with 9, other.",)
+    # A category that had no complete row has no indicator either: then nothing is claimed.
+    table["rows"] = [["beta_1", "code_1", 1.0]]
+    assert journal(table, schema).notes == ("N = 9.",)
+
+
 def test_equations_of_several_parts_are_set_apart() -> None:
     part = r"\begin{aligned}a &= b\end{aligned}"
     assert fmt.tex_blocks(rf"\begin{{array}}{{l}}{part}\\[8pt] {part}\end{{array}}") == [part, part]
