@@ -19,7 +19,7 @@ from typing import Any
 from kombu.transport import filesystem
 from kombu.utils.json import dumps
 
-TRIES = 50  # times 10 ms: a table is written in far less
+TRIES = 300  # times 10 ms: a table is written in far less, but the process that writes it may have to wait its turn
 log = logging.getLogger("statgrove.queue")
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from run_service import STARTED, absent, end_all, forget, trial_template
+from run_service import LONGEST, STARTED, absent, end_all, forget, trial_template
 
 from app import db, queue
 
@@ -33,15 +33,21 @@ def postgres_server() -> str:
     import psycopg
 
     base = os.environ.get("STATGROVE_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432")
-    for attempt in range(2):
+    started = False
+    end = time.monotonic() + LONGEST
+    while time.monotonic() < end:
         try:
-            psycopg.connect(f"{base}/postgres", connect_timeout=3).close()
+            psycopg.connect(f"{base}/postgres", connect_timeout=60).close()
             return base
         except psycopg.OperationalError:
-            if attempt == 0 and shutil.which("pg_ctlcluster"):
+            if not started and not shutil.which("pg_ctlcluster"):
+                break
+            if not started:
                 start = ["pg_ctlcluster", "--skip-systemctl-redirect", "15", "main", "start"]
-                subprocess.run(start, check=False, capture_output=True, timeout=60)
-                time.sleep(2)
+                started = subprocess.run(start, check=False, capture_output=True, timeout=LONGEST).returncode == 0
+                if not started:
+                    break
+            time.sleep(0.2)  # it has begun, and is not ready yet
     absent("PostgreSQL (127.0.0.1:5432, or STATGROVE_TEST_POSTGRES)")
     return ""
 
@@ -67,7 +73,7 @@ def redis_server() -> str:
 
     address = os.environ.get("STATGROVE_TEST_REDIS", "redis://127.0.0.1:6379/9")
     try:
-        client = redis.Redis.from_url(address, socket_connect_timeout=2)
+        client = redis.Redis.from_url(address, socket_connect_timeout=60)
         client.ping()
         client.flushdb()
         client.close()

@@ -7,12 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from run_service import CSV, ROOT, forget, start, wait_for
+from run_service import CSV, LONGEST, ROOT, forget, start, wait_for
 
 from app import db, queue, runs
 from app.main import create_app
@@ -30,7 +29,7 @@ def data(home: Path, tmp_path: Path) -> Path:
 def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "app.cli", *arguments]
     environ = {**os.environ, **environment}
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=LONGEST, check=False)
 
 
 def test_run_writes_everything(data: Path, tmp_path: Path) -> None:
@@ -113,21 +112,19 @@ def test_a_failed_run_is_1(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_is_130_and_keeps_what_is_drawn(data: Path, tmp_path: Path, how: signal.Signals) -> None:
-    inputs, out = "{'y': 'y', 'milliseconds': '20', 'iterations': '5000'}", tmp_path / "out"
+    inputs, out = "{'y': 'y', 'how': 'held', 'iterations': '200', 'nchains': '1'}", tmp_path / "out"
     process = start("run", "Trial", "--dataset", str(data), "--inputs", inputs, "--out", str(out))
 
     def drawing() -> bool:
         with db.session() as session:
             found = runs.recent(session)
-        return bool(found and (found[0].progress.get("chains") or [[0]])[0][0] > 5)
+        return bool(found and (found[0].progress.get("chains") or [[0]])[0][0] == 100)
 
-    wait_for(drawing, 60)
-    began = time.monotonic()
+    wait_for(drawing)
     process.send_signal(how)
-    process.communicate(timeout=20)
+    process.communicate(timeout=LONGEST)
     assert process.returncode == 130
-    assert time.monotonic() - began < 10
-    assert 5 < int((out / "Means.csv").read_text().split()[1].split(",")[1]) < 5000
+    assert 100 <= int((out / "Means.csv").read_text().split()[1].split(",")[1]) < 200
     assert (out / "manifest.json").is_file()
     with db.session() as session:
         assert runs.recent(session)[0].state == "cancelled"
@@ -143,9 +140,9 @@ def test_interrupted_though_it_does_not_listen(data: Path, tmp_path: Path) -> No
             found = runs.recent(session)
         return bool(found and found[0].progress.get("step") == "Sampling")
 
-    wait_for(running, 60)
+    wait_for(running)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=LONGEST)
     assert process.returncode == 130
     with db.session() as session:
         assert runs.recent(session)[0].state == "cancelled"

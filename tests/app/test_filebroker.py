@@ -33,7 +33,7 @@ def test_every_message_arrives_once(home: Path) -> None:
         box = connection.SimpleQueue("cpu", no_ack=True)
         while len(found) < senders * n:
             try:
-                found.append(tuple(box.get(timeout=20).payload[0]))
+                found.append(tuple(box.get(timeout=60).payload[0]))
             except Empty:
                 break
         box.close()
@@ -50,7 +50,7 @@ def test_a_message_that_cannot_be_read_is_passed_over(home: Path) -> None:
     queue.send(7, 0, "cpu")
     with queue.make("reader").connection() as connection:
         box = connection.SimpleQueue("cpu", no_ack=True)
-        assert tuple(box.get(timeout=5).payload[0]) == (7, 0)
+        assert tuple(box.get(timeout=60).payload[0]) == (7, 0)
         with pytest.raises(Empty):
             box.get(timeout=0.3)
         box.close()

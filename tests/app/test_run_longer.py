@@ -5,13 +5,11 @@ Every file of a run is compared: draws, tables, residuals, pictures, inputs, scr
 
 from __future__ import annotations
 
-import ctypes
 import io
-import itertools
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +28,6 @@ from templates_engine.sampling import saving
 
 MODEL = {"y": "y", "x": "cons,x", "L2ID": "school", "nchains": "2", "seed": "7", "burnin": "60"}
 NORMAL = {**MODEL, "D": "Normal"}
-LONGEST = 120.0  # seconds that anything is waited for: only a hang takes so long
 
 
 def rows() -> str:
@@ -174,71 +171,25 @@ def test_a_run_made_longer_can_be_made_longer(database: str) -> None:
         assert [run.answers["iterations"] for run in runs.followers(session, look(first))] == ["250", "200"]
 
 
-class Held(np.random.PCG64DXSM):
-    """A generator that holds the chain that draws from it, before its so-manieth number, until it is let go.
-
-    Compiled code takes its numbers by the same function as Python, so a chain can be held in the middle of a sweep.
-    Apart from that the numbers are those of the generator that it stands for.
-    """
-
-    def __init__(self, seed: np.random.SeedSequence, before: int, there: threading.Event, go: threading.Event):
-        super().__init__(seed)
-        real, count = super().ctypes, itertools.count(1)
-
-        def next_uint64(state: int) -> int:
-            if next(count) == before:
-                there.set()
-                go.wait(LONGEST)
-            return int(real.next_uint64(state))
-
-        self._held = real._replace(next_uint64=ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)(next_uint64))
-
-    @property
-    def ctypes(self) -> Any:
-        return self._held
-
-
-Held.__name__ = "PCG64DXSM"  # the name that it gives its state, from which an ordinary generator goes on
-
-
-def cancelled(answers: dict[str, str], monkeypatch: pytest.MonkeyPatch, **more: str) -> int:
-    """A run that was stopped in the middle of its chains, what it had drawn kept; its number.
-
-    Each chain is held at a place of its own until it has been told to stop, however quick or slow the machine is.
-    """
-    there, told = threading.Event(), threading.Event()
-    places = itertools.count(20_000, 10_000)
-    real = Job.stop
-
-    def stop(job: Job) -> None:
-        real(job)
-        told.set()
-
+def cancelled(answers: dict[str, str], there: threading.Event, **more: str) -> int:
+    """A run that was stopped when its chains were `there`, in their middle, what it had drawn kept; its number."""
     number = ask(answers, **more)
-    with monkeypatch.context() as patch:
-        patch.setattr(np.random, "PCG64DXSM", lambda seed: Held(seed, next(places), there, told))
-        patch.setattr(Job, "stop", stop)
-        thread = threading.Thread(target=queue.run_here, args=(number, 0))
-        thread.start()
-        try:
-            wait_for(lambda: there.is_set() or not thread.is_alive(), LONGEST)
-            assert there.is_set(), look(number).message + look(number).trace
-            wait_for(lambda: max(done for done, _ in look(number).progress.get("chains") or [(0, 0)]) > 0, LONGEST)
-            with db.session() as session:
-                runs.cancel(session, number)
-            assert told.wait(LONGEST), "the chains were not told to stop"
-        finally:
-            told.set()
-            thread.join()
-    assert look(number).state == "cancelled"
+    thread = threading.Thread(target=queue.run_here, args=(number, 0))
+    thread.start()
+    wait_for(lambda: there.is_set() or not thread.is_alive())
+    wait_for(lambda: look(number).ended or any(done for done, _ in look(number).progress.get("chains") or []))
+    with db.session() as session:
+        runs.cancel(session, number)
+    thread.join()
+    assert look(number).state == "cancelled", look(number).message + look(number).trace
     return number
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_run_that_was_stopped_is_finished(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_stopped_is_finished(home: object, held: Callable[..., threading.Event]) -> None:
     """Wherever the stop fell; and going on beyond what was asked for finishes it too."""
     length = {"iterations": "4000", "thinning": "4"}
-    number = cancelled(NORMAL, monkeypatch, **length)
+    number = cancelled(NORMAL, held(20_000, 30_000), **length)
     sweeps = [chain.sweeps for chain in saving.unpack(folders.state(look(number)))["chains"]]
     assert 60 + 100 < sweeps[0] < 60 + 4000, "it was not stopped in the middle"
     assert len(set(sweeps)) == 2, "the chains were stopped at one place"
@@ -415,7 +366,7 @@ def worker(request: pytest.FixtureRequest, home: object, monkeypatch: pytest.Mon
 def test_a_worker_goes_on_from_what_another_has_kept(worker: str) -> None:
     short = FLAT | {"D": "Normal", "x": "cons", "nchains": "1"}
     number = ask(short, "1LevelMod", iterations="100")
-    assert until(number, "done", "failed", seconds=120).state == "done"
+    assert until(number, "done", "failed").state == "done"
     with db.session() as session:
         new = runs.longer(session, number, 50).id
     assert until(new, "done", "failed").state == "done", look(new).message

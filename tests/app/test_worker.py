@@ -1,17 +1,30 @@
 """Protects: a real worker, on both brokers: quick to start runs, killed without loss, cancelled, never twice.
 
-One worker serves all these tests. Time limits are generous: a loaded machine must not fail them by chance.
+One worker serves all these tests. None depends on how quick it is: what must be met at work is held there.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
-from run_service import ask_for, at_work, end_all, look, quick, ready, start, stop, trial_template, until, wait_for
+from run_service import (
+    ask_for,
+    at_work,
+    end_all,
+    let_go,
+    look,
+    past,
+    quick,
+    ready,
+    start,
+    stop,
+    trial_template,
+    until,
+    wait_for,
+)
 
 from app import datasets, db, queue, runs
 
@@ -37,21 +50,22 @@ def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def test_a_run_starts_at_once(worker: str) -> None:
-    waits = []
+    """By its message, which a worker looks for ten times a second; not by the sweep, which would send it again."""
     for _ in range(5):
         run = until(ask_for().id, "done")
-        assert run.started is not None
-        waits.append((run.started - run.created).total_seconds())
-    assert sorted(waits)[2] < 0.5, waits  # the median; 0.3 s on an idle machine
+        assert (run.sends, run.attempt, run.crashes) == (1, 0, 0)
+    with queue.make("reader").connection() as connection:
+        assert worker == "redis" or connection.transport.polling_interval <= 0.1
 
 
 def test_a_killed_process_loses_nothing(worker: str) -> None:
     """SIGKILL in the middle of a run: it is taken up again, and gives what it would have given."""
-    calm, run = ask_for(milliseconds=1, iterations=100), ask_for(milliseconds=20, iterations=100)
+    calm, run = ask_for(milliseconds=1, iterations=100), ask_for(how="held", iterations=100)
     os.kill(at_work(run.id), signal.SIGKILL)
-    ended = until(run.id, "done", "failed")
-    assert (ended.state, ended.attempt, ended.crashes) == ("done", 1, 1)
-    assert until(calm.id, "done", "failed").state == "done"  # the other process was not disturbed
+    let_go(1)
+    ended = until(run.id, "done")
+    assert (ended.attempt, ended.crashes) == (1, 1)
+    until(calm.id, "done")  # the other process was not disturbed
     with db.session() as session:
         means = [(runs.folder(r) / "Means.csv").read_text() for r in (look(calm.id), ended)]
         assert means[0] == means[1]
@@ -63,30 +77,32 @@ def test_a_killed_process_loses_nothing(worker: str) -> None:
 def test_what_kills_its_process_every_time_is_given_up(worker: str) -> None:
     run = until(ask_for(how="killed").id, "failed")
     assert "lost 3 times" in run.message
-    assert until(ask_for().id, "done").state == "done"  # the worker goes on
+    until(ask_for().id, "done")  # the worker goes on
+
+
+def drawn(run_id: int) -> int:
+    """Iterations of the first chain, as the worker has told."""
+    return int((look(run_id).progress.get("chains") or [[0]])[0][0])
 
 
 def test_cancel_keeps_what_is_drawn(worker: str) -> None:
-    run = ask_for(milliseconds=20, iterations=1000)
-    wait_for(lambda: (look(run.id).progress.get("chains") or [[0]])[0][0] > 5, 30, "no progress")
-    began = time.monotonic()
+    run = ask_for(how="held", iterations=200, nchains=1, seed=2)
+    wait_for(lambda: drawn(run.id) == 100, "progress")
     with db.session() as session:
         runs.cancel(session, run.id)
     ended = until(run.id, "cancelled")
-    assert time.monotonic() - began < 5
-    kept = int((runs.folder(ended) / "Means.csv").read_text().split()[1].split(",")[1])
-    assert 5 < kept < 1000
+    assert 100 <= int((runs.folder(ended) / "Means.csv").read_text().split()[1].split(",")[1]) < 200
     assert (runs.folder(ended) / "manifest.json").exists()
 
 
 def test_discard_leaves_nothing(worker: str) -> None:
-    run = ask_for(milliseconds=20, iterations=1000)
+    run = ask_for(how="held", seed=3)
     at_work(run.id)
     with db.session() as session:
         runs.cancel(session, run.id, discard=True)
         ended = until(run.id, "cancelled")
         assert runs.artifacts(session, ended) == []
-    wait_for(lambda: not list(runs.folder(ended).iterdir()), 5)
+    wait_for(lambda: not list(runs.folder(ended).iterdir()), "an empty folder")
 
 
 def test_a_run_that_does_not_listen_is_ended(worker: str) -> None:
@@ -94,9 +110,10 @@ def test_a_run_that_does_not_listen_is_ended(worker: str) -> None:
     process = at_work(run.id)
     with db.session() as session:
         runs.cancel(session, run.id)
-    assert "was ended" in until(run.id, "cancelled", seconds=20).message
-    wait_for(lambda: not runs.alive(process), 15, "its process is still there")
-    assert until(ask_for().id, "done").state == "done"
+    past(run.id, "cancel_asked")
+    assert "was ended" in until(run.id, "cancelled").message
+    wait_for(lambda: not runs.alive(process), "its process is still there")
+    until(ask_for().id, "done")
 
 
 def test_delivered_twice_is_done_once(worker: str) -> None:
@@ -104,8 +121,10 @@ def test_delivered_twice_is_done_once(worker: str) -> None:
     for _ in range(3):
         queue.send(run.id, 0, "cpu")
     ended = until(run.id, "done")
-    time.sleep(1)
+    for _ in range(2):  # these come after the second and third message, which would have done the run by then
+        until(ask_for(milliseconds=5).id, "done")
     assert look(run.id).finished == ended.finished
+    assert look(run.id).attempt == 0
 
 
 def test_a_lost_message_is_sent_again(worker: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +133,8 @@ def test_a_lost_message_is_sent_again(worker: str, monkeypatch: pytest.MonkeyPat
     run = ask_for()
     monkeypatch.setattr(queue, "send", real)
     assert lost
-    assert until(run.id, "done", seconds=20).sends == 2
+    past(run.id, "sent")
+    assert until(run.id, "done").sends == 2
 
 
 @pytest.mark.parametrize(
@@ -128,8 +148,7 @@ def test_a_lost_message_is_sent_again(worker: str, monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_failures_are_told_in_words(worker: str, how: str, says: str) -> None:
-    run = until(ask_for(how=how).id, "failed", "done")
-    assert run.state == "failed"
+    run = until(ask_for(how=how).id, "failed")
     assert says in run.message
     if how in ("refuse", "check"):
         assert [p["key"] for p in run.problems] == ["y", "how"]
@@ -142,16 +161,19 @@ def test_failures_are_told_in_words(worker: str, how: str, says: str) -> None:
 def test_notices_and_missing_numbers(worker: str) -> None:
     run = until(ask_for(how="notice").id, "done")
     assert [p["message"] for p in run.problems] == ["Something worth knowing."]
-    assert until(ask_for(how="nan").id, "done").state == "done"
+    until(ask_for(how="nan").id, "done")
 
 
-def test_tables_can_be_read_while_pictures_are_drawn(worker: str) -> None:
-    run = ask_for(pictures="Yes", iterations=500)
+def test_tables_can_be_read_before_pictures_are_drawn(worker: str) -> None:
+    run = ask_for(how="held-after", pictures="Yes", seed=4)
 
     def tables_first() -> bool:
         with db.session() as session:
             state = {a.name: a.state for a in runs.artifacts(session, run)}
         return state.get("Means") == "ready" and state.get("mu.svg") == "pending"
 
-    wait_for(tables_first, 20, "the tables waited for the pictures")
+    wait_for(tables_first, "the tables waited for the pictures")
+    let_go(4)
     until(run.id, "done")
+    with db.session() as session:
+        assert {a.state for a in runs.artifacts(session, run)} == {"ready"}

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
-from run_service import ask_for, at_work, forget, look, quick, ready, start, stop, until, wait_for
+from run_service import (
+    LONGEST,
+    ask_for,
+    at_work,
+    forget,
+    let_go,
+    look,
+    quick,
+    ready,
+    start,
+    stop,
+    until,
+    wait_for,
+)
 
 from app import runs
 
@@ -23,15 +35,16 @@ def test_a_whole_worker_killed(home: Path) -> None:
     """The worker and all its children die; another one, started later, takes the run up again."""
     first = start("worker", "--concurrency", "1")
     ready(first)
-    run, waiting = ask_for(milliseconds=20, iterations=100), ask_for()
+    run, waiting = ask_for(how="held"), ask_for()
     child = at_work(run.id)
     first.kill()
-    first.communicate(timeout=20)
-    wait_for(lambda: not runs.alive(child), 15, "the child outlived its parents")
+    first.communicate(timeout=LONGEST)
+    wait_for(lambda: not runs.alive(child), "the child outlived its parents")
     assert look(run.id).state == "running"
+    let_go(1)
     second = start("worker", "--concurrency", "1")
-    assert until(run.id, "done", "failed").state == "done"
-    assert until(waiting.id, "done", "failed").state == "done"
+    until(run.id, "done")
+    until(waiting.id, "done")
     assert look(run.id).attempt == 1
     stop(second)
 
@@ -39,7 +52,7 @@ def test_a_whole_worker_killed(home: Path) -> None:
 def test_a_worker_stopped_on_purpose_gives_its_run_back(home: Path) -> None:
     process = start("worker", "--concurrency", "1")
     ready(process)
-    run = ask_for(milliseconds=50, iterations=200)
+    run = ask_for(how="held")
     at_work(run.id)
     stop(process)
     assert (look(run.id).state, look(run.id).crashes) == ("queued", 0)
@@ -50,37 +63,38 @@ def test_the_same_tables_whatever_the_number_of_workers(home: Path) -> None:
     for concurrency in ("1", "2"):
         process = start("worker", "--concurrency", concurrency)
         asked = [ask_for(seed=seed, nchains=3, milliseconds=1) for seed in (1, 2, 3)]
-        ended = [until(run.id, "done", seconds=120) for run in asked]
+        ended = [until(run.id, "done") for run in asked]
         found.append([(runs.folder(run) / "out.dta").read_bytes() for run in ended])
         stop(process)
     assert found[0] == found[1]
 
 
 def test_served_as_a_whole(home: Path) -> None:
-    """`statgrove serve`: one server a folder, pages at once, everything ends with it."""
+    """`statgrove serve`: one server a folder, its pages without the numerics, everything ends with it."""
     import urllib.request
 
     process = start("serve", "--no-browser", "--port", "0")
     try:
         assert process.stdout is not None
-        line = process.stdout.readline().decode()
-        found = re.search(r"(http://127\.0\.0\.1:\d+).*ready in ([\d.]+) s", line)
-        assert found, line
-        assert float(found[2]) < 5
-        with urllib.request.urlopen(f"{found[1]}/api/v1/templates", timeout=10) as answer:
+        found = None
+        while found is None:  # the worker may say that it is ready before
+            line = process.stdout.readline().decode()
+            assert line, "the server ended"
+            found = re.search(r"(http://127\.0\.0\.1:\d+).*ready in [\d.]+ s", line)
+        numerics = re.compile(rb"/(numba|llvmlite|scipy|matplotlib)/")  # they would take seconds
+        assert not numerics.search(Path(f"/proc/{process.pid}/maps").read_bytes())
+        with urllib.request.urlopen(f"{found[1]}/api/v1/templates", timeout=LONGEST) as answer:
             assert b"Trial" in answer.read()
         again = start("serve", "--no-browser")
-        assert found[1] in again.communicate(timeout=20)[0].decode()
+        assert found[1] in again.communicate(timeout=LONGEST)[0].decode()
         assert again.returncode == 0
         ready(process)
-        run = ask_for(milliseconds=50, iterations=1000)
+        run = ask_for(how="held")
         child = at_work(run.id)
     except BaseException:
         process.kill()
         raise
-    began = time.monotonic()
-    said = stop(process, signal.SIGINT)
-    assert time.monotonic() - began < 6
+    said = stop(process, signal.SIGINT)  # the run, which is held, does not delay it
     assert process.returncode == 0, said
     assert "Traceback" not in said, said
     assert not runs.alive(child)
@@ -90,8 +104,8 @@ def test_served_as_a_whole(home: Path) -> None:
 def test_a_server_killed_leaves_no_worker_behind(home: Path) -> None:
     process = start("serve", "--no-browser", "--port", "0")
     ready(process)
-    run = ask_for(milliseconds=50, iterations=1000)
+    run = ask_for(how="held")
     child = at_work(run.id)
     process.kill()
-    process.communicate(timeout=20)
-    wait_for(lambda: not runs.alive(child), 15, "the worker outlived the server")
+    process.communicate(timeout=LONGEST)
+    wait_for(lambda: not runs.alive(child), "the worker outlived the server")

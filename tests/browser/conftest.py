@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,8 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+LONGEST = 300.0  # seconds that anything is waited for that is no run: only a hang takes so long
+PATIENT = 1000 * 120  # milliseconds for an element, a page, an answer
+expect.set_options(timeout=PATIENT)
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -53,41 +55,35 @@ def browser(chromium: str) -> Iterator[Browser]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of an application that has seen nobody yet."""
     folder = tmp_path_factory.mktemp("serve")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     kept = {k: v for k, v in os.environ.items() if not re.match(r"(STATGROVE_|DATABASE_URL|BROKER_URL)", k)}
     command = [shutil.which("statgrove", path=str(Path(sys.executable).parent)) or "statgrove", "serve", "--no-browser"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--port", str(port)],
+            [*command, "--port", "0"],
             env={**kept, "STATGROVE_DATA": str(folder / "data")},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    address = f"http://127.0.0.1:{port}"
     try:
-        _wait(process, address, folder / "log")
-        yield address
+        yield _address(process, folder / "log")
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    for _ in range(240):
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(address + "/about", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.5)
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Where the pages are, once they can be read."""
+    end = time.monotonic() + LONGEST
+    while process.poll() is None and time.monotonic() < end:
+        if found := re.search(r"StatGrove is at (http://\S+)", log.read_text()):
+            with urllib.request.urlopen(f"{found[1]}/about", timeout=LONGEST):
+                return found[1]
+        time.sleep(0.1)
     pytest.fail(f"statgrove serve did not start:\n{log.read_text()[-3000:]}")
 
 
@@ -109,7 +105,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page 1280 pixels wide whose scripts must not fail."""
     watched = Watched()
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(PATIENT)
     context.on("page", watched.watch)
     yield context.new_page()
     context.close()
@@ -122,6 +118,6 @@ def plain_page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(
         viewport={"width": 390, "height": 800}, java_script_enabled=False, accept_downloads=True
     )
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(PATIENT)
     yield context.new_page()
     context.close()

@@ -18,7 +18,7 @@ ANSWERS = {"y": "sales_clean", "time": "quarter", "period": "4", "seasonal": "Mu
 def _json(address: str, body: dict[str, Any] | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     asked = urllib.request.Request(address, data, {"content-type": "application/json"})
-    with urllib.request.urlopen(asked, timeout=30) as answer:
+    with urllib.request.urlopen(asked, timeout=LONG) as answer:
         return json.load(answer)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -179,20 +178,13 @@ def test_the_shared_tutorial_file_is_read_as_published(shared_data: Path) -> Non
     assert readers.read(shared_data / "tutmiss.dta").sha256() == data.sha256(), "both formats hold the same data"
 
 
-def test_a_large_file_costs_little_beyond_pandas(tmp_path: Path) -> None:
-    """200,000 x 14: our own share is well under a second of CPU time, so nothing loops over rows."""
+def test_a_large_file_costs_little_beyond_pandas(tmp_path: Path, cost: Callable[..., float]) -> None:
+    """200,000 x 14: four times what pandas takes alone, so nothing loops over rows."""
     path = tmp_path / "big.csv"
     rng = np.random.default_rng(1)
     frame = pd.DataFrame(rng.normal(size=(200_000, 14)).round(4)).add_prefix("x")
     frame.iloc[::7, 3] = np.nan
     frame.to_csv(path, index=False, na_rep="NA")
 
-    def seconds(work: Callable[[], object]) -> float:
-        start = time.process_time()
-        work()
-        return time.process_time() - start
-
     readers.read(path)  # imports
-    alone = min(seconds(lambda: pd.read_csv(path)) for _ in range(2))
-    ours = min(seconds(lambda: readers.read(path).schema()) for _ in range(2))
-    assert ours - alone < 0.8
+    assert cost(lambda: readers.read(path).schema(), beside=lambda: pd.read_csv(path)) < 10

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
 import shlex
-import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -121,17 +120,16 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:12]))
-def test_hostile_texts_cost_milliseconds(text: str) -> None:
-    """Some tens of milliseconds for 64 KB and some hundreds for the longest; the bounds are those of a shared machine.
+def test_hostile_texts_cost_milliseconds(text: str, cost: Callable[..., float]) -> None:
+    """Some tens of milliseconds for 64 KB and some hundreds for the longest: so many plain loops over the characters.
     A cost that grows with the square of the length would be minutes."""
-    gc.disable()  # a collection of all that earlier tests have left is no cost of the reader
-    try:
-        start = time.process_time()
-        parsed = inputs.read(text)
-        spent = time.process_time() - start
-    finally:
-        gc.enable()
-    assert spent < (0.5 if len(text) < 100_000 else 3)
+
+    def looked_at() -> None:
+        for character in text:
+            _ = character == "'"
+
+    assert cost(lambda: inputs.read(text), beside=looked_at) < (300 if len(text) < 100_000 else 50)
+    parsed = inputs.read(text)
     assert len(parsed.problems) <= 20
     assert sum(len(p.message) for p in parsed.problems) < 20_000
 

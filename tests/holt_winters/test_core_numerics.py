@@ -6,7 +6,7 @@ Expected numbers come from finite differences, simulation, algebra or another li
 from __future__ import annotations
 
 import math
-import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -201,24 +201,19 @@ def test_panel_equals_single_fits_for_any_threads() -> None:
         np.testing.assert_allclose(ahead.upper[i], forecast(alone, 6, method="analytic").upper, rtol=1e-12)
 
 
-def test_cost_is_linear() -> None:
+def test_cost_is_linear(cost: Callable[..., float]) -> None:
     """Protects the cost: 8 times the series or 8 times the rows take less than 16 times as long (the search ends after
     about as many passes for any length; factor 2 for a busy machine, best of three)."""
     rng = np.random.default_rng(2)
     rows = np.array([simulated(ADDITIVE, 800, rng) for _ in range(40)])
 
-    def seconds(series: np.ndarray) -> float:
-        spent = []
-        for _ in range(3):
-            began = time.process_time()
-            fit_many(series, ADDITIVE, threads=1)
-            spent.append(time.process_time() - began)
-        return min(spent)
+    def fitted(series: np.ndarray) -> Callable[[], object]:
+        return lambda: fit_many(series, ADDITIVE, threads=1)
 
-    seconds(rows[:2])
-    short = seconds(rows[:, :100])
-    assert seconds(rows) < 16 * short
-    assert seconds(np.repeat(rows[:, :100], 8, axis=0)) < 16 * short
+    short, many = rows[:, :100], np.repeat(rows[:, :100], 8, axis=0)
+    fitted(rows[:2])()
+    assert cost(fitted(rows), beside=fitted(short)) < 16
+    assert cost(fitted(many), beside=fitted(short)) < 16
 
 
 def test_choice_finds_the_kind_of_series() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -211,14 +212,11 @@ def test_the_same_draws_give_the_same_bytes_in_another_process(tmp_path: Path) -
     assert other.stdout == sixway(GOOD, "beta_0", 1, 1)
 
 
-def test_a_picture_is_quick_and_small() -> None:
-    """0.05 CPU seconds each when alone (0.30 is the promise); asked here with room for a busy machine."""
+def test_a_picture_is_quick_and_small(cost: Callable[..., float], steps: Callable[[int], None]) -> None:
+    """Some 0.05 CPU seconds, where 0.30 is the promise: less than 13 loops of a million steps."""
     x = np.random.default_rng(25).normal(size=(3, 2000))
-    sixway(x, "warm")
-    began = time.process_time()
-    svg = sixway(x, "beta_0")
-    assert time.process_time() - began < 0.6
-    assert len(svg) < 250_000
+    assert len(sixway(x, "beta_0")) < 250_000
+    assert cost(lambda: sixway(x, "beta_0"), beside=lambda: steps(1_000_000)) < 13
 
 
 def test_drawers_end_with_a_killed_run(tmp_path: Path) -> None:
@@ -233,7 +231,7 @@ def test_drawers_end_with_a_killed_run(tmp_path: Path) -> None:
         pids = [int(p) for p in run.stdout.readline().split()]
         assert len(pids) == 2
         run.send_signal(signal.SIGKILL)
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while time.monotonic() < until and any(_alive(pid) for pid in pids):
         time.sleep(0.1)
     assert not any(_alive(pid) for pid in pids)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +165,7 @@ def test_a_step_is_as_far_as_its_chains_say(tmp_path: Path) -> None:
 
 
 class StopsAfterTheFirst(Silent):
-    """Cancels when the first chain is complete."""
+    """Cancels when the first chain is complete, and the second has begun and is held."""
 
     def __init__(self) -> None:
         self.over = False
@@ -177,12 +179,15 @@ class StopsAfterTheFirst(Silent):
 
 
 @pytest.mark.parametrize("template", ["2LevelMod", "NLevelMod"])
-def test_a_chain_that_has_not_begun_does_not_hide_the_others(template: str, data: Dataset, tmp_path: Path) -> None:
+def test_a_chain_that_has_not_begun_does_not_hide_the_others(
+    template: str, data: Dataset, tmp_path: Path, held: Callable[..., threading.Event]
+) -> None:
     """With one core and four chains, stopped when the first is complete."""
+    held(None, 40_000)
     answers = {key: value for key, value in NORMAL.items() if key != "L2ID"}
     answers |= {"L2ID": "school"} if template == "2LevelMod" else {"numclass": "1", "C1": "school"}
     form = registry.get(template)
-    walked = walk(form, {**answers, "nchains": "4", "iterations": "150000"}, data.schema(), strict_keys=True)
+    walked = walk(form, {**answers, "nchains": "4", "iterations": "1000"}, data.schema(), strict_keys=True)
     with Job(Store(tmp_path), StopsAfterTheFirst(), threads=1) as job:
         result = form.run(walked.require(), data, job)
         (said,) = [note.message for note in job.notes if note.code == "few-chains"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,9 @@ from templates_engine.outputs import Draws, Result, Table
 from templates_engine.problems import Problem, Refused
 from templates_engine.template import Template
 
-HOW = ("well", "raise", "refuse", "singular", "memory", "deaf", "killed", "killed-once", "check", "notice", "nan")
+HOW = ("well", "raise", "refuse", "singular", "memory", "deaf", "killed", "killed-once", "check", "notice", "nan",
+       "held", "held-after")  # fmt: skip
+LONGEST = 600.0  # seconds that a run is held or deaf
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,13 @@ class Spec:
     pictures: str
     nchains: int
     seed: int
+
+
+def hold(seed: int, stopped: Callable[[], bool]) -> None:
+    """Wait, in the middle of the chains or after the tables, until a folder says go or the run is stopped."""
+    go, end = Path(os.environ["STATGROVE_DATA"]) / f"go-{seed}", time.monotonic() + LONGEST
+    while not (go.exists() or stopped() or time.monotonic() > end):
+        time.sleep(0.01)
 
 
 class Trial(Template):
@@ -65,13 +76,15 @@ class Trial(Template):
         if spec.how == "killed" or (spec.how == "killed-once" and job.store.folder.name == "0"):
             os.kill(os.getpid(), signal.SIGKILL)
         if spec.how == "deaf":
-            time.sleep(60)
+            time.sleep(LONGEST)
         streams = np.random.SeedSequence(spec.seed).spawn(spec.nchains)
 
         def task(k: int) -> Any:
             def chain(progress: Progress) -> list[float]:
                 rng, drawn = np.random.Generator(np.random.PCG64DXSM(streams[k])), []
                 while len(drawn) < spec.iterations and not progress.cells[1]:
+                    if spec.how == "held" and 2 * len(drawn) >= spec.iterations:
+                        hold(spec.seed, lambda: progress.stopped)
                     time.sleep(spec.milliseconds / 1000)
                     drawn.append(mean + rng.standard_normal())
                     progress.cells[0] = len(drawn)
@@ -98,4 +111,6 @@ class Trial(Template):
         job.dataset("copy", data.with_columns(one=np.ones(data.n_rows)), "With ones", listed=True)
         if spec.pictures:
             job.diagnostics("", draws, "Trial")
+        if spec.how == "held-after":
+            hold(spec.seed, lambda: job.stopped)
         return Result(draws=draws)
