@@ -25,6 +25,7 @@ from templates_engine.data.schema import Schema
 
 ROWS = 10  # first rows of a dataset
 MOST_TEXT = 400_000  # characters shown; the rest is in the file
+DWARFED = 4  # times the range of the coefficients from which the variances have no place beside them
 ROW_HEIGHT = 48  # of a table row with a name and a parameter under it
 
 
@@ -160,11 +161,12 @@ def side_by_side(
 
     pairs = [(r, right.get((r["parameter"], r["variable"]))) for r in left]
     spans = [(span(a), span(b)) for a, b in pairs]
-    shared = axis([v for pair in spans for s in pair if s is not None for v in s])
+    coefficients = [bool(a["variable"]) for a, _ in pairs]
+    shared, kept = _shared(spans, coefficients)
     rows, before = [], None
-    for (a, b), both in zip(pairs, spans, strict=True):
+    for (a, b), both, seen in zip(pairs, spans, kept, strict=True):
         name, under = plain_name(a["parameter"], a["variable"] or "", schema, random)
-        drawn = tuple(marks(shared, both, ROW_HEIGHT)) if shared else ()
+        drawn = tuple(marks(shared, both, ROW_HEIGHT)) if shared and seen else ()
         fixed_part = bool(a["variable"])
         rows.append(BothRow(name, under, cells(a, True), cells(b, False), drawn, before not in (None, fixed_part)))
         before = fixed_part
@@ -181,6 +183,22 @@ def side_by_side(
         shared,
         (*(notes[1:] or notes), *references([r["variable"] or "" for r in left], schema)),
     )
+
+
+Spans = Sequence[tuple[tuple[float, float, float] | None, ...]]
+
+
+def _shared(spans: Spans, coefficients: Sequence[bool]) -> tuple[Axis | None, list[bool]]:
+    """The axis of all rows, and which are drawn on it: not the variances where they would dwarf the coefficients."""
+
+    def values(which: Sequence[bool]) -> list[float]:
+        return [v for pair, use in zip(spans, which, strict=True) if use for s in pair if s is not None for v in s]
+
+    every = [True] * len(spans)
+    own, all_ = [*values(coefficients), 0.0], [*values(every), 0.0]
+    dwarfed = any(coefficients) and max(all_) - min(all_) > DWARFED * (max(own) - min(own)) > 0
+    kept = list(coefficients) if dwarfed else every
+    return axis(values(kept)), kept
 
 
 def _joined(table: dict[str, Any]) -> str:

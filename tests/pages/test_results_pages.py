@@ -314,6 +314,22 @@ def test_pooled_estimates_stand_beside_the_complete_cases() -> None:
     assert "Residual variance" in drawn
 
 
+@pytest.mark.parametrize(("variance", "drawn"), [(28.0, 0), (0.6, 1)])
+def test_a_large_variance_does_not_dwarf_the_coefficients(variance: float, drawn: int) -> None:
+    """Beside a between-groups variance of 28 every coefficient would stand at nought."""
+    columns = ["parameter", "variable", "estimate", "se", "lower", "upper", "fmi"]
+    rows = [
+        ["beta_0", "cons", 1.2, 0.7, -0.2, 2.5, 0.1],
+        ["beta_1", "x", 0.06, 0.05, -0.04, 0.16, 0.1],
+        ["sigma2_u", "", variance, 1.0, 0.9 * variance, 1.1 * variance, 0.1],
+    ]
+    table = {"title": "T", "columns": columns, "rows": rows, "notes": []}
+    both = side_by_side(table, {**table, "rows": []}, None, "")
+    assert [len(row.marks) for row in both.rows] == [1, 1, drawn]
+    slope = both.rows[1].marks[0]
+    assert slope.high - slope.low > 5
+
+
 def test_groups_list_everything_once() -> None:
     from app.models import Artifact
 
