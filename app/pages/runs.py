@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Request
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.responses import FileResponse, Response
 
@@ -160,6 +161,7 @@ def _results(
         longer=offer,
         followers=runs.followers(session, run),
         children=children,
+        made=_made(session, run),
         took=took(run),
         notices=[p for p in run.problems or [] if p.get("level") == "notice" and p.get("code") not in TARGETS],
         output_url=output_url,
@@ -170,6 +172,14 @@ def _results(
         title_error=status != 200,
         json_url=f"/api/v1/runs/{run.id}",
     )
+
+
+def _made(session: Session, run: Run) -> list[Dataset]:
+    """The datasets that a run of a data template was asked for; those of a model stand in its list of outputs."""
+    form = registry.all().get(run.template)
+    if form is None or form.heading != "Data":
+        return []
+    return list(session.scalars(select(Dataset).where(Dataset.run_id == run.id).order_by(Dataset.id)))
 
 
 def _chosen(listed: list[Any], every: list[Artifact], output: str) -> tuple[Artifact | None, Artifact | None]:

@@ -260,6 +260,18 @@ def test_a_run_that_failed_says_why_and_folds_the_trace(client: TestClient) -> N
     assert "'y': 'normexam'" in again.text.replace("&#39;", "'")
 
 
+def test_a_data_template_leads_to_its_dataset(client: TestClient) -> None:
+    with db.session() as session:
+        row = datasets.get(session, "tutmiss")
+        answers = {"id": "school", "vars": "normexam", "rule": "Mean", "outdata": "averages"}
+        number = runs.submit(session, "Take", row, answers, origin="test").id
+    queue.run_here(number, 0)
+    page = client.get(f"/runs/{number}").text
+    link = re.search(r'New dataset.</b> <a href="(/datasets/\d+)">averages</a> has 65 rows and 2 variables', page)
+    assert link is not None
+    assert client.get(link[1]).status_code == 200
+
+
 def test_a_long_table_does_not_bury_the_first_page(client: TestClient) -> None:
     from app.pages.runs import AT_FIRST
 
