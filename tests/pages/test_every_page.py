@@ -167,3 +167,11 @@ def test_another_site_cannot_press_buttons(client: TestClient) -> None:
         "/ask", data={"template": "Regression1", "dataset": "1"}, headers={"origin": "http://evil.example"}
     )
     assert answer.status_code == 403
+
+
+def test_a_slip_that_made_a_column_text_stands_out(client: TestClient) -> None:
+    slip = "id;mark\n" + "".join(f"{i};{'k.A.' if i == 7 else f'{i},5'}\n" for i in range(1, 30))
+    for name, text, seen in (("slip.csv", slip, True), ("clean.csv", slip.replace("k.A.", ""), False)):
+        answer = client.post("/datasets", files={"file": (name, text.encode())})
+        assert answer.status_code == 200
+        assert ("Worth a look." in answer.text and "row 7 holds" in answer.text) is seen
