@@ -163,6 +163,18 @@ def constants_alone(y, first, z, constants, periods, kind, columns, gradient, ma
 
 
 @njit
+def add_products(changes, matrix):  # type: ignore[no-untyped-def]
+    """Add C'C of four rows (4, p) to the matrix, which is loaded and stored once for the four."""
+    width = len(matrix)
+    one, two, three, four = changes[0], changes[1], changes[2], changes[3]
+    for a in range(width):
+        row = matrix[a]
+        a1, a2, a3, a4 = one[a], two[a], three[a], four[a]
+        for c in range(width):  # both triangles: loops of one length are done several numbers at a time
+            row[c] += (a1 * one[c] + a2 * two[c]) + (a3 * three[c] + a4 * four[c])
+
+
+@njit
 def one_season(y, first, z, constants, periods, kind, relative, columns, gradient, matrix, mean_slope):  # type: ignore[no-untyped-def]
     """Any free entries, at most one season. Sums over rows are left in the arrays; returns cost, sum of log x, rows."""
     width, many = len(columns), len(periods)
@@ -171,6 +183,7 @@ def one_season(y, first, z, constants, periods, kind, relative, columns, gradien
     season = z[constants + 2 :].copy() if many else np.zeros(1)
     d_season = np.zeros((m, width))
     d_level, d_trend, dx = np.zeros(width), np.zeros(width), np.zeros(width)
+    changes = np.empty((4, width))
     start_derivatives(columns, constants, periods, np.zeros(many, np.int64), d_level, d_trend, d_season)
     at_alpha, at_beta, at_phi, at_gamma = -1, -1, -1, -1
     for j in range(width):
@@ -241,7 +254,6 @@ def one_season(y, first, z, constants, periods, kind, relative, columns, gradien
         trend = beta * (new - level) + keep * trend
         level = new
         now = now + 1 if now + 1 < m else 0
-        used += 1
         r = y[t] - x
         scale = -1.0
         if relative:
@@ -253,12 +265,15 @@ def one_season(y, first, z, constants, periods, kind, relative, columns, gradien
                 mean_slope[j] += dx[j] / x
             scale = -(1.0 + r) / x
         cost += r * r
+        row = changes[used % 4]
         for a in range(width):
-            da = scale * dx[a]
-            gradient[a] += r * da
-            da *= scale
-            for c in range(width):  # both triangles: loops of one length are done several numbers at a time
-                matrix[a, c] += da * dx[c]
+            row[a] = scale * dx[a]
+            gradient[a] += r * row[a]
+        used += 1
+        if used % 4 == 0:
+            add_products(changes, matrix)
+    changes[used % 4 :] = 0.0
+    add_products(changes, matrix)
     return cost, logs, used
 
 
@@ -269,6 +284,7 @@ def several(y, first, z, constants, periods, offsets, kind, relative, columns, g
     season = z[constants + 2 :].copy()
     d_season = np.zeros((len(season), width))
     d_level, d_trend, dx = np.zeros(width), np.zeros(width), np.zeros(width)
+    changes = np.empty((4, width))
     d_base, d_total = np.zeros(width), np.zeros(width)
     start_derivatives(columns, constants, periods, offsets, d_level, d_trend, d_season)
     special = np.full(constants, -1)
@@ -338,7 +354,6 @@ def several(y, first, z, constants, periods, offsets, kind, relative, columns, g
             now[i] = at + 1 if at + 1 < offsets[i] + periods[i] else offsets[i]
         trend = beta * (new - level) + (1.0 - beta) * phi * trend
         level = new
-        used += 1
         r, scale = y[t] - x, -1.0
         if relative:
             if not x > 0.0:
@@ -349,12 +364,15 @@ def several(y, first, z, constants, periods, offsets, kind, relative, columns, g
             for j in range(width):
                 mean_slope[j] += dx[j] / x
         cost += r * r
+        row = changes[used % 4]
         for a in range(width):
-            da = scale * dx[a]
-            gradient[a] += r * da
-            da *= scale
-            for c in range(width):
-                matrix[a, c] += da * dx[c]
+            row[a] = scale * dx[a]
+            gradient[a] += r * row[a]
+        used += 1
+        if used % 4 == 0:
+            add_products(changes, matrix)
+    changes[used % 4 :] = 0.0
+    add_products(changes, matrix)
     return cost, logs, used
 
 

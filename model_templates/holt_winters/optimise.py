@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from model_templates.holt_winters.gradients import settle, squared_errors
+from model_templates.holt_winters.normal_equations import solve_damped
 from model_templates.holt_winters.projection import projected
 from model_templates.holt_winters.recursions import errors_only, part
 from model_templates.holt_winters.robust import robust_objective
@@ -19,48 +20,6 @@ from model_templates.holt_winters.starts import ranked
 from templates_engine.sampling.compiled import njit
 
 SSE, MAE, LIKELIHOOD, ROBUST = 0, 1, 2, 3
-
-
-@njit
-def solve_damped(matrix, gradient, free, damping, step):  # type: ignore[no-untyped-def]
-    """step = -(A + damping diag A)^{-1} g over the free rows of a symmetric matrix, else 0.
-
-    False where the damped matrix is not positive definite.
-    """
-    width = len(gradient)
-    size = 0
-    rows = np.empty(width, np.int64)
-    for a in range(width):
-        step[a] = 0.0
-        if free[a]:
-            rows[size] = a
-            size += 1
-    root = np.empty((size, size))
-    for i in range(size):
-        for j in range(i + 1):
-            value = matrix[rows[i], rows[j]]
-            if i == j:
-                value += damping * value + 1e-300
-            for q in range(j):
-                value -= root[i, q] * root[j, q]
-            if i == j:
-                if not value > 0.0:
-                    return False
-                root[i, i] = math.sqrt(value)
-            else:
-                root[i, j] = value / root[j, j]
-    for i in range(size):
-        value = -gradient[rows[i]]
-        for q in range(i):
-            value -= root[i, q] * step[rows[q]]
-        step[rows[i]] = value / root[i, i]
-    for b in range(size):
-        i = size - 1 - b
-        value = step[rows[i]]
-        for q in range(i + 1, size):
-            value -= root[q, i] * step[rows[q]]
-        step[rows[i]] = value / root[i, i]
-    return True
 
 
 @njit

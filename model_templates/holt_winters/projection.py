@@ -20,6 +20,7 @@ import math
 
 import numpy as np
 
+from model_templates.holt_winters.normal_equations import back_substituted, factorised
 from templates_engine.sampling.compiled import njit
 
 RIDGE = 1e-11  # relative, on the diagonal: two states that hardly differ in their effect leave it positive
@@ -44,11 +45,11 @@ def projected(y, z, constants, periods, linear, columns, least, gradient, matrix
     cost = falls(y, z[constants], z[constants + 1], season, rates, z[2], back, table, sums, system)
     if not cost < math.inf:
         return math.inf
-    solved = triangular(system)
+    solved = factorised(system, RIDGE)
     if solved:
         for i in range(linear):
             cost -= system[i, linear] ** 2
-        substitute(system, step)
+        back_substituted(system, step)
         centre = 0.0
         for p in range(m):
             season[p] += step[p]
@@ -129,42 +130,6 @@ def lagged(values, back, found):  # type: ignore[no-untyped-def]
         r = back[n - 1 - t : n - 1 - t + m]
         for p in range(m):
             found[p] += values[t] * r[p]
-
-
-@njit
-def triangular(system):  # type: ignore[no-untyped-def]
-    """Cholesky: over the system (p, p + 1) of A and b put R with R'R = A, reciprocals on the diagonal, and R'^{-1} b.
-
-    False where A, its diagonal raised by the ridge, is not positive definite.
-    """
-    size = len(system)
-    for i in range(size):
-        system[i, i] *= 1.0 + RIDGE
-    for i in range(size):
-        if not system[i, i] > 0.0:
-            return False
-        scale = 1.0 / math.sqrt(system[i, i])
-        row = system[i]
-        row[i] = scale
-        for k in range(i + 1, size + 1):
-            row[k] *= scale
-        for j in range(i + 1, size):
-            below, times = system[j], row[j]
-            for k in range(j, size + 1):
-                below[k] -= times * row[k]
-    return True
-
-
-@njit
-def substitute(system, step):  # type: ignore[no-untyped-def]
-    """step = R^{-1} times the last column."""
-    size = len(system)
-    for b in range(size):
-        i = size - 1 - b
-        value = system[i, size]
-        for k in range(i + 1, size):
-            value -= system[i, k] * step[k]
-        step[i] = value * system[i, i]
 
 
 @njit

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from model_templates.holt_winters.gradients import settle, squared_errors
+from model_templates.holt_winters.normal_equations import solve_damped
 from model_templates.holt_winters.optimise import (
     LIKELIHOOD,
     ROBUST,
@@ -17,7 +18,6 @@ from model_templates.holt_winters.optimise import (
     criterion_value,
     least_squares,
     nelder_mead,
-    solve_damped,
 )
 from model_templates.holt_winters.projection import projected
 from model_templates.holt_winters.recursions import ROW_0, YES, errors_only, part
