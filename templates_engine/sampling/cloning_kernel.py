@@ -16,7 +16,7 @@ import numpy as np
 from templates_engine.sampling.cloning_cells import reduced
 from templates_engine.sampling.cloning_faces import mixture_density, propose_mixture
 from templates_engine.sampling.cloning_priors import log_prior
-from templates_engine.sampling.cloning_sparse import reduced_classes
+from templates_engine.sampling.cloning_sparse_kernel import reduced_classes
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.linalg import cholesky, log_determinant, solve_lower, solve_upper
 

@@ -32,7 +32,8 @@ from templates_engine.sampling.cloning_faces import mixture
 from templates_engine.sampling.cloning_kernel import SLICE_EVERY, Arrays, Room, log_target, marginal, sample
 from templates_engine.sampling.cloning_moves import Laplace, laplace
 from templates_engine.sampling.cloning_priors import LOG_SD, Prior
-from templates_engine.sampling.cloning_sparse import Classes, Pattern, Work
+from templates_engine.sampling.cloning_sparse import Classes
+from templates_engine.sampling.cloning_sparse_kernel import Pattern, Work
 from templates_engine.sampling.mixed_stats import Coordinates, Floats, Statistics
 from templates_engine.sampling.saving import Saved, saved
 

@@ -20,7 +20,8 @@ import numpy as np
 from templates_engine.sampling.cloning_moves import DEGREES
 from templates_engine.sampling.cloning_normal import Target
 from templates_engine.sampling.cloning_quadrature import find_mode
-from templates_engine.sampling.cloning_sparse import Classes, draw_effects, reduced_classes
+from templates_engine.sampling.cloning_sparse import Classes
+from templates_engine.sampling.cloning_sparse_kernel import draw_effects, reduced_classes
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.glm_data import Grouped
 from templates_engine.sampling.glm_families import row

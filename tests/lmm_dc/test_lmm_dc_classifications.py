@@ -26,6 +26,7 @@ from templates_engine.sampling import (
     cloning_predict,
     cloning_priors,
     cloning_sparse,
+    cloning_sparse_kernel,
     diagnostics,
     mixed_priors,
     nlevel_normal,
@@ -78,7 +79,7 @@ def test_the_likelihood_is_that_of_dense_algebra(model, split, monkeypatch: pyte
     data = cloning_sparse.classes(y, x, factors)
     v, w, _ = dense(y, x, factors, ROOTS)
     found = np.empty((3, 3))
-    logs = cloning_sparse.reduced_classes(data.pattern, data.roots(ROOTS), data.room(), found)
+    logs = cloning_sparse_kernel.reduced_classes(data.pattern, data.roots(ROOTS), data.room(), found)
     assert logs == pytest.approx(np.linalg.slogdet(v)[1], abs=1e-10)
     np.testing.assert_allclose(found, w.T @ np.linalg.solve(v, w), rtol=1e-11, atol=1e-10)
 
