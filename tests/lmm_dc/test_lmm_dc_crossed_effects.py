@@ -249,6 +249,23 @@ def test_profile_of_slopes_beside_quadrature(place: tuple[str, int, int, int]) -
         assert centre.at(point.beta + step, [np.linalg.cholesky(beside)]) < best + 1e-6
 
 
+@pytest.mark.parametrize("place", [("omega", 0, 0, 0), ("omega", 0, 1, 0), ("rho", 0, 1, 0), ("beta", 1, 0, 0)])
+def test_slopes_of_the_search_are_those_of_its_criterion(place: tuple[str, int, int, int]) -> None:
+    """By differences, with a variable whose zero is far away, so that the coefficients are far from orthogonal."""
+    y, x, trials, codes = made("logit", 20, 6)
+    x = x + np.array([0.0, 3.0])
+    more = {"trials": trials, "offset": np.zeros(len(y))}
+    factors = [Factor(codes, x), Factor(np.arange(len(y)) % 5, x[:, :1])]
+    near = glm_laplace.fit("logit", y, x, factors, **more)
+    curve = glm_laplace_profile.Curve("logit", y, x, factors, near, place, **more)
+    value = curve.value * 0.9
+    at = curve.start + 0.05 * np.random.default_rng(3).standard_normal(len(curve.start))
+    slope = curve._criterion(at, value)[1]
+    steps = 1e-5 * np.eye(len(at))
+    wanted = [(curve._criterion(at + s, value)[0] - curve._criterion(at - s, value)[0]) / 2e-5 for s in steps]
+    np.testing.assert_allclose(slope, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+
+
 @pytest.fixture(scope="module")
 def by_lot(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
     """Seeds with the column `lots`, of true effects of the lots; three ways to predict."""
