@@ -10,10 +10,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
-LONGEST = 300.0  # seconds that anything is waited for: only a hang takes so long
+# No bound on an example's time, and the same examples each time: a failure is of the code, and can be met again.
+hypothesis.settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("steady")
+
+LONGEST = 600.0  # seconds that anything is waited for: only a hang takes so long
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from templates_engine import registry
 TEMPLATES = Path(__file__).parent / "templates"
 ROOT = Path(__file__).parents[2]
 STARTED: list[subprocess.Popen[bytes]] = []
-LONGEST = 300.0  # seconds that anything is waited for: only a hang takes so long
+LONGEST = 600.0  # seconds that anything is waited for: only a hang takes so long
 CSV = "school,y,x\n" + "".join(f"{i % 5},{i * 0.37 - 3:.3f},{i % 2}\n" for i in range(60))
 
 
@@ -130,10 +130,10 @@ def quick(patch: pytest.MonkeyPatch) -> None:
     in between because the machine is slow. Where a time is to be over, `past` makes it so."""
     chosen = {
         "HEARTBEAT": "0.1",
-        "LEASE": "600",
+        "LEASE": "3600",
         "SWEEP_EVERY": "0.2",
-        "RESEND_AFTER": "600",
-        "CANCEL_GRACE": "600",
+        "RESEND_AFTER": "3600",
+        "CANCEL_GRACE": "3600",
         "WARM": "no",
     }
     for name, value in chosen.items():
@@ -172,7 +172,7 @@ def let_go(seed: int) -> None:
 
 
 def past(run_id: int, moment: str) -> None:
-    """Put this moment of a run (`sent`, `cancel_asked`) back by an hour, so that what waits for it need not."""
+    """Put this moment of a run (`sent`, `cancel_asked`) back by two hours, so that what waits for it need not."""
     with db.session() as session:
-        session.execute(update(Run).where(Run.id == run_id).values(**{moment: now() - timedelta(hours=1)}))
+        session.execute(update(Run).where(Run.id == run_id).values(**{moment: now() - timedelta(hours=2)}))
         session.commit()

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-LONGEST = 300.0  # seconds that anything is waited for that is no run: only a hang takes so long
+LONGEST = 600.0  # seconds that anything is waited for that is no run: only a hang takes so long
 PATIENT = 1000 * 120  # milliseconds for an element, a page, an answer
 expect.set_options(timeout=PATIENT)
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,7 +21,7 @@ from templates_engine.template import Template
 
 HOW = ("well", "raise", "refuse", "singular", "memory", "deaf", "killed", "killed-once", "check", "notice", "nan",
        "held", "held-after")  # fmt: skip
-LONGEST = 600.0  # seconds that a run is held or deaf
+LONGEST = 3600.0  # seconds that a run is held or deaf
 
 
 @dataclass(frozen=True)
