@@ -140,6 +140,21 @@ def test_what_the_rows_forbid_is_said_at_its_question(client: TestClient) -> Non
     assert "'y': 'sales', 'time': 'quarter', 'series': 'none', 'period': '4'" in string(Page(answer.text))
 
 
+def test_the_model_page_leads_to_the_question_that_the_rows_forbid(client: TestClient) -> None:
+    """As after a pasted string, whose answers are complete at once."""
+    pasted = {"template": "HoltWinters", "dataset": dataset_number(client, "quarterly_sales")}
+    answer = client.post("/inputs", data={**pasted, "text": "{'y': 'sales', 'period': '40'}"})
+    page = Page(answer.text)
+    assert answer.url.path.endswith("/model")
+    assert "Length of the season" in page.text.partition("There is a problem")[2][:300]
+    assert not any(b[1] == "run" for f in page.forms for b in f.buttons)
+    here = answer.url.path.removesuffix("/model")
+    again = press(client, page, here, "mend", n=page_form(page, here, "mend"))
+    assert again.status_code == 422
+    assert 'id="q-period-fault"' in again.text
+    assert "'y': 'sales'" in string(Page(again.text))
+
+
 def test_why_several_variables_are_barred_is_said_in_the_plural(client: TestClient) -> None:
     _, page = begin(client, "Tabulate")
     assert "normexam, standlrt and standlrtmiss: they have more than 500 values." in page.text
