@@ -29,8 +29,8 @@ from model_templates.holt_winters.models import Array, Constants, Fit, Model
 from model_templates.holt_winters.recursions import part
 from templates_engine.sampling.compiled import njit
 
-STAGE = 32  # draws a stage; the first two are the wide start and the estimates' surroundings
-STAGES = 8
+STAGE = 32  # draws a stage; the first two: a wide start, and the surroundings of the estimates
+STAGES = 16  # at most; five or six are usual, the most where the estimates lie far from where the density does
 ENOUGH = 60.0  # effective draws that end the sampling
 TAIL = 5.0  # degrees of freedom of the stages' distributions
 FARTHEST = 20.0  # of a logit: places nearer to a bound than 2e-9 are as good as on it
