@@ -33,7 +33,7 @@ def table(fitted: Fitted) -> Table | None:
         ratio = max(_deviance(fitted, x, smaller) - fitted.exact.deviance, 0.0)
         tail = float(dist.chi2.sf(ratio, df))
         if edge:  # half with one degree fewer, none of which is a point at 0
-            tail = 0.5 * (tail + (float(dist.chi2.sf(ratio, df - 1)) if df > 1 else float(ratio <= 0.0)))
+            tail = 0.5 * (tail + (float(dist.chi2.sf(ratio, df - 1)) if df > 1 else float(ratio <= 1e-8)))
         found.append((hypothesis, variable, ratio, float(df), tail))
 
     for k in range(p if 1 < p <= MOST else 0):
