@@ -32,6 +32,7 @@ from templates_engine.watching import Watched
 
 if TYPE_CHECKING:
     from templates_engine.data.dataset import Dataset
+    from templates_engine.template import Template
 
 __all__ = ["Call", "Job", "Progress", "Reporter", "Silent"]
 
@@ -60,13 +61,16 @@ class Job:
         threads: int | None = None,
         others: Mapping[str, Dataset] | None = None,
         continues: Path | None = None,
+        template: Template | None = None,
     ):
         """others: the datasets beside the main one that the answers name, by their names.
 
-        continues: the file where an earlier run's chains stand, from which this one goes on.
+        continues: the file where an earlier run's chains stand, from which this one goes on. template: whose run this
+        is; chains are not gone on with that it drew when it, or what it rests on, was another.
         """
         self._run = Run(store, reporter or Silent())
-        self._run.continues = saving.unpack(continues) if continues is not None else {}
+        self._run.continues = saving.unpack(continues, template) if continues is not None else {}
+        self._run.template = template
         self._run.others = dict(others or {})
         self._workers = max(1, threads or cores())
         self._prefix = ""
@@ -169,7 +173,7 @@ class Job:
         if self.called:
             return
         self._run.kept[sampler] = list(chains)
-        self.store.keep_state(saving.pack({"key": key, "reached": reached}, self._run.kept))
+        self.store.keep_state(saving.pack({"key": key, "reached": reached}, self._run.kept, self._run.template))
 
     def note(self, problem: Problem) -> None:
         """A notice shown with the results."""

@@ -19,6 +19,7 @@ from templates_engine.watching import Watched
 
 if TYPE_CHECKING:
     from templates_engine.data.dataset import Dataset
+    from templates_engine.template import Template
 
 BEAT = 0.25  # seconds between looks at the chains: at most four reports a second
 AT_LEAST = 1.0  # and one a second even when nothing has changed: the run's heartbeat
@@ -46,6 +47,7 @@ class Run:
         self.watched: Watched | None = None
         self.continues: dict[str, list[Saved]] = {}  # where the chains of the run before this one stood
         self.kept: dict[str, list[Saved]] = {}  # and where this one's stand
+        self.template: Template | None = None  # whose program the chains are of
         self.closed = threading.Event()
         self.helper: threading.Thread | None = None
         self._furthest = 0.0

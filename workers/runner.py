@@ -58,7 +58,7 @@ def _work(run: Run, beat: Beat) -> str:
     """Everything between claim and end; returns how it ended."""
     data, template, walked, others = _prepare(run)
     store = Store(folders.folder(run))
-    with Job(store, beat, others=others, continues=_before(run)) as job:
+    with Job(store, beat, others=others, continues=_before(run), template=template) as job:
         for problem in walked.problems:
             job.note(problem)
         found = template.check(walked.spec, data)

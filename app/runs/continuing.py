@@ -65,7 +65,7 @@ def unfit(session: Session, run: Run) -> Problem | None:
         text = "its template draws no chains, or they were stopped before they began, discarded or not kept."
         return Problem("no-state", f"{name} has nothing to go on from: {text}")
     form = registry.all().get(run.template)
-    if there.program != saving.program() or form is None or form.version != run.version:
+    if form is None or form.version != run.version or there.program != saving.program(form):
         return Problem("other-program", saving.OTHER_PROGRAM)
     row = session.get(Dataset, run.dataset_id) if run.dataset_id else None
     if row is None:

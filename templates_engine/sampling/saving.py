@@ -6,24 +6,29 @@ not in `Saved`, and nothing that it does depends on how many iterations were ask
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
+import sys
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from templates_engine.problems import Problem, Refused
+from templates_engine.sources import closure, digest, everything
+
+if TYPE_CHECKING:
+    from templates_engine.template import Template
 
 Floats = npt.NDArray[np.float64]
 _ABOUT = "about"
+PICTURES = "templates_engine/figures"
 OTHER_PROGRAM = (
     "Another version of this program drew these chains, so they cannot be made longer: the draws before and after "
     "would not be of one kind. Run the answers again with more iterations."
@@ -81,10 +86,10 @@ class Live:
         return self._values(rows[:done:step])
 
 
-def pack(about: Mapping[str, Any], chains: Mapping[str, Sequence[Saved]]) -> bytes:
-    """The chains by the name of their sampler, with what the run says about them, as one file."""
+def pack(about: Mapping[str, Any], chains: Mapping[str, Sequence[Saved]], template: Template | None = None) -> bytes:
+    """The chains by the name of their sampler, with what the run says about them and the program, as one file."""
     listing = {name: [{"sweeps": c.sweeps, "rng": c.rng} for c in each] for name, each in chains.items()}
-    text = json.dumps({_ABOUT: {**about, "program": program()}, "chains": listing})
+    text = json.dumps({_ABOUT: {**about, "program": program(template)}, "chains": listing})
     arrays = {
         f"{name}/{k}/{key}": array
         for name, each in chains.items()
@@ -96,15 +101,21 @@ def pack(about: Mapping[str, Any], chains: Mapping[str, Sequence[Saved]]) -> byt
     return packed.getvalue()
 
 
+def program(template: Template | None = None) -> str:
+    """Digest of everything that a template's draws depend on beside the answers and the data.
+
+    Its own sources; those of the engine that they import, directly or through others, but for the pictures; NumPy,
+    SciPy and Numba. So another template, a page or a text does not change it. This module is among the imported, and
+    stands for the format of the file. None: all sources.
+    """
+    return _program("" if template is None else type(template).__module__)
+
+
 @cache
-def program() -> str:
-    """Digest of everything that the draws depend on beside the answers and the data: sources, NumPy, Numba."""
-    root = Path(__file__).resolve().parents[2]
-    total = hashlib.sha256(f"{version('numpy')} {version('numba')}".encode())
-    for package in ("templates_engine", "model_templates"):
-        for source in sorted((root / package).rglob("*.py")):
-            total.update(str(source.relative_to(root)).encode() + b"\0" + source.read_bytes())
-    return total.hexdigest()[:16]
+def _program(module: str) -> str:
+    libraries = [f"{name} {version(name)}" for name in ("numpy", "scipy", "numba")]
+    own = Path(str(sys.modules[module].__file__)).resolve().parent.rglob("*.py") if module else everything()
+    return digest(closure(own, without=PICTURES), *libraries)
 
 
 def read_about(file: Path) -> dict[str, Any]:
@@ -113,11 +124,11 @@ def read_about(file: Path) -> dict[str, Any]:
         return dict(json.loads(str(packed["_about"]))[_ABOUT])
 
 
-def unpack(file: Path) -> dict[str, list[Saved]]:
+def unpack(file: Path, template: Template | None = None) -> dict[str, list[Saved]]:
     """The chains of a file that `pack` made. Refused when another version of the program made it."""
     with np.load(file, allow_pickle=False) as packed:
         content = json.loads(str(packed["_about"]))
-        if content[_ABOUT]["program"] != program():
+        if content[_ABOUT]["program"] != program(template):
             raise Refused(Problem("other-program", OTHER_PROGRAM))
         listing = content["chains"]
         arrays: dict[tuple[str, int], dict[str, npt.NDArray[Any]]] = {}

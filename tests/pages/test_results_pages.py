@@ -162,7 +162,7 @@ def test_a_run_that_was_stopped_can_be_finished(client: TestClient, done: Run) -
 def test_chains_of_another_program_are_not_offered(
     client: TestClient, done: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saving, "program", lambda: "another")
+    monkeypatch.setattr(saving, "program", lambda _: "another")
     page = Page(client.get(f"/runs/{done.id}").text)
     assert page.faults() == []
     assert "Another version of this program drew these chains" in page.text

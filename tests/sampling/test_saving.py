@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+from templates_engine import registry, sources
 from templates_engine.problems import Refused
 from templates_engine.sampling import mixed_normal, mixed_priors, mixed_stats, saving
 from templates_engine.sampling.mixed_names import UNIFORM
@@ -113,7 +116,7 @@ def test_nothing_is_shown_that_is_not_drawn() -> None:
 def test_chains_of_another_program_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "state.npz"
     file.write_bytes(saving.pack({"key": "iterations", "reached": 7}, {}))
-    monkeypatch.setattr(saving, "program", lambda: "another")
+    monkeypatch.setattr(saving, "program", lambda _: "another")
     with pytest.raises(Refused, match="Another version"):
         saving.unpack(file)
 
@@ -124,3 +127,92 @@ def test_a_chain_does_not_go_on_in_another_model() -> None:
         chain(two_level(False), 100, resume=first)
     with pytest.raises(ValueError, match="was saved"):
         chain(two_level(True), 20, resume=first)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A template that reaches a sampler by way of a run, a picture, another template, and a page."""
+    texts = {
+        "model_templates/mine/template.py": "def run():\n    from templates_engine.sampling import carry\n",
+        "model_templates/mine/tables.py": "",
+        "model_templates/other/template.py": "from templates_engine.sampling import unrelated\n",
+        "templates_engine/sampling/carry.py": "from . import sampler\nfrom templates_engine.figures import plot\n",
+        "templates_engine/sampling/sampler.py": "STEP = 1.0\n",
+        "templates_engine/sampling/unrelated.py": "STEP = 1.0\n",
+        "templates_engine/figures/plot.py": "INK = 1\n",
+        "app/pages/runs.py": "",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    module = ModuleType("model_templates.mine.template")
+    module.__file__ = str(tmp_path / "model_templates/mine/template.py")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(sources, "_ROOT", tmp_path)
+    return tmp_path
+
+
+def program_now() -> str:
+    """The digest of the template of `project`, read anew."""
+    saving._program.cache_clear()
+    sources._imports.cache_clear()
+    found = saving.program(type("Mine", (), {"__module__": "model_templates.mine.template"})())  # type: ignore[arg-type]
+    saving._program.cache_clear()
+    sources._imports.cache_clear()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changed", "another"),
+    [
+        ("model_templates/mine/template.py", True),
+        ("model_templates/mine/tables.py", True),
+        ("templates_engine/sampling/carry.py", True),
+        ("templates_engine/sampling/sampler.py", True),
+        ("templates_engine/sampling/unrelated.py", False),
+        ("templates_engine/figures/plot.py", False),
+        ("model_templates/other/template.py", False),
+        ("app/pages/runs.py", False),
+    ],
+)
+def test_only_what_the_draws_rest_on_makes_another_program(project: Path, changed: str, another: bool) -> None:
+    before = program_now()
+    with (project / changed).open("a") as file:
+        file.write("# changed\n")
+    assert (program_now() != before) is another
+
+
+@pytest.mark.parametrize("library", ["numpy", "scipy", "numba"])
+def test_another_library_makes_another_program(project: Path, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, real = program_now(), saving.version
+    monkeypatch.setattr(saving, "version", lambda name: "0.0" if name == library else real(name))
+    assert program_now() != before
+
+
+def keepers() -> dict[str, set[Path]]:
+    """The templates that keep their chains, and the sources that these rest on."""
+    reached = {}
+    for name, template in registry.all().items():
+        own = Path(str(sys.modules[type(template).__module__].__file__)).parent.rglob("*.py")
+        reached[name] = sources.closure(own, without=saving.PICTURES)
+    return {name: files for name, files in reached.items() if any(file.stem == "saving" for file in files)}
+
+
+def test_templates_that_keep_chains_rest_on_their_sampler() -> None:
+    found = {name: {file.stem for file in files} for name, files in keepers().items()}
+    samplers = {"2LevelMod": "mixed_normal", "2LevelImpute": "joint_kernel", "LMM/DC": "cloning_kernel"}
+    for name, sampler in samplers.items():
+        assert {"rng", sampler} <= found[name], name
+        assert "sixway" not in found[name], name
+
+
+def test_no_source_that_draws_rest_on_is_imported_by_a_computed_name() -> None:
+    """Such an import cannot be read in the sources. Two are known: of templates, of which none rests on another, and of
+    readers of files, whose rows are compared with those of the earlier run.
+    """
+    files = set().union(*keepers().values())
+    computed = {file for file in files if "import_module" in (text := file.read_text()) or "__import__" in text}
+    assert {f"{file.parent.name}/{file.name}" for file in computed} <= {
+        "templates_engine/registry.py",
+        "readers/__init__.py",
+    }
