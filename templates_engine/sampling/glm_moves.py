@@ -9,9 +9,11 @@ import numpy as np
 
 from templates_engine.sampling.compiled import njit, njit_inlined
 from templates_engine.sampling.glm_metric import Array, Data, Shape, State, Work
-from templates_engine.sampling.glm_negative_binomial import one_row, rising
+from templates_engine.sampling.glm_negative_binomial import one_row, rising, rising_slope
 from templates_engine.sampling.linalg import draw_inverse_wishart, inverse_spd, solve, solve_lower, solve_upper
 from templates_engine.sampling.nlevel_moves import Prior
+
+FARTHEST = 3.0  # a Newton step on log α goes no further, in units of its noise
 
 
 @njit
@@ -281,22 +283,56 @@ def draw_omega(rng: Any, data: Data, prior: Prior, state: State, c: int) -> bool
 
 
 @njit
-def move_alpha(rng: Any, data: Data, prior: Prior, state: State, work: Work, width: float) -> int:
-    """Step 6: log α by a random walk; α has the inverse gamma prior (shape, scale). 1 if accepted."""
-    by = width * rng.standard_normal()
-    old, new = state.alpha[0], state.alpha[0] * math.exp(by)
+def slope_alpha(data: Data, prior: Prior, alpha: float, eta: Array, value: Array, score: Array) -> float:
+    """Gradient of the log posterior in log α, from each row's log likelihood and score there: no logarithm a row.
+
+    With L = log(1 + α μ) a row's part is L / α - (1 + α y) μ / (1 + α μ), and the log likelihood y η - (1 + α y) L / α.
+    """
+    total = prior.scale / alpha - prior.shape
+    for i in range(len(eta)):
+        y = data.y[i]
+        total += (y * eta[i] - value[i]) / (1.0 + alpha * y) - y + score[i]
+    for k in range(len(data.above)):
+        total += data.above[k] * alpha * (k + 1) / (1.0 + alpha * (k + 1))
+    for y in data.large:
+        total += rising_slope(alpha, y)
+    return total
+
+
+@njit
+def move_alpha(rng: Any, data: Data, prior: Prior, state: State, work: Work, width: float, walking: bool) -> float:
+    """Step 6: log α by a Newton step with Normal noise of sd `width`, or by a random walk of no one width, which comes
+    back from where the curvature is another; α has the inverse gamma prior (shape, scale).
+
+    Returns what is to be added to log width, times a gain, so that width^-2 becomes the mean curvature.
+    """
+    old, slope, noise = state.alpha[0], 0.0, rng.standard_normal()
+    if walking:
+        by = 2.38 * width * noise * math.exp(rng.standard_normal())
+    else:
+        slope = slope_alpha(data, prior, old, state.eta, state.value, state.score)
+        by = min(max(width * width * slope, -FARTHEST * width), FARTHEST * width) + width * noise
+    new = old * math.exp(by)
     state.counts[3, 1] += 1.0
     if not 1e-12 < new < 1e12:
-        return 0
+        return 0.0
     here = evaluate(data, new, state.eta, work.score, work.value)
     gain = here - state.total[0] + ends_of(data, new) - ends_of(data, old)
     gain += -prior.shape * by - prior.scale * (1.0 / new - 1.0 / old)  # with the Jacobian of the log
-    if not math.log(rng.random()) < gain:
-        return 0
-    state.counts[3, 0] += 1.0
-    state.alpha[0] = new
-    state.total[0] = here
-    for i in range(len(state.eta)):
-        state.score[i] = work.score[i]
-        state.value[i] = work.value[i]
-    return 1
+    lift = 0.0
+    if not walking:
+        if not gain > -1e300:
+            return -1.0
+        back = slope_alpha(data, prior, new, state.eta, work.value, work.score)
+        drift = min(max(width * width * back, -FARTHEST * width), FARTHEST * width)
+        gain += 0.5 * noise * noise - 0.5 * ((by + drift) / width) ** 2
+        if by != 0.0:
+            lift = min(max(1.0 + width * width * (back - slope) / by, -1.0), 1.0)
+    if math.log(rng.random()) < gain:
+        state.counts[3, 0] += 1.0
+        state.alpha[0] = new
+        state.total[0] = here
+        for i in range(len(state.eta)):
+            state.score[i] = work.score[i]
+            state.value[i] = work.value[i]
+    return lift

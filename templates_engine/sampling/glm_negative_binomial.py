@@ -58,6 +58,17 @@ def rising(alpha: float, y: float) -> float:
 
 
 @njit
+def rising_slope(alpha: float, y: float) -> float:
+    """Derivative of `rising` in log α; by a difference where `rising` is one of gamma functions."""
+    if y <= DIRECT or alpha < 1e-4:
+        total = 0.0
+        for k in range(1, int(y)):
+            total += alpha * k / (1.0 + alpha * k)
+        return total
+    return (rising(alpha * 1.0001, y) - rising(alpha / 1.0001, y)) / (2.0 * math.log(1.0001))
+
+
+@njit
 def _pointwise(y: Any, alpha: Any, eta: Any) -> None:
     for i in range(eta.shape[0]):
         for s in range(eta.shape[1]):

@@ -15,7 +15,8 @@ A row is η = offset + q_matrix γ + Σ_c z_c u_c. One sweep:
    random walk on its logarithm, whose width is set during the burn-in.
 4. Ω_c given u_c: inverse Wishart (inverse gamma for one coefficient).
 5. Effects of nested classifications shifted against each other (nlevel_normal, step 5).
-6. Negative binomial: log α by a random walk; Var(y) = μ + α μ².
+6. Negative binomial, Var(y) = μ + α μ²: log α by such a Newton step, the curvature being its mean over the burn-in,
+   then by a random walk whose width is drawn anew each time.
 
 Every eighth sweep steps 1 and 2 are random walks of the same shape instead: a Newton step can overshoot in a tail
 where the likelihood is far from its quadratic approximation, and a random walk always comes back.
@@ -256,7 +257,12 @@ def _renew(data: Data, tuning: Tuning, shape: Shape) -> None:
 @njit
 def _retune(width: float, accepted: int, gain: float) -> float:
     """Robbins and Monro, towards an acceptance of 0.44."""
-    return min(max(width * math.exp((accepted - 0.44) * gain), 1e-3), 5.0)
+    return _widened(width, (accepted - 0.44) * gain)
+
+
+@njit
+def _widened(width: float, by: float) -> float:
+    return min(max(width * math.exp(by), 1e-3), 5.0)
 
 
 @njit
@@ -308,8 +314,9 @@ def _sample(
         ):  # fmt: skip
             return -1
         if data.link == 4:
-            accepted = move_alpha(rng, data, prior, state, work, tuning.alpha_width[0])
-            tuning.alpha_width[0] = _retune(tuning.alpha_width[0], accepted, gain)
+            lift = move_alpha(rng, data, prior, state, work, tuning.alpha_width[0], False)
+            move_alpha(rng, data, prior, state, work, tuning.alpha_width[0], True)
+            tuning.alpha_width[0] = _widened(tuning.alpha_width[0], lift * gain)
         if sweep < burnin:
             if sweep % 4 == 0:
                 add_weights(data, state, tuning.weight_sum)

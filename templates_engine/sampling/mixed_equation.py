@@ -134,6 +134,12 @@ NESTED = (
 )
 
 
+ALPHA = (
+    r"$\log\alpha$ by a Newton step with Normal noise, the curvature being its mean over the burn-in, accepted by "
+    r"Metropolis and Hastings; then by a random walk."
+)
+
+
 def _normal_steps(model: Model, schema: Schema) -> list[str]:
     shape, rate = ("n/2 + 0.001", "0.001 + ") if model.prior != UNIFORM else ("n/2 - 1", "")
     residual = rf"$\sigma^2$ given the rest: $1/\sigma^2 \sim \mathrm{{Gamma}}({shape}, {rate}\tfrac12\mathrm{{RSS}})$."
@@ -172,7 +178,7 @@ def _general_steps(model: Model, schema: Schema) -> list[str]:
         r"a Newton step from the present value with Normal noise, weights $W$ fixed when the burn-in ends, accepted by "
         r"Metropolis and Hastings (after Gamerman, 1997)"
     )
-    more = [r"$\log\alpha$ by a random walk."] if model.family == NEGATIVE_BINOMIAL else []
+    more = [ALPHA] if model.family == NEGATIVE_BINOMIAL else []
     if not model.classifications:
         return [rf"$\beta$ jointly: {proposal}.", *more]
     if model.numbered:

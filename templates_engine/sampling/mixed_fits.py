@@ -84,7 +84,7 @@ def classified(chain: mixed_normal.Chain, grouped: bool) -> Chain:
 
     return Chain(
         chain.beta, chain.omega if grouped else chain.omega[:, :0], chain.sigma2, chain.deviance,
-        each(chain.effect_mean), each(chain.effect_sd), np.zeros(0), chain.acceptance, chain.kept_at,
+        each(chain.effect_mean), each(chain.effect_sd), np.zeros(0), np.zeros(0), chain.kept_at,
         each(chain.kept_effects), chain.saved,
     )  # fmt: skip
 

@@ -37,23 +37,18 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Chain:
-    """One chain of a mixed model; only complete draws, also when it was stopped early."""
+    """One chain; only complete draws, also when it was stopped early."""
 
     beta: Floats  # (draw, p)
     omega: Floats  # (draw, q (q + 1) / 2), packed lower triangle by rows
-    sigma2: Floats  # (draw,); NaN for families without one
+    sigma2: Floats  # (draw,)
     deviance: Floats  # (draw,), -2 log p(y | β, u, σ²)
     effect_mean: Floats  # (J, q), over the kept draws
     effect_sd: Floats  # (J, q)
-    beta_mean: Floats  # (p,)
-    acceptance: Floats  # of Metropolis steps, empty where there are none
     # Evenly spaced draws whose group effects were kept: which draws, and the effects (draw, J, q)
     kept_at: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     kept_effects: Floats = field(default_factory=lambda: np.zeros((0, 0, 0)))
     saved: Saved | None = None  # where it stands, to go on from
-    dispersion: Floats = field(
-        default_factory=lambda: np.zeros(0)
-    )  # (draw,), of a negative binomial response; else empty
 
 
 def packed(q: int) -> list[tuple[int, int]]:
@@ -110,13 +105,9 @@ def run_chain(
     done = max(sweeps - burnin, 0) // thin
     out = out[:done]
     now = saved(sweeps, rng, out=out, effects=effects, omega=start, sigma2=variance, **some.arrays)
-    beta = stats.coordinates.beta(out[:, :p])
     sd = np.sqrt(effects[1] / max(done - 1, 1))
-    empty = np.zeros(0)
-    return Chain(
-        beta, out[:, p:-2], out[:, -2], out[:, -1], effects[0], sd,
-        beta.mean(axis=0) if done else np.full(p, np.nan), empty, *some.filled, now,
-    )  # fmt: skip
+    beta = stats.coordinates.beta(out[:, :p])
+    return Chain(beta, out[:, p:-2], out[:, -2], out[:, -1], effects[0], sd, *some.filled, now)
 
 
 def deviance_at(stats: Statistics, beta: Floats, effects: Floats, sigma2: float) -> float:
