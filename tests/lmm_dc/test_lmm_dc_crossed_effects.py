@@ -18,6 +18,8 @@ from scipy import special
 from test_lmm_dc_crossed_counts import ABSENCES, BASE, SEEDS, SMALL, Small, first_pupils
 from test_lmm_dc_slopes import OMEGA, made, row_logs
 
+from templates_engine import registry
+from templates_engine.asking import walk
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.simulate_crossed import crossed_schools
 from templates_engine.sampling import (
@@ -29,6 +31,7 @@ from templates_engine.sampling import (
     glm_laplace_profile,
 )
 from templates_engine.sampling.cloning_crossed import Centre, general_crossed_effects
+from templates_engine.sampling.cloning_normal import Cloned
 from templates_engine.sampling.nlevel_stats import Factor
 from templates_engine.sampling.rng import streams
 
@@ -322,6 +325,24 @@ def test_the_profile_is_named_as_what_it_is(by_lot: dict[str, Ran]) -> None:
     low, high = LME4["seeds"]["profile"]["sd_(Intercept)|bench"]
     row = interval.records()[0]
     np.testing.assert_allclose(np.sqrt([row["lower"], row["upper"]]), [low, high], atol=4e-3 * (high - low))
+
+
+def test_parameters_come_back_from_the_unbounded_scale() -> None:
+    """Of a single variance and of a matrix of two coefficients, where the copies are written out."""
+    from model_templates.lmm_dc.fitting import prepare
+    from model_templates.lmm_dc.parameters import unbounded, values_of
+    from model_templates.lmm_dc.rows import rows_of
+
+    data = first_pupils()
+    given = {**ABSENCES, **BASE, "x2_2": "cons,verbal"}
+    spec = walk(registry.get("LMM/DC"), given, data.schema()).spec
+    fitted = prepare(spec, rows_of(spec, data))
+    beta, omega = np.array([[-3.0, -0.1], [-2.5, 0.2]]), np.array([[0.08, 0.5, -0.2, 0.3], [0.3, 0.05, 0.01, 0.9]])
+    nothing = np.full(2, np.nan)
+    values = values_of(fitted, unbounded(fitted, Cloned(beta, omega, nothing, omega, beta, 1.0)))
+    np.testing.assert_allclose(fitted.coordinates.beta(values.gamma), beta, rtol=1e-9)
+    np.testing.assert_allclose(values.omegas[0][:, 0, 0], omega[:, 0], rtol=1e-8)
+    np.testing.assert_allclose(values.omegas[1][:, [0, 1, 1], [0, 0, 1]], omega[:, 1:], rtol=1e-8)
 
 
 def test_slopes_of_a_classification_are_predicted(tmp_path: Path) -> None:
