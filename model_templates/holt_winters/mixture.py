@@ -88,7 +88,7 @@ def quantile(weights, means, sds, h, free, centre, sd, p, guess):  # type: ignor
     for _ in range(100):
         value, slope = -p, 0.0
         for k in range(len(weights)):
-            if weights[k] >= LIGHT:
+            if weights[k] > 0.0:
                 t = (x - means[k, h]) / sds[k, h]
                 log = math.log1p(t * t / free)
                 value += weights[k] * student(t, free, log)
@@ -110,17 +110,17 @@ def limits_of(weights, means, sds, free, tails, centres, spread, found):  # type
 
     Weights are made to sum to 1 over the draws that are not left out.
     """
-    total = 0.0
+    kept = np.zeros(len(weights))
     for k in range(len(weights)):
-        total += weights[k] if weights[k] >= LIGHT else 0.0
-    weights = weights / total
+        kept[k] = weights[k] if weights[k] >= LIGHT else 0.0
+    weights = kept / np.sum(kept)
     for h in range(means.shape[1]):
         centre, square = 0.0, 0.0
         for k in range(len(weights)):
-            if weights[k] >= LIGHT:
+            if weights[k] > 0.0:
                 centre += weights[k] * means[k, h]
         for k in range(len(weights)):
-            if weights[k] >= LIGHT:
+            if weights[k] > 0.0:
                 square += weights[k] * (sds[k, h] ** 2 * free / (free - 2.0) + (means[k, h] - centre) ** 2)
         centres[h], spread[h] = centre, math.sqrt(square)
         for q in range(len(tails)):

@@ -14,6 +14,7 @@ in the simulation, with a wrong sign in a multiplicative derivative, and with th
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from model_templates.holt_winters.api import Constants, Fit, Model, Start, fit, 
 from model_templates.holt_winters.intervals import mixed
 from model_templates.holt_winters.layout import put_start
 from model_templates.holt_winters.marginal import marginal
-from model_templates.holt_winters.mixture import forecasts
+from model_templates.holt_winters.mixture import LIGHT, forecasts
 from model_templates.holt_winters.sampled import Draws, draws_of, estimates, layout_of
 
 SES, HOLT = Model(False, False, "none"), Model(True, False, "none")
@@ -245,6 +246,22 @@ def test_limits_are_those_of_quadrature(case: str, seed: int) -> None:
         below, density = stats.t.cdf(t, draws.free), w @ (stats.t.pdf(t, draws.free) / sds[use])
         error = np.sqrt(np.sum((w[:, None] * (below - p)) ** 2, axis=0)) / density
         assert np.all(np.abs(mine[q] - exact[q]) <= (1 if len(grid) == len(V) else 3) * error)
+
+
+def test_draws_of_no_weight_are_left_out_for_good() -> None:
+    """A draw just too light to be forecast is not taken in again when the other weights are made to sum to 1."""
+    draws = drawn(fit(series(40, 7), HOLT))
+    heavy = np.argsort(-draws.weights)[:3]
+    weights = np.full(len(draws.weights), 0.999 * LIGHT)
+    weights[heavy] = 0.1
+    alone = np.zeros(len(weights))
+    alone[heavy] = 1 / 3
+    for one, other in zip(
+        mixed(replace(draws, weights=weights), HORIZON, (0.025, 0.975)),
+        mixed(replace(draws, weights=alone), HORIZON, (0.025, 0.975)),
+        strict=True,
+    ):
+        assert one == pytest.approx(other, rel=1e-9)
 
 
 def test_simulated_limits_are_those_of_the_mixture() -> None:
