@@ -149,3 +149,31 @@ def test_starts_without_a_season(start: str, trend: bool) -> None:
         slope, level = np.polyfit(t, ten, 1)
         expected = (level, slope, 0) if trend else (ten.mean(), 0.0, 0)
     assert (found.level, found.trend, found.first) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_robust_start_of_two_periods_and_an_empty_position(kind: str) -> None:
+    """Protects several periods: the window and the line are those of the longest, the shorter period's indices are
+    taken out first; a position without a value has the index 0 (1) before they are centred."""
+    y, periods = data(kind, 4, 61), (3, 4)
+    y[2:20:4] = np.nan  # the third position of the longer period, in all of the window of 5 periods of 4
+    part = y[:20]
+    rows = np.flatnonzero(~np.isnan(part))
+    slope = float(np.median([np.median([(part[i] - part[j]) / (i - j) for j in rows if j != i]) for i in rows]))
+    level = float(np.median(part[rows] - slope * (rows + 1)))
+    line = level + slope * (np.arange(20) + 1)
+    many, seasons = kind == "multiplicative", []
+    rest = part / line if many else part - line
+    for m in periods:
+        seen = [rest[p::m][~np.isnan(rest[p::m])] for p in range(m)]
+        season = np.array([np.median(v) if len(v) else float(many) for v in seen])
+        centre = season.mean()
+        season = season / centre if many else season - centre
+        level, slope = (level * centre, slope * centre) if many else (level + centre, slope)
+        rest = rest / season[np.arange(20) % m] if many else rest - season[np.arange(20) % m]
+        seasons.append(season)
+    model = Model(True, False, kind, periods)  # type: ignore[arg-type]
+    found = fit(y, model, start="robust", robust=True, alpha=0.3, beta=0.1, gamma=(0.2, 0.1)).start
+    assert (found.level, found.trend) == pytest.approx((level, slope), rel=1e-10)
+    for ours, theirs in zip(found.seasons, seasons, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
