@@ -8,18 +8,15 @@ below starts a fresh cache for those that depend on it, and for nothing else.
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
 
-_ROOT = Path(__file__).resolve().parents[2]
-_PACKAGES = ("templates_engine", "model_templates")
+from templates_engine.sources import closure, digest
 
 
 def kernels_folder() -> Path:
@@ -32,44 +29,7 @@ def kernels_folder() -> Path:
 @cache
 def _digest(file: Path) -> str:
     """Digest of a module's source and of all the project's sources that it rests on, with Numba's version."""
-    total = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(_closure(file)):
-        name = source.relative_to(_ROOT) if source.is_relative_to(_ROOT) else source.name
-        total.update(str(name).encode() + b"\0" + source.read_bytes())
-    return total.hexdigest()[:16]
-
-
-def _closure(file: Path) -> set[Path]:
-    """The module and every module of the project that it imports, directly or through others."""
-    found, waiting = {file}, [file]
-    while waiting:
-        for other in _imports(waiting.pop()):
-            if other not in found:
-                found.add(other)
-                waiting.append(other)
-    return found
-
-
-@cache
-def _imports(file: Path) -> frozenset[Path]:
-    """The project's modules that a file names in its imports, wherever these stand in it."""
-    package = file.parent.relative_to(_ROOT).parts if file.is_relative_to(_ROOT) else ()
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else ()
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    return frozenset(_files(names))
-
-
-def _files(names: set[str]) -> Iterator[Path]:
-    for name in names:
-        if name.split(".")[0] in _PACKAGES:
-            path = _ROOT.joinpath(*name.split("."))
-            yield from (p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file())
+    return digest(closure([file]), numba.__version__)
 
 
 def njit(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from templates_engine import sources as reading
 from templates_engine.sampling import compiled
 
 
@@ -20,13 +21,13 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "helper.py").write_text("from .constant import K\n\ndef g():\n    return K\n")
     (folder / "constant.py").write_text("K = 1\n")
     (folder / "beside.py").write_text("K = 1\n")
-    monkeypatch.setattr(compiled, "_ROOT", tmp_path)
+    monkeypatch.setattr(reading, "_ROOT", tmp_path)
     return folder
 
 
 def _digest(file: Path) -> str:
     compiled._digest.cache_clear()
-    compiled._imports.cache_clear()
+    reading._imports.cache_clear()
     return compiled._digest(file)
 
 
