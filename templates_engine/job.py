@@ -10,15 +10,14 @@ The same class serves the worker, the command line and the tests; they differ in
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from templates_engine import drawing
 from templates_engine.bundle import Artifact, Store
-from templates_engine.figures.drawers import Drawers
 from templates_engine.figures.interactive import Figure, as_json
 from templates_engine.figures.wire import Picture
 from templates_engine.outputs import Draws, Result, Table
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Job", "Progress", "Reporter", "Silent"]
 
 T = TypeVar("T")
-_GRACE = 4.0  # seconds that pictures may still take once the user has asked to stop
 
 
 @dataclass(frozen=True)
@@ -358,7 +356,7 @@ class Job:
         # With cores to spare the drawers get ready now; with two they would take time from the tables. A drawer
         # dies with the thread that starts it, so only the main thread does.
         if cores() >= 4 and threading.current_thread() is threading.main_thread():
-            self._start_drawers()
+            drawing.drawers(self._run)
 
     def draw_pictures(self) -> None:
         """Draw what is pending, a picture that someone has opened before the others.
@@ -371,38 +369,8 @@ class Job:
         self._root()._steps.end()
         if not run.pictures:
             return
-        run.drawing_since = time.monotonic()
         self._start_helper()
-        self._start_drawers().draw_all(self._next_picture, self._picture_drawn)
-        run.drawing_until = time.monotonic()
-        run.check()
-
-    def _start_drawers(self) -> Drawers:
-        run = self._run
-        with run.lock:
-            if run.drawers is None:
-                run.drawers = Drawers(min(2, cores(), max(1, len(run.pictures))))
-            return run.drawers
-
-    def _next_picture(self) -> tuple[str, Picture, bool] | None:
-        """What to draw next: its name, the picture, and whether there is no time left to draw it."""
-        run = self._run
-        with run.lock:
-            if not run.pictures or run.fault is not None:
-                return None
-            wanted = run.reporter.wanted()
-            name = wanted if wanted in run.pictures else next(iter(run.pictures))
-            late = run.stopped_at is not None and time.monotonic() - run.stopped_at > _GRACE
-            return name, run.pictures.pop(name), late
-
-    def _picture_drawn(self, name: str, svg: bytes, fault: str) -> None:
-        run = self._run
-        artifact = run.store.fulfil(name, svg)
-        with run.lock:
-            run.drawn += 1
-            if fault and not self.stopped:
-                run.note(Problem("picture", f"The picture {name} could not be drawn: {fault}"))
-            run.reporter.artifact(artifact)
+        drawing.draw(run)
 
     # How
 
