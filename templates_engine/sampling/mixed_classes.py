@@ -8,7 +8,7 @@ from templates_engine.data.design import Design, collinear
 from templates_engine.problems import Problem
 from templates_engine.sampling.mixed_data import Rows
 from templates_engine.sampling.mixed_names import UNIFORM
-from templates_engine.sampling.mixed_questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, Model
+from templates_engine.sampling.mixed_questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
 from templates_engine.sampling.mixed_stats import statistics
 from templates_engine.sampling.nlevel_stats import Factor, nested_in
 
@@ -23,10 +23,8 @@ def groups(model: Model, rows: Rows) -> list[Problem]:
     if rows.J < 2:
         text = f"{name} has {rows.J} group in the rows used; two levels need at least two, and about ten to be useful."
         return [Problem("too-few-groups", text, key="L2ID", column=name)]
-    # a binomial or Poisson response may have an effect a row, which then is its extra variation
-    most = rows.n if model.family not in (NORMAL, NEGATIVE_BINOMIAL) else rows.n - 1
     q = rows.factors[0].q
-    if rows.J * q > most:
+    if rows.J * q > _most_effects(model, rows):
         other = {NORMAL: "the residual", NEGATIVE_BINOMIAL: "the variation that alpha stands for"}
         text = (
             f"{name} has {rows.J:,} groups and {q} random coefficient{'s' if q > 1 else ''} each, but only "
@@ -34,6 +32,16 @@ def groups(model: Model, rows: Rows) -> list[Problem]:
         )
         return [Problem("more-effects-than-rows", text, key="x2" if model.x2 else "L2ID", column=name)]
     return []
+
+
+def _most_effects(model: Model, rows: Rows) -> int:
+    """How many random effects of one classification the rows can tell apart.
+
+    An effect a row is the extra variation of a Poisson count, or of successes out of several trials; of other responses
+    it cannot be told from the residual, from alpha, or from nothing at all where a row is one yes or no.
+    """
+    extra = model.family == POISSON or (model.family == BINOMIAL and bool(np.any(rows.trials > 1)))
+    return rows.n if extra else rows.n - 1
 
 
 def several(model: Model, rows: Rows) -> list[Problem]:
@@ -47,9 +55,7 @@ def _one(model: Model, rows: Rows, c: int) -> list[Problem]:
     if factor.groups < 2:
         text = f"{name} has 1 unit in the rows used; a classification needs at least two, and about ten to be useful."
         return [Problem("too-few-groups", text, key=key, column=name)]
-    # an effect a row is extra variation of a count, or of successes out of several trials; slopes as well are too much
-    single = model.family == NORMAL or bool(np.all(rows.trials <= 1) and model.trials)
-    if (single and factor.size >= n) or (factor.q > 1 and factor.size > n):
+    if factor.size > _most_effects(model, rows):
         several = f" and {factor.q} random coefficients each" if factor.q > 1 else ""
         text = f"{name} has {factor.groups:,} units{several}, but there are only {n:,} rows: they cannot be told apart."
         return [Problem("more-effects-than-rows", text, key=each.terms_key if factor.q > 1 else key, column=name)]

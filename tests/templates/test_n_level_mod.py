@@ -231,14 +231,22 @@ def test_a_classification_with_one_unit_cannot_be_chosen() -> None:
     assert "at least two units" in problem.message
 
 
-def test_an_effect_a_row_is_welcome_for_counts_only() -> None:
-    """Extra variation of a count; for yes/no there would be nothing to estimate it from."""
-    data = toy(id=N)
-    template = registry.get("NLevelMod")
-    for response, refused in (
+@pytest.mark.parametrize(
+    ("response", "refused"),
+    [
         ({"y": "count", "D": "Poisson"}, False),
+        ({"y": "yes", "D": "Binomial", "n": "n"}, False),
         ({"y": "yes", "D": "Binomial", "n": "cons"}, True),
-    ):
-        spec = walk(template, {**TWO, **response, "C1": "id"}, data.schema()).require()
+        ({"y": "count", "D": "Negative binomial"}, True),
+        ({"y": "y"}, True),
+    ],
+)
+def test_an_effect_a_row_is_welcome_as_extra_variation_only(response: dict[str, str], refused: bool) -> None:
+    """Of a count, or of several trials; for yes/no there would be nothing to estimate it from. For one classification
+    as for several."""
+    data = toy(id=N)
+    for name, units in (("NLevelMod", {**TWO, "C1": "id"}), ("2LevelMod", {"L2ID": "id", "x": "cons,x"})):
+        template = registry.get(name)
+        spec = walk(template, {**units, **response}, data.schema()).require()
         codes = [p.code for p in template.check(spec, data) if p.level == "error"]
         assert ("more-effects-than-rows" in codes) == refused
