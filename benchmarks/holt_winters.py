@@ -5,10 +5,10 @@
 Two panels: 1,000 monthly series of length 120 (../shared/data/ts/hw_panel_1000x120.csv.gz where it is) and a simulated
 one. Like with like: R's HoltWinters keeps its start states fixed, and so does "fixed start"; statsmodels and
 statsforecast estimate them, and so does "optimal start". Peers run on the first series of the panel; squared errors
-are compared series by series. statsforecast's HoltWinters chooses between a damped trend and a plain one, so that its
-squared error may be that of another model; AutoETS with damped=False is like with like. statsmodels moves
-multiplicative seasons by the old level, R and ours by the new: there the squared errors are of two models, and only the
-times are like with like. Nothing here is a test: no time gates anything.
+are compared series by series. statsforecast's HoltWinters chooses between a damped trend and a plain one by AICc, and
+so does "damped or plain", where squared errors are of the model that statsforecast chose; AutoETS with damped=False is
+the plain trend alone. statsmodels moves multiplicative seasons by the old level, R and ours by the new: there the
+squared errors are of two models, and only the times are like with like. Nothing here is a test: no time gates anything.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import peers  # noqa: E402
 
-from model_templates.holt_winters.api import Model, fit_many  # noqa: E402
+from model_templates.holt_winters.api import Model, Panel, fit_many  # noqa: E402
 
 PANEL = ROOT.parent / "shared/data/ts/hw_panel_1000x120.csv.gz"
 ADDITIVE = Model(True, False, "additive", (12,))
+DAMPED = Model(True, True, "additive", (12,))
 MULTIPLICATIVE = Model(True, False, "multiplicative", (12,))
 ROBETS = {"additive": 68.2, "multiplicative": 64.6}  # fits per CPU second of robets 1.4, same panel, measured apart
 
@@ -89,6 +90,12 @@ def ours(title: str, panel: np.ndarray, model: Model, **options: Any) -> tuple[n
     return found.sse, speed
 
 
+def chosen(panel: np.ndarray) -> tuple[Panel, Panel]:
+    """The damped and the plain trend fitted to every series; the choice by AICc is one comparison of two arrays."""
+    damped, plain = (fit_many(panel, model, threads=1, start="optimal") for model in (DAMPED, ADDITIVE))
+    return damped, plain
+
+
 def compare(title: str, speed: float, peer_speed: float, sse: np.ndarray, peer: np.ndarray, goal: float) -> None:
     ratio = sse[: len(peer)] / peer - 1
     near, better = 100 * np.mean(ratio <= 1e-6), 100 * np.mean(ratio < -1e-6)
@@ -136,13 +143,16 @@ for title, make in (
 ):
     make().fit(panel[0])  # compiles
     began = time.process_time()
-    sse = [float(np.sum(np.asarray(make().fit(y).model_["residuals"]) ** 2)) for y in panel]
-    found.append([title, sse, len(panel) / (time.process_time() - began)])
+    models = [make().fit(y).model_ for y in panel]
+    speed = len(panel) / (time.process_time() - began)
+    sse = [float(np.sum(np.asarray(model["residuals"]) ** 2)) for model in models]
+    found.append([title, speed, sse, [float(m["aicc"]) for m in models], [m["components"][3] == "D" for m in models]])
 json.dump(found, open(sys.argv[2], "w"))
 """
 
 
-def by_statsforecast(panel: np.ndarray) -> list[tuple[str, np.ndarray, float]]:
+def by_statsforecast(panel: np.ndarray) -> list[tuple[str, float, np.ndarray, np.ndarray, np.ndarray]]:
+    """Title, fits per CPU second, and of every series the squared error, AICc and whether the trend is damped."""
     python = peers.interpreter("statsforecast", peers.STATSFORECAST)
     if python is None:
         return []
@@ -151,9 +161,9 @@ def by_statsforecast(panel: np.ndarray) -> list[tuple[str, np.ndarray, float]]:
         np.save(given, panel)
         subprocess.run([python, "-c", STATSFORECAST, str(given), str(found)], check=True)
         results = json.loads(found.read_text())
-    for title, _, speed in results:
+    for title, speed, *_ in results:
         print(f"  {title:<52} {speed:9,.0f} /s")
-    return [(title, np.array(sse), speed) for title, sse, speed in results]
+    return [(title, speed, *map(np.array, of_series)) for title, speed, *of_series in results]
 
 
 def by_r(panel: np.ndarray, kind: str) -> tuple[np.ndarray, float] | None:
@@ -179,6 +189,31 @@ def by_r(panel: np.ndarray, kind: str) -> tuple[np.ndarray, float] | None:
     speed = len(panel) / lines[0]
     print(f"  {'R HoltWinters, ' + kind:<52} {speed:9,.0f} /s   failures {int(np.isnan(lines[1:]).sum())}")
     return lines[1:], speed
+
+
+def beside_statsforecast(
+    panel: np.ndarray, few: int, optimal: tuple[np.ndarray, float], quick: tuple[np.ndarray, float]
+) -> None:
+    """HoltWinters, which makes two fits, beside two of ours; AutoETS of the plain trend beside one."""
+    results = by_statsforecast(panel[:few])
+    if not results:
+        return
+    title, speed, sse, aicc, damped = results[0]
+    chosen(panel[:2])
+    (ours_damped, ours_plain), ours_speed = rate(lambda: chosen(panel), len(panel))
+    print(f"  {'optimal start, damped or plain':<52} {ours_speed:9,.0f} /s")
+    same = np.where(damped, ours_damped.sse[: len(sse)], ours_plain.sse[: len(sse)])
+    compare(f"optimal start, damped or plain, against {title}", ours_speed, speed, same, sse, 10)
+    a, b = ours_damped.aicc[: len(sse)], ours_plain.aicc[: len(sse)]
+    # both are n log SSE + 2 p n / (n - p - 1), p counting start states and the error variance
+    print(
+        f"    theirs damped on {100 * np.mean(damped):.1f} %, ours on {100 * np.mean(a < b):.1f} %; the same choice on "
+        f"{100 * np.mean((a < b) == damped):.1f} %; our AICc at most theirs on "
+        f"{100 * np.mean(np.minimum(a, b) <= aicc + 1e-6 * panel.shape[1]):.1f} %"
+    )
+    for title, speed, sse, _, _ in results[1:]:
+        compare(f"optimal start against {title}", optimal[1], speed, optimal[0], sse, 10)
+        compare(f"optimal start, 3 places, against {title}", quick[1], speed, quick[0], sse, 10)
 
 
 def main() -> None:
@@ -216,9 +251,7 @@ def main() -> None:
             if found := by_statsmodels(few, kind):
                 sse, speed = optimal[kind]
                 compare(f"optimal start against statsmodels, {kind}", speed, found[1], sse, found[0], 60)
-        for title, sse, speed in by_statsforecast(panel[: 5 * options.peers]):
-            compare(f"optimal start against {title}", optimal["additive"][1], speed, optimal["additive"][0], sse, 10)
-            compare(f"optimal start, 3 places, against {title}", quick[1], speed, quick[0], sse, 10)
+        beside_statsforecast(panel, 5 * options.peers, optimal["additive"], quick)
 
 
 if __name__ == "__main__":
