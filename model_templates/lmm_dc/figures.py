@@ -17,7 +17,7 @@ from templates_engine.sampling.mixed_stats import Floats
 
 from .fitting import Fitted
 from .predicting import Predicted
-from .tables import named, valued
+from .tables import many, named, valued
 from .verdicts import Judged
 
 MOST = 12  # panels
@@ -60,8 +60,10 @@ def decay(fitted: Fitted, judged: Judged) -> bytes:
         panel.line(x, np.log10(np.maximum(values / values[0], 1e-300)), LINE, 1.8)
         panel.points(x, np.log10(np.maximum(values / values[0], 1e-300)), LINE)
         panel.under("clones, K")
-        if k == 0:
-            panel.key("", (("scaled variance", LINE, ()), ("1/K", EXPECTED, (6, 3))))
+        if k == 0:  # at the lower left, where neither line comes: both begin at the upper left
+            for up, label, colour, dashes in ((26, "scaled variance", LINE, ()), (10, "1/K", EXPECTED, (6, 3))):
+                panel.sample(panel.left + 8, panel.left + 34, panel.bottom + up, colour, dashes)
+                panel.text(panel.left + 40, panel.bottom + up, label)
 
     words = (
         "log10 of the variance relative to the first clone number; along the dashed line the data tell the parameter"
@@ -108,7 +110,7 @@ def pairs(fitted: Fitted) -> bytes:
         panel.dots(shown[:, i], shown[:, j], LINE, 1.4)
         panel.under(fitted.names[i])
 
-    return picture(f"Pairs of parameters at {clones} clones", f"{len(shown):,} draws", len(chosen), paint)
+    return picture(f"Pairs of parameters at {many(clones)}", f"{len(shown):,} draws", len(chosen), paint)
 
 
 def trace_density(fitted: Fitted, parameter: str) -> bytes:

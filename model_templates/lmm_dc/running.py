@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,11 +52,11 @@ def run(template: Template, spec: Spec, data: Dataset, job: Job) -> Result:
     for name, table in found.items():
         job.table(name, table)
     if "Estimability" in found:
-        job.table("Verdicts", _verdicts(found["Estimability"]))
+        job.table("Verdicts", _verdicts(found["Estimability"], dict(zip(*tables.named(fitted), strict=True))))
     for problem in _notices(fitted, judged):
         job.note(problem)
     largest = fitted.draws(spec.clones[-1])
-    job.draws(spec.mcmc.outdata, largest, title=f"Draws at {spec.clones[-1]} clones")
+    job.draws(spec.mcmc.outdata, largest, title=f"Draws at {tables.many(spec.clones[-1])}")
 
     job.step(PREDICT)
     if spec.profile:
@@ -110,10 +111,14 @@ def answers(spec: Spec) -> dict[str, str]:
     return {key: str(value) for key, value in given.items() if value is not None}
 
 
-def _verdicts(estimability: Table) -> Table:
-    """The judgement in lines for the head of the page: what is estimable in one, each of the others by itself."""
+def _verdicts(estimability: Table, variables: Mapping[str, str]) -> Table:
+    """The judgement in lines for the head of the page: what is estimable in one, each of the others by itself.
+
+    variables: of each coefficient, beside which it stands, because the page's table names it by its variable.
+    """
     rows = estimability.records()
-    fine = [str(row["parameter"]) for row in rows if row["verdict"] == "estimable"]
+    names = [str(row["parameter"]) for row in rows if row["verdict"] == "estimable"]
+    fine = [f"{name} ({variables[name]})" if variables.get(name) else name for name in names]
     lines: list[tuple[str, str]] = []
     if fine:
         lines.append(("Fine", f"The data can tell {', '.join(fine)}: the variance falls as one over the clones."))
@@ -188,8 +193,8 @@ def _pictures(fitted: Fitted, judged: Judged, job: Job) -> None:
         job.figure("decay.svg", figures.decay(fitted, judged), "Decay of the scaled variance")
     job.figure("estimates.svg", figures.estimates(fitted), "Estimates by clone number")
     if len(fitted.names) > 1:
-        job.figure("pairs.svg", figures.pairs(fitted), f"Pairs at {spec.clones[-1]} clones")
+        job.figure("pairs.svg", figures.pairs(fitted), f"Pairs at {tables.many(spec.clones[-1])}")
     for name in tables.named(fitted)[0][: figures.MOST]:
         job.figure(f"density_{name.replace('+', '_')}.svg", figures.trace_density(fitted, name), f"Density of {name}")
     for clones in spec.clones:
-        job.diagnostics(f"K{clones}_", fitted.draws(clones), title=f"{clones} clones")
+        job.diagnostics(f"K{clones}_", fitted.draws(clones), title=tables.many(clones))

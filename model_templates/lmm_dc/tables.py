@@ -44,6 +44,11 @@ def valued(fitted: Fitted, clones: int) -> Floats:
     return with_total(fitted, values) if fitted.totals else values
 
 
+def many(clones: int) -> str:
+    """A clone number in words."""
+    return "1 clone" if clones == 1 else f"{clones} clones"
+
+
 def dctable(fitted: Fitted) -> Table:
     names, variables = named(fitted)
     found: dict[str, list[tuple[Cell, ...]]] = {name: [] for name in names}
@@ -112,7 +117,7 @@ def coefficients(fitted: Fitted, judged: Judged) -> Table:
         elif verdict == BOUNDARY:
             cells = (mean, None, None, None)
         rows.append((name, *cells, variables[k], verdict))
-    notes = [f"At {clones} clones. dcsd = sqrt({clones}) × posterior sd; {fitted.spec.level:g} % Wald intervals."]
+    notes = [f"At {many(clones)}. dcsd = sqrt({clones}) × posterior sd; {fitted.spec.level:g} % Wald intervals."]
     if not judged.estimable:
         notes.append("A parameter that is not estimable has no estimate: what the sampler gives is the prior's doing.")
     if judged.boundary:
@@ -152,7 +157,7 @@ def covariance(fitted: Fitted) -> Table:
         for j in range(i + 1):
             rows.append((one, fitted.names[j], _cell(float(matrix[i, j])), _cell(float(correlation[i, j]))))
     columns = ("parameter", "with", "covariance", "correlation")
-    return Table(columns, tuple(rows), f"Asymptotic covariance, from {clones} clones")
+    return Table(columns, tuple(rows), f"Asymptotic covariance, from {many(clones)}")
 
 
 def mle(fitted: Fitted) -> Table:

@@ -80,8 +80,8 @@ def judge(fitted: Fitted) -> Judged:
     ]
     notes = [_overall(fitted, found, words, combos)]
     notes.append(
-        f"slope: of log posterior variance on log K; -1 when the data tell the parameter (at {STEEP} or less), 0 "
-        f"when only the prior does (at {FLAT} or more)."
+        f"slope: of log posterior variance on log K; −1 when the data tell the parameter (at {_fall(STEEP)} or less), "
+        f"0 when only the prior does (at {_fall(FLAT)} or more)."
     )
     table = Table(("parameter", "verdict", "slope", "sentence"), tuple(rows), "What the data can tell", tuple(notes))
     return Judged(found, words, tuple(combos), table)
@@ -137,7 +137,7 @@ def _sentence(fitted: Fitted, name: str, verdict: str, value: float) -> str:
             "cloned posterior is not Normal at any K, so its standard error means nothing."
         )
     if verdict == NOT_ESTIMABLE:
-        fall = f" (slope {value:.2f})" if math.isfinite(value) else ""
+        fall = f" (slope {_fall(value)})" if math.isfinite(value) else ""
         reason = f"{name}: its variance does not fall as clones are added{fall}: the data alone do not determine it."
         if name in ("sigma2_u", "sigma2") and fitted.singles:
             reason += (
@@ -147,9 +147,9 @@ def _sentence(fitted: Fitted, name: str, verdict: str, value: float) -> str:
     if verdict == UNDECIDED:
         if not math.isfinite(value):
             return f"{name}: one clone number cannot tell; give at least two."
-        return f"{name}: its variance falls, but not as 1/K (slope {value:.2f}). Add larger clone numbers."
+        return f"{name}: its variance falls, but not as 1/K (slope {_fall(value)}). Add larger clone numbers."
     rate = "as 1/K" if value > -1.3 else "faster than 1/K, the prior being felt at the smallest clone number"
-    text = f"{name}: its variance falls {rate} (slope {value:.2f})."
+    text = f"{name}: its variance falls {rate} (slope {_fall(value)})."
     if not spec.smoothing and name == "sigma2":
         n, groups = fitted.rows.n, fitted.parts.groups
         share = (n - groups) / n
@@ -175,9 +175,14 @@ def _overall(fitted: Fitted, found: Decay, words: dict[str, str], combos: list[t
         if len(fitted.spec.clones) == 1:
             return "One clone number: no verdict."
         return "Undecided: add larger clone numbers."
-    text = f"All parameters are estimable: the largest eigenvalue falls with slope {found.lambda_slope:.2f}"
-    return text + f", and no direction falls more slowly than {found.direction_slope:.2f}."
+    text = f"All parameters are estimable: the largest eigenvalue falls with slope {_fall(found.lambda_slope)}"
+    return text + f", and no direction falls more slowly than {_fall(found.direction_slope)}."
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}"
+    return f"{value:.4g}".replace("-", "−")
+
+
+def _fall(value: float) -> str:
+    """A slope in a sentence, with a true minus."""
+    return f"{value:.2f}".replace("-", "−")
