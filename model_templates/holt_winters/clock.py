@@ -1,8 +1,9 @@
 """How a time column counts: reading it as whole steps of one unit, and writing the times that come after the last.
 
     number    any number, steps of one size (row numbers, years with a fraction: 1949.083)
-    year, half, quarter, month, week, day, weekday, second    from texts, ISO 8601 and its usual relatives
-    month and day    also from whole numbers written 194901 and 19490131
+    year, half, quarter, month, week, day, weekday, second    from texts, ISO 8601 and its usual relatives, and as
+                                                              people write them (written_dates)
+    month and day    also from numbers written 194901, 19490131, and 1.1949 (01.1949, read as a number)
 
 A unit is an integer scale (months since year 0, days, seconds), so that equal steps are exactly equal.
 """
@@ -19,17 +20,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import written_dates
+from .written_dates import NotATime
+
 Ints = npt.NDArray[np.int64]
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-FORMS = "2019-03-31, 2019-03, 2019-Q1, 2019-H1, 2019-W05, 2019, or 2019-03-31T14:00"
+FORMS = "2019-03-31, 2019-03, 2019-Q1, 2019-H1, 2019-W05, 2019, 2019-03-31T14:00, 31.03.2019, 03/2019, or Mar 2019"
 _EPOCH = date(1, 1, 1).toordinal()
 _UNIX = date(1970, 1, 1).toordinal()
 
 _YEAR = re.compile(r"(\d{4})")
 _PART = re.compile(r"(\d{4})([-/ ]?)([QqHhSs])([1-4])")
 _WEEK = re.compile(r"(\d{4})(-?)([Ww])(\d{2})")
-_MONTH = re.compile(r"(\d{4})([-/]|-?[Mm])(\d{1,2})")
+_MONTH = re.compile(r"(\d{4})([-/]|[- ]?[Mm])(\d{1,2})")
 _DAY = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})([T ])(\d{2}:\d{2}(?::\d{2})?)(?:\.0+)?Z?")
 
@@ -130,34 +134,47 @@ _PER_YEAR = {"year": 1, "half": 2, "quarter": 4, "month": 12}
 ROWS = Clock("number", 1.0, 1.0, lambda place: float(place))  # without a time column: 1, 2, 3, ...
 
 
-class NotATime(ValueError):
-    """A text that is no time; `word` is the text."""
+def read_texts(
+    texts: Sequence[str], regular: Callable[[Ints], bool] = lambda _: True
+) -> tuple[str, Ints, Callable[[float], str | float], str]:
+    """(unit, places, how a place is written, what to tell) of texts that are all of one form.
 
-    def __init__(self, word: str):
-        super().__init__(word)
-        self.word = word
-
-
-def read_texts(texts: Sequence[str]) -> tuple[str, Ints, Callable[[float], str | float]]:
-    """(unit, places, how a place is written) of texts that are all of one form. Raises NotATime at the first
-    that is not.
-
-    The texts are taken as distinct; the form is that of the first.
+    The texts are taken as distinct; the form is that of the first. regular: whether such days are steps of one size,
+    by which 02/03/2019 may be told to be 2 March. Raises NotATime at the first text that is no time of that form, and
+    written_dates.Ambiguous.
     """
     first = texts[0].strip()
     for pattern, reader in ((_MOMENT, _moments), (_DAY, _days), (_PART, _parts), (_WEEK, _weeks), (_MONTH, _months)):
         if pattern.fullmatch(first):
-            return reader([_matched(pattern, text) for text in texts])
+            return *reader([_matched(pattern, text) for text in texts]), ""
     if _YEAR.fullmatch(first):
         years = [int(_matched(_YEAR, text)[1]) for text in texts]
-        return "year", np.array(years, np.int64), lambda place: f"{round(place):04d}"
+        return "year", np.array(years, np.int64), lambda place: f"{round(place):04d}", ""
+    if found := written_dates.months(texts):
+        return found
+    if dates := written_dates.days(texts, regular):
+        return _written(dates)
     raise NotATime(first)
 
 
+def _written(found: written_dates.Days) -> tuple[str, Ints, Callable[[float], str | float], str]:
+    if found.seconds is None or (not found.seconds.any() and len(found.days) > 1):
+        unit, places, write = as_months_or_days(found.days)
+        return unit, places, lambda place: found.write(write(place)) + found.clock(0), found.said
+
+    def moment(place: float) -> str:
+        day, second = divmod(round(place), 86400)
+        return found.write(date.fromordinal(day + _EPOCH)) + found.clock(second)
+
+    return "second", 86400 * found.days + found.seconds, moment, found.said
+
+
 def read_codes(values: npt.NDArray[np.float64]) -> tuple[str, Ints, Callable[[float], str | float], str] | None:
-    """Numbers such as 194901 or 19490131 as months or days; None where they are plain numbers."""
-    if not len(values) or (values != np.rint(values)).any():
+    """Numbers such as 194901, 1.1949 or 19490131 as months or days; None where they are plain numbers."""
+    if not len(values):
         return None
+    if (values != np.rint(values)).any():
+        return _month_dot_year(values)
     whole = values.astype(np.int64)
     year, month = whole // 100, whole % 100
     if ((year >= 1600) & (year <= 2400) & (month >= 1) & (month <= 12)).all():
@@ -169,7 +186,7 @@ def read_codes(values: npt.NDArray[np.float64]) -> tuple[str, Ints, Callable[[fl
             days = np.array([date(v // 10000, v // 100 % 100, v % 100).toordinal() - _EPOCH for v in whole.tolist()])
         except ValueError:
             return None
-        unit, places, write = _as_months_or_days(days.astype(np.int64), lambda d: d)
+        unit, places, write = as_months_or_days(days.astype(np.int64))
         return (
             unit,
             places,
@@ -177,6 +194,18 @@ def read_codes(values: npt.NDArray[np.float64]) -> tuple[str, Ints, Callable[[fl
             "numbers such as 19490131, read as year, month and day",
         )
     return None
+
+
+def _month_dot_year(values: npt.NDArray[np.float64]) -> tuple[str, Ints, Callable[[float], str | float], str] | None:
+    """01.1949, which a file's reader takes for a number. Of one month or of one year they may be plain numbers."""
+    month = np.floor(values).astype(np.int64)
+    year = np.rint(10000 * (values - month)).astype(np.int64)
+    if np.abs(month + year / 10000 - values).max() > 1e-9 or len(np.unique(month)) < 2 or len(np.unique(year)) < 2:
+        return None
+    if not ((year >= 1600) & (year <= 2400) & (month >= 1) & (month <= 12)).all():
+        return None
+    said = f"numbers such as {month[0]:02d}.{year[0]}, read as month and year"
+    return "month", 12 * year + month - 1, lambda p: (round(p) % 12 + 1) + round(p) // 12 / 10000, said
 
 
 def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str]:
@@ -236,11 +265,11 @@ def _days(found: list[re.Match[str]]) -> tuple[str, Ints, Callable[[float], str 
         except ValueError as error:
             raise NotATime(match[0]) from error
     gap = found[0][2]
-    unit, places, write = _as_months_or_days(places, lambda d: d)
+    unit, places, write = as_months_or_days(places)
     return unit, places, lambda place: write(place).isoformat().replace("-", gap)
 
 
-def _as_months_or_days(days: Ints, keep: Callable[[date], date]) -> tuple[str, Ints, Callable[[float], Any]]:
+def as_months_or_days(days: Ints) -> tuple[str, Ints, Callable[[float], Any]]:
     """Dates that fall on one day of the month (or all on its last) count months; only working days count these."""
     dates = [date.fromordinal(int(d) + _EPOCH) for d in days]
     months = np.array([12 * d.year + d.month - 1 for d in dates], np.int64)
@@ -272,7 +301,7 @@ def _moments(found: list[re.Match[str]]) -> tuple[str, Ints, Callable[[float], s
         places[k] = (moment - datetime(1, 1, 1)) // timedelta(seconds=1)
     gap, fine = found[0][2], "seconds" if any(m[3].count(":") == 2 for m in found) else "minutes"
     if (places % 86400 == 0).all() and len(places) > 1:  # dates that a program has written with a time of midnight
-        unit, days, write = _as_months_or_days(places // 86400, lambda d: d)
+        unit, days, write = as_months_or_days(places // 86400)
         midnight = "00:00:00" if fine == "seconds" else "00:00"
         return unit, days, lambda place: f"{write(place).isoformat()}{gap}{midnight}"
 

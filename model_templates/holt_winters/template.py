@@ -140,8 +140,9 @@ def _data(ask: Ask) -> tuple[str, str, str, str]:
             optional=True,
             text_ok=True,
             default="none",
-            help="A column of dates (2019-03-31, 2019-03, 2019-Q1, 2019-H1, 2019-W05) or of numbers in equal steps. "
-            "Rows are sorted by it; gaps become missing values. With none the rows are taken in their order.",
+            help="A column of dates (2019-03-31, 31.03.2019, 2019-03, 03/2019, Mar 2019, 2019-Q1, 2019-H1, 2019-W05) "
+            "or of numbers in equal steps. Rows are sorted by it; gaps become missing values. With none the rows are "
+            "taken in their order.",
         )
         series = ask.column(
             "series",

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from templates_engine.data.dataset import Dataset, code_text
 from templates_engine.problems import Problem, Refused
 
-from .clock import FORMS, ROWS, Clock, NotATime, read_codes, read_texts
+from .clock import FORMS, ROWS, Clock, as_months_or_days, read_codes, read_texts
 from .spec import Spec
+from .written_dates import Ambiguous, NotATime
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -131,14 +132,22 @@ def _places(spec: Spec, data: Dataset, codes: Ints) -> tuple[Array, Clock]:
     distinct, inverse = np.unique(times, return_inverse=True)
     if times.dtype.kind == "U":
         try:
-            unit, found, write = read_texts([str(t) for t in distinct])
+            unit, found, write, said = read_texts(
+                [str(t) for t in distinct], lambda days: _regular(as_months_or_days(days)[1][inverse], codes)
+            )
         except NotATime as wrong:
             row = int(np.flatnonzero(times == wrong.word)[0]) + 1 if (times == wrong.word).any() else 1
             text = f"{spec.time} holds “{wrong.word}” (row {row:,}), which cannot be read beside the others as a time. "
             raise Refused(
                 Problem("not-a-time", f"{text}Write all times alike: {FORMS}.", key="time", column=spec.time)
             ) from None
-        said = ""
+        except Ambiguous as both:
+            text = (
+                f"{spec.time} holds “{both.word}”, which may be {both.readings[0]} or {both.readings[1]}: no day is "
+                "above 12, and the steps are as equal in one reading as in the other. Write the year first "
+                "(2019-03-31), or with points (31.03.2019, the day first)."
+            )
+            raise Refused(Problem("ambiguous-time", text, key="time", column=spec.time)) from None
     else:
         coded = read_codes(distinct)
         if coded is None:
@@ -149,6 +158,16 @@ def _places(spec: Spec, data: Dataset, codes: Ints) -> tuple[Array, Clock]:
     places = (found[inverse] - origin) / step
     clock = Clock(unit, origin, step, write, said)
     return places, clock
+
+
+def _regular(found: Ints, codes: Ints) -> bool:
+    """Whether a series could be laid out at these places: no more gaps than values."""
+    series, places = np.unique(np.stack([codes, found]), axis=1)
+    step = _whole_step(places, series)
+    first = np.flatnonzero(np.diff(series, prepend=-1))
+    many = np.diff(first, append=len(series))
+    span = (np.maximum.reduceat(places, first) - np.minimum.reduceat(places, first)) // step + 1
+    return bool(((many <= 2) | (span <= 2 * many)).all())
 
 
 def _whole_step(found: Ints, codes: Ints) -> int:

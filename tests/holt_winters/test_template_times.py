@@ -42,6 +42,30 @@ WRITINGS = [  # times in order, the time after the last, the unit, steps a year
      "2024-01-15", "weekday", None),
     (["2024-01-01T22:00", "2024-01-01T23:00", "2024-01-02T00:00"], "2024-01-02T01:00", "second", None),
     (["2024-01-01 00:00:00", "2024-02-01 00:00:00"], "2024-03-01 00:00:00", "month", 12),
+    (["01.03.2024", "02.03.2024", "03.03.2024"], "04.03.2024", "day", None),
+    (["31.01.2019", "28.02.2019", "31.03.2019"], "30.04.2019", "month", 12),
+    (["30/12/2019", "31/12/2019", "01/01/2020"], "02/01/2020", "day", None),
+    (["12/30/2019", "12/31/2019", "01/01/2020"], "01/02/2020", "day", None),
+    (["1-12-2019", *(f"1-{m}-2020" for m in range(1, 13)), "1-1-2021"], "1-2-2021", "month", 12),
+    (["31.12.2019 22:00", "31.12.2019 23:00", "01.01.2020 00:00"], "01.01.2020 01:00", "second", None),
+    (["30/11/2019 9:30", "1/12/2019 9:30", "2/12/2019 9:30"], "3/12/2019 9:30", "second", None),
+    (["31.12.2019 00:00:00", "01.01.2020 00:00:00"], "02.01.2020 00:00:00", "day", None),
+    (["11/1949", "12/1949"], "01/1950", "month", 12),
+    (["9.1949", "10.1949"], "11.1949", "month", 12),
+    (["Nov 1949", "Dec 1949", "Jan 1950"], "Feb 1950", "month", 12),
+    (["NOV1949", "DEC1949"], "JAN1950", "month", 12),
+    (["November 1949", "December 1949"], "January 1950", "month", 12),
+    (["Okt. 1949", "Nov. 1949"], "Dez. 1949", "month", 12),
+    (["Januar 2019", "Februar 2019"], "März 2019", "month", 12),
+    (["2019 Nov", "2019 Dec"], "2020 Jan", "month", 12),
+    (["30-Jan-1949", "31-Jan-1949"], "01-Feb-1949", "day", None),
+    (["28. Februar 2019", "1. März 2019"], "2. März 2019", "day", None),
+    (["30DEC1949", "31DEC1949"], "01JAN1950", "day", None),
+    (["1949M11", "1949M12"], "1950M01", "month", 12),
+    (["1949 M11", "1949 M12"], "1950 M01", "month", 12),
+    (["Q3 1949", "Q4 1949"], "Q1 1950", "quarter", 4),
+    (["2020 H1", "2020 H2"], "2021 H1", "half", 2),
+    ([11.1949, 12.1949, 1.195, 2.195], 3.195, "month", 12),
     ([200111.0, 200112.0, 200201.0], 200202.0, "month", 12),
     ([20200228.0, 20200229.0, 20200301.0], 20200302.0, "day", None),
     ([1.0, 2.0, 3.0], 4.0, "number", None),
@@ -116,7 +140,13 @@ def test_bad_times_are_told_with_their_rows(times: list[Any], words: list[str]) 
     ("times", "word", "row"),
     [
         (["2019-01", "Feb 2019", "2019-03"], "Feb 2019", "row 2"),
-        (["31/01/2019", "28/02/2019"], "28/02/2019", "row 2"),
+        (["31/01/2019", "30/02/2019"], "30/02/2019", "row 2"),
+        (["31/01/2019", "01/31/2019"], "/31/2019", "row 2"),
+        (["28.02.2019", "31/03/2019"], "31/03/2019", "row 2"),
+        (["31.01.2019 12:00", "31.01.2019 25:00"], "31.01.2019 25:00", "row 2"),
+        (["12/2019", "13/2019"], "13/2019", "row 2"),
+        (["Jan 2019", "Foo 2019"], "Foo 2019", "row 2"),
+        (["31.12.18", "31.12.19"], "31.12.18", "row 1"),
         (["2019-02-28", "2019-02-30"], "2019-02-30", "row 2"),
         (["2019-Q1", "2019-Q5"], "2019-Q5", "row 2"),
         (["2019-01", "2019-13"], "2019-13", "row 2"),
@@ -132,6 +162,38 @@ def test_what_is_no_time_is_refused(times: list[str], word: str, row: str) -> No
     assert problem.key == "time"
     assert word in problem.message
     assert row in problem.message
+
+
+def test_dates_that_may_be_read_in_two_ways_are_refused_with_both() -> None:
+    """The first of each month of one year, or the first twelve days of January: equal steps either way."""
+    with pytest.raises(Refused) as caught:
+        arrange(SPEC, data([f"01/{month:02d}/2019" for month in range(1, 13)]))
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.code) == ("time", "ambiguous-time")
+    assert "“01/02/2019”, which may be 1 February 2019 or 2 January 2019" in problem.message
+
+
+def test_the_order_of_day_and_month_is_told() -> None:
+    """Thirteen months, which are not equal steps with the month first; and a day above 12."""
+    firsts = [f"01/{k % 12 + 1:02d}/{2019 + k // 12}" for k in range(13)]
+    for times, said in ((firsts, "day, month, year"), (["01/12/2020", "01/13/2020"], "month, day, year")):
+        (notice,) = [p for p in arrange(SPEC, data(times)).notices if p.code == "time-read"]
+        assert f"{times[0]}, read as {said}" in notice.message
+    assert "time-read" not in {p.code for p in arrange(SPEC, data(["01.02.2019", "02.02.2019"])).notices}
+
+
+def test_steps_of_a_panel_tell_the_order_of_day_and_month() -> None:
+    """Two series of 14 months, far apart: which of the readings gives equal steps is judged within each."""
+    times = [f"01/{k % 12 + 1:02d}/{year + k // 12}" for year in (1989, 2019) for k in range(14)]
+    line = arrange(replace(SPEC, series="shop"), data(times, shop=np.repeat(["a", "b"], 14)))
+    assert [len(s.values) for s in line.series] == [14, 14]
+    assert line.clock.unit == "month"
+
+
+def test_numbers_of_one_year_or_of_one_month_stay_numbers() -> None:
+    """1.2, 2.2, 3.2 may be any numbers, and so may 1.18, 1.19, 1.2."""
+    for times in ([1.2, 2.2, 3.2], [1.18, 1.19, 1.2]):
+        assert arrange(SPEC, data(times)).clock.unit == "number"
 
 
 def test_one_bad_series_does_not_spoil_the_others() -> None:
