@@ -23,9 +23,15 @@ from .trends import season_trends
 MOST_SEASONS = 24  # plots in one picture
 
 
+def series_words(spec: Spec, name: str) -> str:
+    """A series as titles say it: "shop 16", whether the data call it "16" or "shop 16"."""
+    column = spec.series.casefold()
+    return name if name.casefold().startswith(column) else f"{spec.series} {name}"
+
+
 def story_of(spec: Spec, line: Timeline, one: Smoothed) -> Story:
     fit = one.fit
-    name = f"{spec.y}, {spec.series} {one.name}" if spec.series else spec.y
+    name = f"{spec.y}, {series_words(spec, one.name)}" if spec.series else spec.y
     titles = ("Season",) if len(one.season_columns) == 1 else tuple(f"Season of {m}" for m in fit.model.periods)
     mark = f"cut at {spec.k:g} scales" if spec.robust else "beyond the outer fences"
     return Story(

@@ -172,7 +172,10 @@ def verdicts_of_many(spec: Spec, every: Sequence[Smoothed], failed: int) -> Tabl
     marked = [one for one in every if len(one.flagged)]
     if marked:
         total = sum(len(one.flagged) for one in marked)
-        what = f"values were cut at {spec.k:g} scales" if spec.robust else "residuals lie beyond the outer fences"
+        if spec.robust:
+            what = f"{'value was' if total == 1 else 'values were'} cut at {spec.k:g} scales"
+        else:
+            what = f"{'residual lies' if total == 1 else 'residuals lie'} beyond the outer fences"
         more = "." if spec.robust else ". The robust variant is not led by such values."
         said.append((FINE if spec.robust else CARE, f"{total:,} {what}, in {len(marked):,} series{more}"))
     ranked = [one for one in every if np.isfinite(one.fit.mase)]

@@ -6,12 +6,16 @@ import gzip
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from smoothing import MANY, SHARED, coefficients, run, shops
 
+from model_templates.holt_winters.pictures import series_words
+from model_templates.holt_winters.reporting import verdicts_of_many
 from templates_engine import registry
 from templates_engine.bundle import Store
 from templates_engine.data.dataset import Dataset
@@ -43,6 +47,29 @@ def test_a_series_among_many_is_fitted_as_it_is_alone(tmp_path: Path) -> None:
         constants = ran.table("Coefficients")
         constants = constants[constants["series"] == shop].set_index("parameter")["value"]
         assert constants["alpha"] == pytest.approx(coefficients(one)["alpha"], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("flagged", "robust", "said"),
+    [
+        (1, False, "1 residual lies beyond the outer fences, in 1 series."),
+        (2, False, "2 residuals lie beyond the outer fences, in 1 series."),
+        (1, True, "1 value was cut at 2 scales, in 1 series."),
+        (3, True, "3 values were cut at 2 scales, in 1 series."),
+    ],
+)
+def test_one_residual_lies_and_two_lie(flagged: int, robust: bool, said: str) -> None:
+    fit, checks = SimpleNamespace(converged=True, mase=0.5), SimpleNamespace(ljung_box_p=0.5)
+    one: Any = SimpleNamespace(name="a", fit=fit, checks=checks, flagged=range(flagged))
+    spec: Any = SimpleNamespace(robust=robust, k=2.0)
+    assert any(str(line[1]).startswith(said) for line in verdicts_of_many(spec, [one], 0).rows)
+
+
+def test_a_series_named_after_its_column_is_not_named_twice() -> None:
+    spec: Any = SimpleNamespace(series="shop")
+    assert [series_words(spec, name) for name in ("16", "shop 16", "Shop 16", "Oslo")] == [
+        "shop 16", "shop 16", "Shop 16", "shop Oslo",
+    ]  # fmt: skip
 
 
 def test_bad_series_are_left_out_and_told(tmp_path: Path) -> None:
