@@ -16,8 +16,9 @@ from scipy import integrate, stats
 from model_templates.holt_winters.api import Model
 from model_templates.holt_winters.gradients import settle, squared_errors
 from model_templates.holt_winters.layout import Layout, layout
+from model_templates.holt_winters.optimise import ROBUST, criterion_value
 from model_templates.holt_winters.recursions import errors_only, simulate, smooth
-from model_templates.holt_winters.robust import robust_errors, robust_smooth, tau_square
+from model_templates.holt_winters.robust import ROBLIK, TAU2, robust_errors, robust_smooth, tau_square
 
 ALPHA, BETA, PHI, K, LAMBDA, SIGMA = 0.3, 0.2, 0.9, 2.0, 0.1, 0.05
 FIRST = 5  # the recursion begins inside the period
@@ -30,7 +31,7 @@ SEASONS = {
     "two": [[1.1, 0.9, 0.95, 1.05], [0.98, 1.0, 1.02]],
     "two low": [list(LOW), [0.98, 1.0, 1.02]],
 }
-LEVELS = [50.0, 0.0, -0.02, -30.0]
+LEVELS = [50.0, 0.45, 0.44, -30.0]  # the trend begins at -0.5, so that the first forecasts are 0 and just below
 GAMMAS = (0.4, 0.25)
 
 
@@ -166,6 +167,27 @@ def test_tau_scale_of_many_zeros() -> None:
     errors = np.array([0.0, 3.0, 0.0, -1.0, 0.0, 0.0, 99.0])
     assert tau_square(errors, 6) == pytest.approx(10 / 6)
     assert tau_square(np.array([1.0, np.inf, 2.0]), 3) == math.inf
+
+
+def test_robust_criterion_of_few_values_and_of_none() -> None:
+    """Of one value: log tau^2, which is log e^2 + log(1.482602^2 rho(1 / 1.482602)) with the biweight of k = 3; of
+    errors that are all 0: 0, and a finite logarithm below that of any other; of no value: infinite."""
+    none = np.zeros(0, np.int64)
+
+    def value(y: list[float], criterion: int) -> float:
+        z = np.array([ALPHA, 0.0, 1.0, 5.0, 0.0])
+        more = (ROBUST, (SIGMA, K, LAMBDA, criterion), np.empty((2, len(y))))
+        return float(criterion_value(np.array(y), 0, z, 3, none, none, 0, *more))
+
+    c = integrate.quad(lambda v: (1 - (1 - (v / 3) ** 2) ** 3) * stats.norm.pdf(v), -3, 3)[0] + 2 * stats.norm.sf(3)
+    rho = (1 - (1 - (1 / (3 * 1.482602)) ** 2) ** 3) / c
+    tau2 = 0.5**2 * 1.482602**2 * rho
+    assert value([5.5, math.nan], TAU2) == pytest.approx(tau2, rel=1e-9)
+    assert value([5.5, math.nan], ROBLIK) == pytest.approx(math.log(tau2), rel=1e-9)
+    assert value([5.0, 5.0], TAU2) == 0.0
+    assert -math.inf < value([5.0, 5.0], ROBLIK) < -1000.0
+    assert value([math.nan, math.nan], TAU2) == math.inf
+    assert value([math.nan, math.nan], ROBLIK) == math.inf
 
 
 @pytest.mark.parametrize("relative", [False, True])
