@@ -127,6 +127,8 @@ def _templates(_: argparse.Namespace) -> int:
             print(f"{'' if heading is None else chr(10)}{template.heading}")
             heading = template.heading
         print(f"  {template.name:<22} {template.title}")
+    for one in registry.broken():
+        print(one.sentence, file=sys.stderr)
     return OK
 
 

@@ -18,11 +18,12 @@ from templates_engine.template import Template
 
 @contextmanager
 def not_found() -> Iterator[None]:
-    """What is refused in here is not there."""
+    """What is refused in here is not there, or is a template that cannot be loaded."""
     try:
         yield
     except Refused as refused:
-        raise ApiError(404, str(refused), code=refused.problems[0].code, problems=refused.problems) from None
+        status = 503 if refused.problems[0].code == "unavailable-template" else 404
+        raise ApiError(status, str(refused), code=refused.problems[0].code, problems=refused.problems) from None
 
 
 def template(name: str) -> Template:

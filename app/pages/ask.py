@@ -12,7 +12,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from app import datasets, db, runs
-from app.models import Run
+from app.models import Conversation, Run
 from app.pages import conversation as talks
 from app.pages import fields as forms
 from app.pages.conversation import Talk
@@ -146,6 +146,8 @@ def live(request: Request, session: Db, token: str, form: Form) -> Response:
 def _talk(session: Session, token: str) -> Talk:
     talk = talks.open_(session, token[:64])
     if talk is None:
+        if (left := session.get(Conversation, token[:64])) and left.dataset_id:
+            registry.get(left.template)  # says why, where the template is what is missing
         raise HTTPException(404, "There is no such conversation. Its dataset may have been deleted.")
     return talk
 

@@ -58,6 +58,8 @@ def _refused(request: Request, error: Exception) -> HTMLResponse:
     status = 413 if problems and problems[0].code == "too-large" else 422
     if problems and problems[0].code.startswith("unknown-"):
         status = 404
+    if problems and problems[0].code == "unavailable-template":
+        status = 503
     title = "This cannot be found" if status == 404 else TITLES[413] if status == 413 else "This cannot be used"
     return shown(request, status, title, [p.message for p in problems])
 

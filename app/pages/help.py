@@ -43,4 +43,4 @@ def template_page(request: Request, session: Db, name: str) -> Response:
 @router.get("/manual")
 def manual_page(request: Request, session: Db) -> Response:
     groups = grouped(list(registry.all().values()))
-    return page(request, session, "manual.html", title="Manual", groups=groups)
+    return page(request, session, "manual.html", title="Manual", groups=groups, broken=registry.broken())

@@ -121,6 +121,7 @@ def home(request: Request, session: Db) -> Response:
         supporting=[g for g in grouped(shown) if g[0] in SUPPORTING],
         narrowed=bool(need or leave),
         hidden=len(known) - len(shown),
+        broken=registry.broken(),
         recent=runs.recent(session, 6),
         took=took,
         gauge_of=gauge_of,

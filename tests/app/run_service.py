@@ -145,13 +145,13 @@ def trial_template(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """The trial template is there, in this process and those it starts; settings and connections are new."""
     patch.setenv("STATGROVE_TEMPLATES", str(TEMPLATES))
     patch.setattr(model_templates, "__path__", [*model_templates.__path__, str(TEMPLATES)])
-    registry.all.cache_clear()
+    registry.forget()
     forget()
     try:
         yield
     finally:
         forget()
-        registry.all.cache_clear()
+        registry.forget()
 
 
 def ready(process: subprocess.Popen[bytes]) -> None:
