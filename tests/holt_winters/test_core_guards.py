@@ -31,7 +31,8 @@ SEASONS = {
     "two": [[1.1, 0.9, 0.95, 1.05], [0.98, 1.0, 1.02]],
     "two low": [list(LOW), [0.98, 1.0, 1.02]],
 }
-LEVELS = [50.0, 0.45, 0.44, -30.0]  # the trend begins at -0.5, so that the first forecasts are 0 and just below
+# (first level, size of the series): trends begin at -0.5 sizes, so that the first forecasts are 0 and just below twice
+LEVELS = [(50.0, 1.0), (0.45, 1.0), (0.44, 1.0), (-30.0, 1.0), (-0.3, 0.01)]
 GAMMAS = (0.4, 0.25)
 
 
@@ -59,25 +60,31 @@ def kernel(seasons: list[list[float]]) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return flat, periods, offsets, np.array([ALPHA, BETA, PHI, *GAMMAS[: len(seasons)]])
 
 
-def classical(y: np.ndarray, first: int, level: float, b: float, seasons: list[list[float]]) -> dict[str, np.ndarray]:
+def classical(
+    y: np.ndarray, first: int, level: float, b: float, seasons: list[list[float]], product: bool
+) -> dict[str, np.ndarray]:
     s = [list(one) for one in seasons]
     rows = []
     for t in range(first, len(y)):
         q = level + PHI * b
         now = [one[t % len(one)] for one in s]
-        total = math.prod(now)
+        total = math.prod(now) if product else sum(now)
+        x = q * total if product else q + total
         if math.isnan(y[t]):
-            rows.append((q * total, q, PHI * b))
+            rows.append((x, q, PHI * b))
             level, b = q, PHI * b
             continue
-        new = ALPHA * (y[t] / total if total else q) + (1 - ALPHA) * q
+        clean = y[t] - total if not product else (y[t] / total if total else q)
+        new = ALPHA * clean + (1 - ALPHA) * q
         b = BETA * (new - level) + (1 - BETA) * PHI * b
         level = new
         for i, one in enumerate(s):
-            if level > 0 and now[i] > 0 and total > 0:
+            if not product:
+                one[t % len(one)] = GAMMAS[i] * (y[t] - level - (total - now[i])) + (1 - GAMMAS[i]) * now[i]
+            elif level > 0 and now[i] > 0 and total > 0:
                 own = y[t] * now[i] / (level * total)
                 one[t % len(one)] = GAMMAS[i] * own + (1 - GAMMAS[i]) * now[i]
-        rows.append((q * total, level, b))
+        rows.append((x, level, b))
     fitted, levels, trends = np.array(rows).T
     return {"fitted": fitted, "levels": levels, "trends": trends, "season": np.array([v for one in s for v in one])}
 
@@ -115,47 +122,47 @@ def robust(y: np.ndarray, first: int, level: float, b: float, seasons: list[list
     return found | {"errors": np.array(errors), "forecasts": np.array(forecasts), "season": season}
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("case", list(SEASONS)[1:])
-def test_classical_rows_without_meaning(case: str, level: float) -> None:
-    """Protects the guards of both passes: every row and the last states as written out, to 1e-10."""
-    y, (season, periods, offsets, theta) = data(), kernel(SEASONS[case])
-    exact = classical(y, FIRST, level, -0.5, SEASONS[case])
+@pytest.mark.parametrize(("level", "size"), LEVELS)
+@pytest.mark.parametrize(("case", "kind"), [(c, k) for c in SEASONS for k in ((1, 2) if SEASONS[c] else (0,))])
+def test_classical_rows_without_meaning(case: str, kind: int, level: float, size: float) -> None:
+    """Protects both passes and the guards of multiplicative seasons: every row and the last states as written out."""
+    y, (season, periods, offsets, theta) = size * data(), kernel(SEASONS[case])
+    exact = classical(y, FIRST, level, -0.5 * size, SEASONS[case], kind == 2)
     n, moved = len(y), season.copy()
     fitted, levels, trends, errors = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    shape = (periods, offsets, 2, theta)
-    last = smooth(y, FIRST, level, -0.5, moved, *shape, fitted, levels, trends, np.empty((n, len(periods))))
+    shape = (periods, offsets, kind, theta)
+    last = smooth(y, FIRST, level, -0.5 * size, moved, *shape, fitted, levels, trends, np.empty((n, len(periods))))
     for found, name in ((fitted, "fitted"), (levels, "levels"), (trends, "trends")):
         np.testing.assert_allclose(found[FIRST:], exact[name], rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(moved, exact["season"], rtol=1e-10)
     assert last == (levels[-1], trends[-1])
     moved = season.copy()
-    again = errors_only(y, FIRST, level, -0.5, moved, *shape, errors)
+    again = errors_only(y, FIRST, level, -0.5 * size, moved, *shape, errors)
     np.testing.assert_allclose(errors[FIRST:], y[FIRST:] - exact["fitted"], rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(moved, exact["season"], rtol=1e-10)
     assert again == pytest.approx((exact["levels"][-1], exact["trends"][-1]), rel=1e-10)
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("level", "size"), LEVELS)
 @pytest.mark.parametrize("case", list(SEASONS)[1:])
-def test_robust_rows_without_meaning(case: str, level: float) -> None:
+def test_robust_rows_without_meaning(case: str, level: float, size: float) -> None:
     """The same of the robust recursion: a forecast that is not positive gives a far-off error, an uncleaned value and
     no new scale."""
-    y, (season, periods, offsets, theta) = data(), kernel(SEASONS[case])
-    exact = robust(y, FIRST, level, -0.5, SEASONS[case])
+    y, (season, periods, offsets, theta) = size * data(), kernel(SEASONS[case])
+    exact = robust(y, FIRST, level, -0.5 * size, SEASONS[case])
     n, moved = len(y), season.copy()
     fitted, levels, trends, scale, cleaned = (np.empty(n) for _ in range(5))
     flags = np.zeros(n, np.bool_)
     shape = (periods, offsets, 2, theta, SIGMA, K, LAMBDA)
     rows = (fitted, levels, trends, np.empty((n, len(periods))), scale, cleaned, flags)
-    robust_smooth(y, FIRST, level, -0.5, moved, *shape, *rows)
+    robust_smooth(y, FIRST, level, -0.5 * size, moved, *shape, *rows)
     for found, name in ((fitted, "fitted"), (levels, "levels"), (trends, "trends"), (scale, "scale")):
         np.testing.assert_allclose(found[FIRST:], exact[name], rtol=1e-8, atol=1e-8)
     np.testing.assert_allclose(cleaned[FIRST:], exact["cleaned"], rtol=1e-8, atol=1e-8)
     np.testing.assert_array_equal(flags[FIRST:], exact["flags"])
     np.testing.assert_allclose(moved, exact["season"], rtol=1e-8)
     moved, room = season.copy(), np.empty((2, n))
-    count = robust_errors(y, FIRST, level, -0.5, moved, *shape, room[0], room[1])
+    count = robust_errors(y, FIRST, level, -0.5 * size, moved, *shape, room[0], room[1])
     assert count == len(exact["errors"])
     np.testing.assert_allclose(room[0, :count], exact["errors"], rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(room[1, :count], exact["forecasts"], rtol=1e-8, atol=1e-10)
@@ -240,22 +247,23 @@ def vector(model: Model, level: float) -> tuple[Layout, np.ndarray]:
 
 
 def derivatives(
-    lay: Layout, z: np.ndarray, columns: np.ndarray, relative: bool = False
+    y: np.ndarray, lay: Layout, z: np.ndarray, columns: np.ndarray, relative: bool = False
 ) -> tuple[float, np.ndarray, np.ndarray]:
     gradient, matrix = np.empty(len(columns)), np.empty((len(columns), len(columns)))
     shape = (lay.constants, lay.periods, lay.offsets, lay.kind, relative, columns, gradient, matrix)
-    return squared_errors(data(), 0, z, *shape), gradient, matrix
+    return squared_errors(y, 0, z, *shape), gradient, matrix
 
 
 MULTIPLICATIVE = [Model(True, True, "multiplicative", (4,)), Model(True, True, "multiplicative", (2, 6))]
 
 
+@pytest.mark.parametrize("size", [1.0, 0.01])
 @pytest.mark.parametrize("start", ["decompose", "optimal"])
 @pytest.mark.parametrize("model", MULTIPLICATIVE, ids=lambda m: m.title)
-def test_derivatives_while_the_level_is_negative(model: Model, start: str) -> None:
+def test_derivatives_while_the_level_is_negative(model: Model, start: str, size: float) -> None:
     """The season stays while the new level is not positive, and so do its derivatives: central differences of the
     errors, to 1e-5. A forecast without relative error, and an index that is not positive, cost infinitely much."""
-    y, (lay, z) = data(), vector(model, -90.0)
+    y, (lay, z) = size * data(), vector(model, -90.0 * size)
     columns, c = lay.columns(start), lay.constants
 
     def errors(at: np.ndarray) -> np.ndarray:
@@ -266,23 +274,23 @@ def test_derivatives_while_the_level_is_negative(model: Model, start: str) -> No
 
     slopes = []
     for e in columns:
-        h = 1e-5 * max(1.0, abs(z[e]))
+        h = 1e-5 * max(size, abs(z[e]))
         up, down = z.copy(), z.copy()
         up[e] += h
         down[e] -= h
         slopes.append((errors(up) - errors(down)) / (2 * h))
     jacobian = np.array(slopes)
-    cost, gradient, matrix = derivatives(lay, z, columns)
-    size = np.sqrt(np.sum(jacobian**2, axis=1))
+    cost, gradient, matrix = derivatives(y, lay, z, columns)
+    norm = np.sqrt(np.sum(jacobian**2, axis=1))
     assert cost == pytest.approx(float(np.sum(errors(z) ** 2)), rel=1e-10)
-    np.testing.assert_allclose(gradient / size, jacobian @ errors(z) / size, atol=1e-5 * np.sqrt(cost))
-    np.testing.assert_allclose(matrix / np.outer(size, size), jacobian @ jacobian.T / np.outer(size, size), atol=1e-5)
-    assert derivatives(lay, z, columns, relative=True)[0] == math.inf
-    z[c] = 50.0
-    assert derivatives(lay, z, columns, relative=True)[0] < math.inf
+    np.testing.assert_allclose(gradient / norm, jacobian @ errors(z) / norm, atol=1e-5 * np.sqrt(cost))
+    np.testing.assert_allclose(matrix / np.outer(norm, norm), jacobian @ jacobian.T / np.outer(norm, norm), atol=1e-5)
+    assert derivatives(y, lay, z, columns, relative=True)[0] == math.inf
+    z[c] = 50.0 * size
+    assert derivatives(y, lay, z, columns, relative=True)[0] < math.inf
     for low in (0.0, -0.2):
         z[c + 3] = low
-        assert derivatives(lay, z, columns)[0] == math.inf
+        assert derivatives(y, lay, z, columns)[0] == math.inf
 
 
 @pytest.mark.parametrize(
@@ -293,11 +301,11 @@ def test_derivatives_while_the_level_is_negative(model: Model, start: str) -> No
 @pytest.mark.parametrize("relative", [False, True])
 def test_each_unknown_alone(model: Model, relative: bool) -> None:
     """With all others known, the derivatives of one are what they are among all (test_gradient has these)."""
-    lay, z = vector(model, 48.0)
+    y, (lay, z) = data(), vector(model, 48.0)
     whole = lay.columns("optimal")
-    cost, gradient, matrix = derivatives(lay, z, whole, relative)
+    cost, gradient, matrix = derivatives(y, lay, z, whole, relative)
     for j, e in enumerate(whole):
-        one = derivatives(lay, z, np.array([e]), relative)
+        one = derivatives(y, lay, z, np.array([e]), relative)
         assert one[0] == pytest.approx(cost, rel=1e-12)
         assert one[1][0] == pytest.approx(gradient[j], rel=1e-9, abs=1e-9 * np.abs(gradient).max())
         assert one[2][0, 0] == pytest.approx(matrix[j, j], rel=1e-9)
