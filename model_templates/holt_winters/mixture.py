@@ -19,7 +19,7 @@ LIGHT = 1e-5  # draws of less weight are left out
 
 @njit
 def student(t, free, log):  # type: ignore[no-untyped-def]
-    """Distribution function of Student's t for free >= 3, within 1e-5 (Hill 1970); log: log(1 + t^2 / free)."""
+    """Distribution function of Student's t for free >= 3, within 1.1e-5 (Hill 1970); log: log(1 + t^2 / free)."""
     a = free - 0.5
     b = 48.0 * a * a
     square = a * log
