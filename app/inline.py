@@ -51,12 +51,13 @@ def carry_out(
     origin: str,
     tell: Callable[[dict[str, Any]], None] | None = None,
 ) -> Run:
-    """Submit and carry out; the run as it ended. Refused before anything is run when an answer is wrong.
+    """Submit and carry out; the run as it ended. Refused before anything is run when an answer is wrong, or when the
+    rows forbid it (app.runs.submit, rows).
 
     tell: see `follow`.
     """
     with db.session() as session:
-        run = runs.submit(session, template, dataset, answers, origin=origin, enqueue=False)
+        run = runs.submit(session, template, dataset, answers, origin=origin, enqueue=False, rows=datasets.open)
     return follow(run, tell)
 
 

@@ -37,7 +37,11 @@ TYPES = {
 
 @router.post("/runs", status_code=201, max_body_size=MAX_JSON)
 def submit_run(body: Submission, session: Session = Depends(get_session)) -> RunOut:
-    """Ask for a run. 422 with every problem where an answer is missing, wrong or unknown."""
+    """Ask for a run. 422 with every problem where an answer is missing, wrong or unknown, or where the rows forbid it.
+
+    The rows of a dataset of more than 5,000,000 cells are looked at by the run only, which then fails with the
+    same problems.
+    """
     if body.inputs and body.command:
         raise Refused(Problem("both", "Give an input string or a command, not both.", key="command"))
     answers, named, data = lookup.answers(body.answers, body.inputs or body.command)
@@ -51,7 +55,9 @@ def submit_run(body: Submission, session: Session = Depends(get_session)) -> Run
     if missing:
         raise Refused(missing)
     row = datasets.get(session, wanted or "")
-    run = runs.submit(session, template, row, answers, origin="api", title=body.title, reuse=body.reuse)
+    run = runs.submit(
+        session, template, row, answers, origin="api", title=body.title, reuse=body.reuse, rows=datasets.open
+    )
     return RunOut.of(run)
 
 

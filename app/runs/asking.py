@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -12,6 +14,14 @@ from app.models import Artifact, Dataset, Run, now
 from app.runs.changing import change
 from app.runs.looking import find_same, get
 from templates_engine.data.schema import Schema
+from templates_engine.problems import Refused
+
+if TYPE_CHECKING:
+    from templates_engine.data.dataset import Dataset as Rows
+    from templates_engine.template import Template
+
+CHECKED = 5_000_000  # cells of a dataset that is read and checked while somebody waits for the answer
+log = logging.getLogger("statgrove.runs")
 
 
 class Schemas(Mapping[str, Schema]):
@@ -48,12 +58,15 @@ def submit(
     reuse: bool = False,
     title: str = "",
     continues: int | None = None,
+    rows: Callable[[Dataset], Rows] | None = None,
 ) -> Run:
     """Write a run and send it to the queue; returns the row (state "queued").
 
     answers: the conversation's answers as text; defaults fill the gaps. enqueue=False: this process carries the run
     out itself (queue.run_here). reuse=True: a finished run of the same specification is returned instead.
     continues: the run whose chains this one makes longer (app.runs.continuing).
+    rows: reads a dataset. Where it is given, what only the rows forbid is refused at once, too; of more than CHECKED
+    cells the run says it. A page has checked already when it asks for a run.
     Refused when an answer is missing, wrong or unknown, with every problem. Commits.
     """
     from templates_engine import registry
@@ -68,6 +81,8 @@ def submit(
     spec = RunSpec(form.name, form.version, dataset.sha256, walked.answers, others).hash()
     if reuse and (same := find_same(session, spec)):
         return same
+    if rows is not None and dataset.n_rows * dataset.n_columns <= CHECKED:
+        _check_rows(form, walked.spec, dataset, rows)
     run = Run(
         template=form.name,
         version=form.version,
@@ -90,6 +105,19 @@ def submit(
     if enqueue:  # after commit: a worker that is quick must find the row
         queue.send(run.id, run.attempt, run.queue)
     return run
+
+
+def _check_rows(form: Template, spec: object, dataset: Dataset, rows: Callable[[Dataset], Rows]) -> None:
+    """Refused with the errors that the rows bring to light. A check that breaks is left to the run, which keeps why."""
+    try:
+        problems = form.check(spec, rows(dataset))
+    except Refused:
+        raise
+    except Exception:
+        log.exception("the check of %s on %s", form.name, dataset.name)
+        return
+    if errors := [problem for problem in problems if problem.level == "error"]:
+        raise Refused(errors)
 
 
 def cancel(session: Session, run_id: int, *, discard: bool = False) -> Run | None:

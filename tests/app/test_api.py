@@ -16,6 +16,9 @@ from app import db, queue, runs
 from app.api.shapes import MAX_JSON
 from app.main import create_app
 from app.models import now
+from app.runs import asking
+from templates_engine import registry
+from templates_engine.problems import Problem
 
 JSON = {"content-type": "application/json"}
 
@@ -170,6 +173,45 @@ def test_a_picture_that_is_opened_is_wanted(client: TestClient) -> None:
     assert error(client.get(f"/api/v1/runs/{run.id}/artifacts/p"), 409)["code"] == "pending"
     with db.session() as session:
         assert runs.wanted(session, run.id) == "p"
+
+
+def test_what_the_rows_forbid_is_refused_at_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a wrong answer is, and nothing is kept; of data too large to be read meanwhile the run says it."""
+    send(client)
+
+    def asked(how: str, **more: Any) -> Any:
+        answers = {"y": "y", "how": how, "iterations": "20"}
+        return client.post("/api/v1/runs", json={"template": "Trial", "dataset": "school", "answers": answers, **more})
+
+    found = error(asked("check"), 422)
+    assert found["code"] == "invalid"
+    assert [(p["key"], p["message"]) for p in found["problems"]] == [("y", "Two rows differ."), ("how", "So it is.")]
+    assert client.get("/api/v1/runs").json() == []
+    assert asked("notice").status_code == 201, "a notice forbids nothing"
+
+    monkeypatch.setattr(asking, "CHECKED", 1)
+    assert asked("check").status_code == 201
+
+
+def test_a_run_is_found_again_before_its_rows_are_read(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking twice for the same gives the same run, at no cost; and a check that breaks is told by the run."""
+    send(client)
+    body = {"template": "Trial", "dataset": "school", "answers": {"y": "y", "iterations": "20"}, "reuse": True}
+    first = client.post("/api/v1/runs", json=body).json()["id"]
+    with db.session() as session:
+        runs.claim(session, first, 0)
+        runs.finish(session, first, 0)
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("the kettle is empty")
+
+    trial = type(registry.get("Trial"))
+    monkeypatch.setattr(trial, "check", lambda *_: [Problem("trial", "It is forbidden now.", key="y")])
+    error(client.post("/api/v1/runs", json={**body, "reuse": False}), 422)
+    assert client.post("/api/v1/runs", json=body).json()["id"] == first
+    monkeypatch.setattr(trial, "check", broken)
+    again = client.post("/api/v1/runs", json={**body, "reuse": False})
+    assert (again.status_code, again.json()["state"]) == (201, "queued")
 
 
 def test_failed_runs_say_why(client: TestClient) -> None:

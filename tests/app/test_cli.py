@@ -102,6 +102,15 @@ def test_bad_input_is_2_with_a_line_a_problem(
     assert not (tmp_path / "out").exists()
 
 
+def test_what_the_rows_forbid_leaves_no_run_behind(data: Path, tmp_path: Path) -> None:
+    inputs = "{'y': 'y', 'how': 'check'}"
+    done = call("run", "Trial", "--dataset", str(data), "--inputs", inputs, "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "y: Two rows differ."
+    with db.session() as session:
+        assert runs.recent(session) == []
+
+
 def test_a_failed_run_is_1(data: Path, tmp_path: Path) -> None:
     inputs = "{'y': 'y', 'how': 'raise'}"
     done = call("run", "Trial", "--dataset", str(data), "--inputs", inputs, "--out", str(tmp_path / "out"))
