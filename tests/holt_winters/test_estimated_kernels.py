@@ -12,9 +12,9 @@ from model_templates.holt_winters.api import Constants, Model, fit, forecast
 from model_templates.holt_winters.intervals import psi, relative_sd, unit_variance
 from model_templates.holt_winters.layout import Layout, layout
 from model_templates.holt_winters.marginal import put_reference
-from model_templates.holt_winters.mixture import futures, limits_of, student, unit_variances
-from model_templates.holt_winters.recursions import errors_only
-from model_templates.holt_winters.sampled import points
+from model_templates.holt_winters.mixture import forecasts, futures, limits_of, student, unit_variances
+from model_templates.holt_winters.recursions import ahead, errors_only
+from model_templates.holt_winters.sampled import ENOUGH, TAIL, density, draws_of, next_stage, points
 
 CONSTANTS = {"alpha": 0.3, "beta": 0.2, "phi": 0.9}
 GAMMAS = (0.4, 0.25)
@@ -44,7 +44,7 @@ def test_quantiles_and_moments_of_a_mixture() -> None:
     """Protects quantiles, mean and sd of Student mixtures, far apart and near, skew and with parts of no weight: the
     distribution function of SciPy at the quantiles is their share to 2e-5, as that of the function used is 1.1e-5."""
     weights = np.array([0.55, 0.0, 0.3, 0.15, 1e-6])
-    means = np.array([[0.0, 1e3], [9e9, -9e9], [1.0, 1e3 - 40], [-8.0, 1e3 + 90], [1e6, 1e6]])
+    means = np.array([[0.0, 1e3], [np.nan, np.nan], [1.0, 1e3 - 40], [-8.0, 1e3 + 90], [np.nan, 1e6]])
     sds = np.array([[1.0, 2.0], [1.0, 1.0], [3.0, 0.5], [0.2, 9.0], [1.0, 1.0]])
     tails = np.array([0.005, 0.1, 0.5, 0.975, 0.9995])
     kept = [0, 2, 3]
@@ -88,6 +88,40 @@ def test_variances_as_written_out(kind: str, periods: tuple[int, ...]) -> None:
     np.testing.assert_allclose(found, variance, rtol=1e-12)
     if many:
         np.testing.assert_allclose(relative_sd(model, c, 0.05, point, totals), relative, rtol=1e-12)
+
+
+@pytest.mark.parametrize("periods", [(3,), (2, 3)])
+@pytest.mark.parametrize("kind", ["additive", "multiplicative"])
+def test_forecasts_of_each_draw(kind: str, periods: tuple[int, ...]) -> None:
+    """Protects mean and scale of the forecasts from a draw: sigma^2 (unit variance + |B'd|^2), d by central differences
+    of the point forecasts in the last states (exact: these are products of different states), and that draws lighter
+    than 1e-5 are passed over."""
+    lay = laid(Model(True, True, kind, periods))  # type: ignore[arg-type]
+    rng, n, horizon = np.random.default_rng(9), 8, 7
+    many = lay.size - lay.constants
+    base = 1.0 if kind == "multiplicative" else 0.0
+    lasts = np.concatenate([[[40.0, 1.5]] * 3, base + 0.2 * rng.standard_normal((3, many - 2))], axis=1)
+    thetas = np.tile(vector(lay)[: lay.constants], (3, 1))
+    spreads, scales = 0.3 * rng.standard_normal((3, many, 4)), np.array([4.0, 9.0, 1.0])
+    means, sds = np.full((3, horizon), 7.0), np.full((3, horizon), 7.0)
+    shape = (lay.periods, lay.offsets, lay.kind)
+    forecasts(n, np.array([0.6, 0.9e-5, 0.4]), thetas, lasts, spreads, scales, *shape, means, sds)
+
+    def point(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found, totals = np.empty(horizon), np.empty(horizon)
+        ahead(n, states[0], states[1], states[2:].copy(), *shape, 0.9, found, totals)
+        return found, totals
+
+    for k in (0, 2):
+        expected, totals = point(lasts[k])
+        moves = 1e-3 * np.eye(many)
+        d = np.array([(point(lasts[k] + h)[0] - point(lasts[k] - h)[0]) / 2e-3 for h in moves])
+        unit = np.empty(horizon)
+        unit_variances(thetas[k], lay.periods, totals, lay.kind, unit)
+        np.testing.assert_allclose(means[k], expected, rtol=1e-12)
+        np.testing.assert_allclose(sds[k] ** 2, scales[k] * (unit + np.sum((spreads[k].T @ d) ** 2, axis=0)), rtol=1e-7)
+    assert np.all(means[1] == 7.0)
+    assert np.all(sds[1] == 7.0)
 
 
 @pytest.mark.parametrize("kind", ["additive", "multiplicative"])
@@ -172,6 +206,52 @@ def test_points_are_student(width: int) -> None:
         assert np.abs(ranks - np.eye(width)).max() < 0.1
         sizes = stats.spearmanr(np.abs(found)).statistic
         assert sizes[np.triu_indices(width, 1)].min() > 0.0
+
+
+def test_a_stage_has_the_moments_of_the_draws_so_far() -> None:
+    """Protects where a stage draws: the weighted mean, and Cholesky's root of the weighted covariance whose pivots are
+    made a fifth and 0.002 larger; weights that rest on fewer than 12 draws (two constants) are flattened, by powers
+    1 / 1.4^k, until they rest on as many. Its density is SciPy's Student density but for a factor."""
+    stage, student_density = (getattr(f, "py_func", f) for f in (next_stage, density))
+    rng = np.random.default_rng(6)
+    etas = rng.standard_normal((40, 2)) @ np.array([[1.0, 0.6], [0.0, 0.5]]) + 3.0
+    for logs in (0.3 * rng.standard_normal(41), 6.0 * rng.standard_normal(41)):
+        flat = 1.0
+        while True:
+            w = np.exp(logs[:40] / flat)
+            w /= w.sum()
+            if 1 / np.sum(w**2) >= 12:
+                break
+            flat *= 1.4
+        assert (flat > 1) == (np.std(logs) > 1)
+        mean, root = np.full(2, 9.0), np.full((2, 2), 9.0)
+        stage(etas, logs, 40, mean, root)
+        np.testing.assert_allclose(mean, w @ etas, rtol=1e-10)
+        c = np.cov(etas.T, aweights=w, ddof=0)
+        first = math.sqrt(1.2 * c[0, 0] + 0.002)
+        second = math.sqrt(1.2 * (c[1, 1] - (c[1, 0] / first) ** 2) + 0.002)
+        np.testing.assert_allclose(np.tril(root), [[first, 0.0], [c[1, 0] / first, second]], rtol=1e-9)
+        lower = np.tril(root)
+        exact = stats.multivariate_t(mean, lower @ lower.T, df=TAIL).pdf(etas[:6])
+        found = [student_density(eta, mean, root, np.empty(2)) for eta in etas[:6]]
+        np.testing.assert_allclose(found / exact, np.full(6, found[0] / exact[0]), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "model", [Model(True, False, "none"), Model(True, True, "additive", (4,))], ids=["Holt", "all"]
+)
+def test_enough_draws_are_made(model: Model) -> None:
+    """Protects the end of the sampling: stages of 32 draws until they are worth 60, (sum w)^2 / sum w^2; with a density
+    as smooth as these half of the most that are made is far more than needed."""
+    t = np.arange(60)
+    y = 50 + 0.3 * t + 2 * np.cos(np.pi * t / 2) + np.random.default_rng(4).standard_normal(60)
+    draws = draws_of(fit(y, model))
+    assert draws is not None
+    made = np.flatnonzero(draws.weights)[-1] + 1
+    assert draws.effective == pytest.approx(1 / np.sum(draws.weights**2), rel=1e-9)
+    assert draws.effective >= ENOUGH
+    assert made <= 256
+    assert np.all(draws.weights[-(-made // 32) * 32 :] == 0)
 
 
 def test_formula_is_that_of_normal_errors() -> None:
