@@ -15,7 +15,7 @@ from scipy import optimize
 from model_templates.holt_winters.api import Fit, Model, fit
 from model_templates.holt_winters.layout import Layout, layout, put_start
 from model_templates.holt_winters.recursions import errors_only
-from model_templates.holt_winters.searching import known
+from model_templates.holt_winters.searching import figures, known, place, usable
 
 PLACES = [(0.3, 0.1, 0.1), (0.9, 0.9, 0.9), (0.02, 0.9, 0.5), (0.6, 0.02, 0.6), (0.1, 0.4, 0.9), (0.05, 0.05, 0.05)]
 MODELS = [
@@ -85,8 +85,8 @@ def test_squares_are_no_larger_than_by_scipy(model: Model, character: str, crite
     value = float(np.sum(residuals(ours) ** 2))
     if not relative:
         assert done.sse == pytest.approx(value, rel=1e-10)
-    for place in PLACES:
-        share = np.array([(*place[:2], 0.5, *([place[2]] * len(model.periods)))[e] for e in columns])
+    for corner in PLACES:
+        share = np.array([(*corner[:2], 0.5, *([corner[2]] * len(model.periods)))[e] for e in columns])
         begun = box[0] + share * (box[1] - box[0])
         theirs = optimize.least_squares(residuals, begun, bounds=box, xtol=1e-12, ftol=1e-12, gtol=1e-12)
         assert value <= 2 * theirs.cost * (1 + 1e-7)
@@ -135,3 +135,28 @@ def test_places_that_run_into_one_another() -> None:
     assert not is_known([0.05, 0.2, 1.0, 0.3])  # 0.045 / 0.0975
     assert is_known([0.0064, 0.2, 1.0, 0.3])  # 0.0014 / 0.056 = 0.025
     assert not is_known([0.0068, 0.2, 1.0, 0.3])  # 0.0018 / 0.0565 = 0.032
+
+
+def test_places_lie_at_shares_of_the_ranges() -> None:
+    """Protects where a search begins: alpha, beta and the seasons at the place's shares, the damping at 0.9 of its
+    range; what is fixed stays, and only what is not is moved."""
+    lay = layout(Model(True, True, "additive", (2, 3)), None, 0.15, (None, 0.2), None)
+    z = np.full(lay.size, 7.0)
+    place(z, np.array([0.5, 0.3, 0.8]), lay.constants, lay.lower, lay.upper)
+    assert z[:5] == pytest.approx([0.5, 0.15, 0.8 + 0.9 * 0.18, 0.8, 0.2], rel=1e-7)
+    assert np.all(z[5:] == 7.0)
+    assert usable(np.arange(7), lay.lower, lay.upper, lay.constants).tolist() == [0, 2, 3, 5, 6]
+
+
+def test_figures_that_are_not_defined() -> None:
+    """Protects figures of fit by hand: no percentage with a zero, no scaled error where the naive forecast has none,
+    no spread of one error, and means of no error."""
+    room = np.empty(6)
+    figures(np.array([9.0, 2.0, np.nan, 0.0, 4.0]), 1, np.array([9.0, 1.0, 9.0, -2.0, 4.0]), 1, room)
+    np.testing.assert_allclose(room, [3, 21, 7, np.nan, (7 / 3) / (11 / 2), 3.0])
+    figures(np.array([9.0, 2.0, 2.0, 4.0]), 1, np.array([9.0, 1.0, -2.0, 4.0]), 2, room)
+    np.testing.assert_allclose(room, [3, 21, 7, 100 * (0.5 + 1 + 1) / 3, (7 / 3) / (9 / 2), 3.0])
+    figures(np.array([5.0, 5.0]), 1, np.array([0.0, 2.0]), 1, room)
+    np.testing.assert_allclose(room, [1, 4, 2, 40, np.nan, np.nan])
+    figures(np.array([5.0, np.nan]), 1, np.array([0.0, np.nan]), 1, room)
+    np.testing.assert_allclose(room, [0, 0, 0, np.nan, np.nan, np.nan])
