@@ -29,6 +29,7 @@ SEASONS = {
     "one low": [list(LOW)],
     "one zero": [[1.1, 0.0, 0.95, 1.05]],
     "two": [[1.1, 0.9, 0.95, 1.05], [0.98, 1.0, 1.02]],
+    "two zero": [[1.1, 0.9, 0.95, 1.05], [0.98, 0.0, 1.02]],
     "two low": [list(LOW), [0.98, 1.0, 1.02]],
 }
 # (first level, size of the series): trends begin at -0.5 sizes, so that the first forecasts are 0 and just below twice

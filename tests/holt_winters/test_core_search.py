@@ -140,12 +140,12 @@ def test_places_that_run_into_one_another() -> None:
 def test_places_lie_at_shares_of_the_ranges() -> None:
     """Protects where a search begins: alpha, beta and the seasons at the place's shares, the damping at 0.9 of its
     range; what is fixed stays, and only what is not is moved."""
-    lay = layout(Model(True, True, "additive", (2, 3)), None, 0.15, (None, 0.2), None)
+    lay = layout(Model(True, True, "additive", (2, 3)), None, None, (None, 0.2), None)
     z = np.full(lay.size, 7.0)
     place(z, np.array([0.5, 0.3, 0.8]), lay.constants, lay.lower, lay.upper)
-    assert z[:5] == pytest.approx([0.5, 0.15, 0.8 + 0.9 * 0.18, 0.8, 0.2], rel=1e-7)
+    assert z[:5] == pytest.approx([0.5, 0.3, 0.8 + 0.9 * 0.18, 0.8, 0.2], rel=1e-7)
     assert np.all(z[5:] == 7.0)
-    assert usable(np.arange(7), lay.lower, lay.upper, lay.constants).tolist() == [0, 2, 3, 5, 6]
+    assert usable(np.arange(7), lay.lower, lay.upper, lay.constants).tolist() == [0, 1, 2, 3, 5, 6]
 
 
 def test_figures_that_are_not_defined() -> None:

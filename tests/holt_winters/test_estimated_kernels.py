@@ -48,7 +48,8 @@ def test_quantiles_and_moments_of_a_mixture() -> None:
     sds = np.array([[1.0, 2.0], [1.0, 1.0], [3.0, 0.5], [0.2, 9.0], [1.0, 1.0]])
     tails = np.array([0.005, 0.1, 0.5, 0.975, 0.9995])
     kept = [0, 2, 3]
-    for free in (5, 60):
+    for free, size in ((5, 1.0), (60, 1.0), (5, 1e-3)):
+        means, sds = size * means, size * sds
         centres, spread, found = np.empty(2), np.empty(2), np.empty((5, 2))
         limits_of(weights, means, sds, free, tails, centres, spread, found)
         for h in range(2):
@@ -268,6 +269,7 @@ def test_formula_is_that_of_normal_errors() -> None:
     np.testing.assert_allclose(np.diff(ahead.point), done.last_trend, rtol=1e-9)
     np.testing.assert_allclose(limits(ahead.point, sd, 80.0), (ahead.lower, ahead.upper), rtol=1e-9)
     assert forecast(done, 1).level == 95.0
+    assert forecast(done, 1, generator=np.random.default_rng(1)).method == "analytic"
 
 
 def test_errors_that_were_cut_are_not_resampled() -> None:
