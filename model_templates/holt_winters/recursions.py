@@ -23,7 +23,6 @@ import numpy as np
 
 from templates_engine.sampling.compiled import njit
 
-NONE, ADDITIVE, MULTIPLICATIVE = 0, 1, 2
 # Constants passed to kernels: Numba would compile a kernel, and all that it calls, once more for a bare 0 or True.
 ROW_0 = np.int64(0)
 YES, NO = np.bool_(True), np.bool_(False)
