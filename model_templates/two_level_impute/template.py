@@ -38,7 +38,9 @@ class TwoLevelImpute(Template):
     equation = (
         r"\begin{array}{l}\textbf{Model of interest}\\[6pt]"
         "\n<<moi>>"
-        r"\\{}\\"  # an empty row: space after a row counts from its middle, and this one is tall
+        r"\\"
+        "\n"
+        r"{}\\"  # an empty row: space after a row counts from its middle, and this one is tall
         "\n"
         r"\textbf{Imputation model}\\[6pt]"
         "\n<<imputation>>\n"
