@@ -23,8 +23,7 @@ import numpy as np
 
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.glm_families import CODES, constant, information, row
-from templates_engine.sampling.glm_laplace_kernel import factor, find_mode, gather, predict
-from templates_engine.sampling.linalg import solve_lower, solve_upper
+from templates_engine.sampling.glm_laplace_kernel import factor, find_mode, gather, predict, solve_back, solve_forth
 from templates_engine.sampling.mixed_stats import Floats
 from templates_engine.sampling.nlevel_stats import Factor
 from templates_engine.sampling.sparse_effects import eliminate
@@ -67,7 +66,7 @@ class Centre:
     def draw(self, noise: Floats) -> Floats:
         """(D,) spherical effects from N(b̂, H^-1), of standard Normal noise (D,), after `at`."""
         away = np.array(noise, dtype=float)
-        _solve_back(self.pattern, self.matrix, away)
+        solve_back(self.pattern, self.matrix, away)
         return self.mode + away
 
     def turns(self, rng: np.random.Generator) -> int:
@@ -175,42 +174,6 @@ def _settle(at: Any, fixed: Any, z: Any, mode: Any, h: Any, eta: Any, weight: An
 
 
 @njit
-def _solve_back(at: Any, h: Any, x: Any) -> None:
-    """L'^-1 x in place, H = L L'."""
-    units, q = len(at.first) - 1, at.q
-    for k in range(len(at.part_ptr) - 1):
-        size, first = at.part_ptr[k + 1] - at.part_ptr[k], units * q + at.part_ptr[k]
-        dense = h.square[at.square_ptr[k] : at.square_ptr[k + 1]].reshape((size, size))
-        solve_upper(dense, x[first : first + size], size)
-    for j in range(units):
-        start, count = at.meet_ptr[j], at.meet_ptr[j + 1] - at.meet_ptr[j]
-        if count > 0:
-            shift = units * q + at.part_ptr[at.part[j]]
-            for a in range(q):
-                for t in range(count):
-                    x[j * q + a] -= h.half[q * start + a * count + t] * x[shift + at.meet[start + t]]
-        solve_upper(h.blocks[j], x[j * q : (j + 1) * q], q)
-
-
-@njit
-def _solve_forth(at: Any, h: Any, x: Any) -> None:
-    """L^-1 x in place."""
-    units, q = len(at.first) - 1, at.q
-    for j in range(units):
-        solve_lower(h.blocks[j], x[j * q : (j + 1) * q], q)
-        start, count = at.meet_ptr[j], at.meet_ptr[j + 1] - at.meet_ptr[j]
-        if count > 0:
-            shift = units * q + at.part_ptr[at.part[j]]
-            for a in range(q):
-                for t in range(count):
-                    x[shift + at.meet[start + t]] -= h.half[q * start + a * count + t] * x[j * q + a]
-    for k in range(len(at.part_ptr) - 1):
-        size, first = at.part_ptr[k + 1] - at.part_ptr[k], units * q + at.part_ptr[k]
-        dense = h.square[at.square_ptr[k] : at.square_ptr[k + 1]].reshape((size, size))
-        solve_lower(dense, x[first : first + size], size)
-
-
-@njit
 def _excess(
     at: Any, fixed: Any, z: Any, mode: Any, h: Any, w: Any, effects: Any, eta: Any, score: Any, slope: Any
 ) -> float:
@@ -218,7 +181,7 @@ def _excess(
     count, total = len(w), 0.0
     for k in range(count):
         effects[k] = w[k]
-    _solve_back(at, h, effects)
+    solve_back(at, h, effects)
     for k in range(count):
         effects[k] += mode[k]
         slope[k] = -effects[k]
@@ -228,7 +191,7 @@ def _excess(
         value, score[i] = row(at.link, at.y[i], at.trials[i], eta[i])
         total += value
     gather(at, z, score, slope)
-    _solve_forth(at, h, slope)
+    solve_forth(at, h, slope)
     for k in range(count):
         slope[k] += w[k]
     return total if total == total else -np.inf

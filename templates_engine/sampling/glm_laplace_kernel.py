@@ -165,8 +165,8 @@ def factor(at: Pattern, z: Array, weight: Array, h: Matrix) -> float:
 
 
 @njit
-def solve_with(at: Pattern, h: Matrix, x: Array) -> None:
-    """H^-1 x in place."""
+def solve_forth(at: Pattern, h: Matrix, x: Array) -> None:
+    """L^-1 x in place, H = L L'."""
     units, q = len(at.first) - 1, at.q
     for j in range(units):
         solve_lower(h.blocks[j], x[j * q : (j + 1) * q], q)
@@ -179,7 +179,17 @@ def solve_with(at: Pattern, h: Matrix, x: Array) -> None:
     for k in range(len(at.part_ptr) - 1):
         size, first = at.part_ptr[k + 1] - at.part_ptr[k], units * q + at.part_ptr[k]
         dense = h.square[at.square_ptr[k] : at.square_ptr[k + 1]].reshape((size, size))
-        solve(dense, x[first : first + size], size)
+        solve_lower(dense, x[first : first + size], size)
+
+
+@njit
+def solve_back(at: Pattern, h: Matrix, x: Array) -> None:
+    """L'^-1 x in place, H = L L'."""
+    units, q = len(at.first) - 1, at.q
+    for k in range(len(at.part_ptr) - 1):
+        size, first = at.part_ptr[k + 1] - at.part_ptr[k], units * q + at.part_ptr[k]
+        dense = h.square[at.square_ptr[k] : at.square_ptr[k + 1]].reshape((size, size))
+        solve_upper(dense, x[first : first + size], size)
     for j in range(units):
         start, count = at.meet_ptr[j], at.meet_ptr[j + 1] - at.meet_ptr[j]
         if count > 0:
@@ -188,6 +198,13 @@ def solve_with(at: Pattern, h: Matrix, x: Array) -> None:
                 for t in range(count):
                     x[j * q + a] -= h.half[q * start + a * count + t] * x[shift + at.meet[start + t]]
         solve_upper(h.blocks[j], x[j * q : (j + 1) * q], q)
+
+
+@njit
+def solve_with(at: Pattern, h: Matrix, x: Array) -> None:
+    """H^-1 x in place."""
+    solve_forth(at, h, x)
+    solve_back(at, h, x)
 
 
 @njit
