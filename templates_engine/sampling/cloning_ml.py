@@ -17,6 +17,7 @@ from scipy import linalg, optimize
 from templates_engine.sampling.cloning_normal import Target
 from templates_engine.sampling.cloning_pinned import CORRELATION, Pinned, lower_root
 from templates_engine.sampling.cloning_profile import search
+from templates_engine.sampling.differences import hessian
 from templates_engine.sampling.mixed_stats import Floats
 from templates_engine.sampling.nlevel_ml import Fit
 
@@ -156,16 +157,8 @@ def curvature(surface: Surface, omega: Sequence[Floats], sigma2: float, *, reml:
         return surface.at(roots, float(at[-1]), reml=reml)
 
     size = len(point)
-    hessian = np.empty((size, size))
     try:
-        for a in range(size):
-            for b in range(a + 1):
-                da, db = np.eye(size)[a] * step, np.eye(size)[b] * step
-                mixed = (
-                    value(point + da + db) - value(point + da - db) - value(point - da + db) + value(point - da - db)
-                )
-                hessian[a, b] = hessian[b, a] = mixed / (4.0 * step[a] * step[b])
-        return np.asarray(np.linalg.inv(hessian / 2.0), dtype=float)
+        return np.asarray(np.linalg.inv(hessian(value, point, step) / 2.0), dtype=float)
     except np.linalg.LinAlgError:
         return np.full((size, size), np.nan)
 

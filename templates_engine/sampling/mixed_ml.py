@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import optimize
 
 from templates_engine.sampling.compiled import njit
+from templates_engine.sampling.differences import hessian
 from templates_engine.sampling.linalg import cholesky, log_determinant, solve, solve_lower
 from templates_engine.sampling.mixed_stats import Statistics
 
@@ -218,16 +219,10 @@ def _curvature(likelihood: _Likelihood, omega: Floats, sigma2: float) -> Floats:
         matrix[columns, rows] = at[:-1]
         return likelihood.at(matrix, float(at[-1]))
 
-    k = len(point)
-    hessian = np.empty((k, k))
-    for a in range(k):
-        for b in range(a + 1):
-            da, db = np.eye(k)[a] * step, np.eye(k)[b] * step
-            mixed = value(point + da + db) - value(point + da - db) - value(point - da + db) + value(point - da - db)
-            hessian[a, b] = hessian[b, a] = mixed / (4.0 * step[a] * step[b])
+    curved = hessian(value, point, step)
     try:
-        covariance = np.linalg.inv(hessian / 2.0)
+        covariance = np.linalg.inv(curved / 2.0)
     except np.linalg.LinAlgError:
-        return np.full(k, np.nan)
+        return np.full(len(point), np.nan)
     variance = np.diag(covariance)
     return np.sqrt(np.where(variance > 0, variance, np.nan))

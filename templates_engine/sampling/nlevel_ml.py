@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, optimize
 
+from templates_engine.sampling.differences import hessian
 from templates_engine.sampling.glm_laplace_kernel import factor as factor_matrix
 from templates_engine.sampling.glm_laplace_kernel import gather, solve_with
 from templates_engine.sampling.mixed_stats import Coordinates, Floats, orthonormal
@@ -256,16 +257,8 @@ def _curvature(criterion: _Criterion, omega: list[Floats], singular: tuple[bool,
         return criterion.at(matrices, float(at[-1]))
 
     size = len(point)
-    hessian = np.empty((size, size))
     try:
-        for a in range(size):
-            for b in range(a + 1):
-                da, db = np.eye(size)[a] * step, np.eye(size)[b] * step
-                mixed = (
-                    value(point + da + db) - value(point + da - db) - value(point - da + db) + value(point - da - db)
-                )
-                hessian[a, b] = hessian[b, a] = mixed / (4.0 * step[a] * step[b])
-        variance = np.diag(np.linalg.inv(hessian / 2.0))
+        variance = np.diag(np.linalg.inv(hessian(value, point, step) / 2.0))
     except np.linalg.LinAlgError:
         return np.full(size, np.nan)
     result: npt.NDArray[np.float64] = np.sqrt(np.where(variance > 0, variance, np.nan))
