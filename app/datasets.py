@@ -18,8 +18,7 @@ from sqlalchemy.orm import Session, defer
 
 from app.models import Dataset
 from app.settings import settings
-from templates_engine.data import dataset as data
-from templates_engine.data.schema import Schema
+from templates_engine.data import Schema, dataset as data
 from templates_engine.problems import Problem, Refused
 
 BLOCK = 1 << 20

@@ -36,7 +36,7 @@ def path(run: Run, artifact: Artifact) -> Path:
 
 def state(run: Run) -> Path:
     """Where the chains of a run stand, if it kept any: then there is such a file, and a later run can go on from it."""
-    from templates_engine.bundle import STATE
+    from templates_engine.running import STATE
 
     return settings().folder("runs") / str(run.id) / str(run.attempt) / STATE
 

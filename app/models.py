@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from templates_engine.data.schema import Schema
+from templates_engine.data import Schema
 
 
 def now() -> datetime:

@@ -36,22 +36,20 @@ import numpy as np
 
 from templates_engine import registry
 from templates_engine.asking import walk
-from templates_engine.bundle import Store
 from templates_engine.data import readers, simulate
-from templates_engine.job import Job
-from templates_engine.sampling import (
-    cloning_ml,
-    cloning_normal,
-    cloning_priors,
-    diagnostics,
-    mixed_ml,
-    mixed_normal,
-    mixed_priors,
+from templates_engine.running.job import Job
+from templates_engine.running.store import Store
+from templates_engine.sampling import diagnostics
+from templates_engine.sampling.cloning import (
+    normal as cloning_normal,
+    normal_ml as cloning_ml,
+    priors as cloning_priors,
 )
-from templates_engine.sampling.cloning_sparse import classes
-from templates_engine.sampling.mixed_stats import statistics
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.normal import priors as mixed_priors, two_level as mixed_normal, two_level_ml as mixed_ml
+from templates_engine.sampling.normal.classified_stats import Factor
+from templates_engine.sampling.normal.two_level_stats import statistics
 from templates_engine.sampling.rng import streams
+from templates_engine.sampling.sparse.likelihood import classes
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/data"
 CLONES = (1, 10, 50)

@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import peers  # noqa: E402
 
-from model_templates.holt_winters.api import Model, Panel, fit_many  # noqa: E402
+from templates_engine.smoothing import Model, Panel, fit_many  # noqa: E402
 
 PANEL = ROOT.parent / "shared/data/ts/hw_panel_1000x120.csv.gz"
 ADDITIVE = Model(True, False, "additive", (12,))

@@ -27,9 +27,16 @@ import peers
 from arviz_stats.base import array_stats
 
 from templates_engine.data import readers, simulate
-from templates_engine.sampling import glm_sampler, mixed_normal, mixed_priors, mixed_stats, nlevel_normal, nlevel_stats
-from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.glm import sampler as glm_sampler
+from templates_engine.sampling.normal import (
+    classified as nlevel_normal,
+    classified_stats as nlevel_stats,
+    priors as mixed_priors,
+    two_level as mixed_normal,
+    two_level_stats as mixed_stats,
+)
+from templates_engine.sampling.normal.classified_stats import Factor
+from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart
 from templates_engine.sampling.rng import streams
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -96,9 +96,9 @@ def sampler(data: Any, walked: Any) -> float:
 def phases(data: Any, walked: Any) -> None:
     """The whole run in this process, with compiled code warm."""
     from templates_engine import registry
-    from templates_engine.bundle import Store
-    from templates_engine.job import Job
-    from templates_engine.progress import Silent
+    from templates_engine.running.job import Job
+    from templates_engine.running.progress import Silent
+    from templates_engine.running.store import Store
 
     class Watch(Silent):
         tables = pictures = 0.0

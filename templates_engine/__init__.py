@@ -1,0 +1,31 @@
+"""What a template's author needs: `from templates_engine import Ask, Job, Result, Table, Template, …`.
+
+A template is one class (Template) whose questions are one method over `ask` (Ask) and whose run gets its spec, the
+dataset (Dataset) and a job (Job), and gives a Result. What the user has to mend is a Problem. docs/adding-a-template.md
+leads through one. Families of models have rooms of their own below: regression, imputation, smoothing, sampling, data,
+figures, each with a face like this one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from templates_engine.faces import lazily
+
+if TYPE_CHECKING:
+    from templates_engine.asking.ask import Ask as Ask
+    from templates_engine.asking.questions import Option as Option, TemplateBug as TemplateBug, Term as Term
+    from templates_engine.data.dataset import Dataset as Dataset
+    from templates_engine.data.schema import Column as Column, Schema as Schema
+    from templates_engine.outputs import (
+        Cell as Cell,
+        Draws as Draws,
+        Result as Result,
+        Table as Table,
+        table_from as table_from,
+    )
+    from templates_engine.problems import Problem as Problem, Refused as Refused
+    from templates_engine.running.job import Job as Job
+    from templates_engine.template import Example as Example, Template as Template
+
+__getattr__, __all__ = lazily(__name__, __file__)

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from templates_engine.asking import TemplateBug, meant, nearest, quoted
 from templates_engine.problems import Problem, Refused
-from templates_engine.questions import TemplateBug
 from templates_engine.template import Example, Template, slug_of
-from templates_engine.words import meant, nearest, quoted
 
 PACKAGE = "model_templates"
 _FIELDS = {"title", "dataset", "inputs", "expected", "tolerance", "source"}

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from templates_engine.faces import offered
+
 _ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("templates_engine", "model_templates")
 
@@ -54,12 +56,23 @@ def _imports(file: Path) -> frozenset[Path]:
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *([node.module] if node.module else [])])
-            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+            for alias in node.names:
+                names |= _named(base, alias.name)
         elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             waiting += node.orelse
         else:
             waiting += ast.iter_child_nodes(node)
     return frozenset(_files(names))
+
+
+def _named(base: str, name: str) -> set[str]:
+    """The modules that `from base import name` may mean; a name that a face offers, the one module that has it."""
+    face = _ROOT.joinpath(*base.split("."), "__init__.py")
+    found = offered(face) if base.split(".")[0] in _PACKAGES and face.is_file() else {}
+    if name not in found:
+        return {base, f"{base}.{name}"}
+    module, inner = found[name]
+    return {f"{base}.{inner}"} if module == base else {module}
 
 
 def _files(names: set[str]) -> Iterator[Path]:

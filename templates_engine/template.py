@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from templates_engine.asking import Ask
-    from templates_engine.data.dataset import Dataset
-    from templates_engine.data.schema import Schema
-    from templates_engine.job import Job
+    from templates_engine.data import Dataset, Schema
     from templates_engine.outputs import Result
     from templates_engine.problems import Problem
+    from templates_engine.running import Job
 
 
 def slug_of(name: str) -> str:

@@ -93,7 +93,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., threading.Ev
     None: this one is not; nor are later ones. Returns the event that all have come to their places that can, where
     there are fewer processors than chains.
     """
-    from templates_engine.job import Job
+    from templates_engine.running.job import Job
     from templates_engine.sampling.chains import cores
 
     there, told = threading.Event(), threading.Event()

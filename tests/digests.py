@@ -20,7 +20,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-LEFT_OUT = {"manifest.json", "README.txt", "script.py", "log.txt"}  # they hold times, numbers of runs and names of files
+LEFT_OUT = {
+    "manifest.json",
+    "README.txt",
+    "script.py",
+    "log.txt",
+}  # they hold times, numbers of runs and names of files
 KINDS = {".csv", ".json", ".txt", ".tex", ".dta", ".npz", ".md"}
 
 

@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 from engine.fixtures import fixtures, schemas, tutmiss
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from templates_engine import equation, inputs, manual, pending, registry
-from templates_engine.asking import Walk, once, walk
-from templates_engine.columns import Columns
+from templates_engine import inputs, manual, registry
+from templates_engine.asking import Walk, once, placeholder as pending, walk
+from templates_engine.asking.asked import Asked
+from templates_engine.asking.columns import Columns
+from templates_engine.asking.exploring import converse, simplest
+from templates_engine.asking.questions import Integer, Number
 from templates_engine.data.schema import Schema
-from templates_engine.explore import converse, simplest
-from templates_engine.questions import Integer, Number
+from templates_engine.manual import equation
 from templates_engine.template import Example, Template
-from templates_engine.walks import Asked
 
 TEMPLATES = [*registry.all().values(), *fixtures()]
 EXAMPLES = [(t, e) for t in TEMPLATES for e in t.examples]

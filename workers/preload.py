@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from app.settings import settings
 
-MODULES = ("numba", "pandas", "scipy.stats", "scipy.special", "arviz_stats.base", "templates_engine.job")
+MODULES = ("numba", "pandas", "scipy.stats", "scipy.special", "arviz_stats.base", "templates_engine.running.job")
 log = logging.getLogger("statgrove.worker")
 
 
@@ -29,7 +29,7 @@ def preload() -> None:
 @contextmanager
 def _alone() -> Iterator[None]:
     """One process at a time: what the first compiles the others load, instead of all compiling the same."""
-    from templates_engine.sampling.compiled import kernels_folder
+    from templates_engine.sampling import kernels_folder
 
     folder = kernels_folder()
     if not folder.is_dir():

@@ -18,8 +18,8 @@ from typing import Any
 from app import db, runs
 from app.settings import settings
 from templates_engine import registry
-from templates_engine.bundle import Artifact
-from templates_engine.data.schema import Schema
+from templates_engine.data import Schema
+from templates_engine.running import Artifact
 from templates_engine.runspec import RunSpec
 
 log = logging.getLogger("statgrove.worker")
@@ -33,7 +33,7 @@ class Superseded(BaseException):
 
 
 class Beat:
-    """The reporter of one attempt of one run (templates_engine.progress.Reporter), with its thread."""
+    """The reporter of one attempt of one run (templates_engine.running.progress.Reporter), with its thread."""
 
     def __init__(self, run_id: int, attempt: int, *, own_process: bool):
         self.run_id, self.attempt, self._own_process = run_id, attempt, own_process

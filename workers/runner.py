@@ -16,14 +16,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app import datasets, db, folders, runs
-from app.models import Dataset as Row
-from app.models import Run
-from templates_engine import equation, inputs, registry
+from app.models import Dataset as Row, Run
+from templates_engine import inputs, registry
 from templates_engine.asking import Walk, walk
-from templates_engine.bundle import Store
-from templates_engine.data.dataset import Dataset
-from templates_engine.job import Job
+from templates_engine.data import Dataset
+from templates_engine.manual import equation
 from templates_engine.problems import Problem, Refused
+from templates_engine.running import Job, Store
 from templates_engine.runspec import RunSpec
 from templates_engine.template import Template
 from workers.faults import sentence

@@ -57,7 +57,7 @@ def download_dataset(
 
 def written(dataset: object, format: str) -> Path:
     """The dataset in a temporary file of this format."""
-    from templates_engine.data.writers import write
+    from templates_engine.data import write
 
     path = settings().folder("incoming") / f"{secrets.token_hex(8)}.{format}"
     try:

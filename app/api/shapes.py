@@ -10,7 +10,7 @@ from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 
 from app.models import Artifact, Dataset, Run
-from templates_engine.reading import MOST_CHARACTERS
+from templates_engine.inputs import MOST_CHARACTERS
 
 LISTED = 300  # characters of an answer in a list of runs
 MAX_JSON = 12_000_000  # bytes of a body that is not a file: an answer of a million characters, written as \uXXXX

@@ -58,8 +58,9 @@ def walk_template(name: str, body: Conversation, session: Session = Depends(get_
 
     Defaults are offered and not assumed: an open question is answered by the client or left to `POST /runs`.
     """
-    from templates_engine import equation, inputs
+    from templates_engine import inputs
     from templates_engine.asking import walk
+    from templates_engine.manual import equation
 
     template = lookup.template(name)
     answers, _, _ = lookup.answers(body.answers, body.inputs)

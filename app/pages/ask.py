@@ -13,8 +13,7 @@ from starlette.responses import Response
 
 from app import datasets, db, runs
 from app.models import Conversation, Run
-from app.pages import conversation as talks
-from app.pages import fields as forms
+from app.pages import conversation as talks, fields as forms
 from app.pages.conversation import Talk
 from app.pages.format import duration, plural, quoted_names
 from app.pages.model import model_of, same_as_text, side_of

@@ -19,9 +19,8 @@ from sqlalchemy.orm import Session
 from app import runs
 from app.models import Conversation, Dataset, now
 from templates_engine import registry
-from templates_engine.asking import Asked, Walk, walk
-from templates_engine.data.schema import Schema
-from templates_engine.questions import Text
+from templates_engine.asking import Asked, Text, Walk, walk
+from templates_engine.data import Schema
 from templates_engine.template import Template
 
 MOST_UNDO = 60

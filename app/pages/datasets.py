@@ -147,7 +147,7 @@ def download(session: Db, number: int, extension: str) -> Response:
     row = _row(session, number)
     if extension not in FORMATS:
         raise HTTPException(404, "Datasets are downloaded as .dta, .csv or .parquet.")
-    from templates_engine.data.writers import write
+    from templates_engine.data import write
 
     with tempfile.NamedTemporaryFile(suffix=f".{extension}", delete=False) as scratch:
         path = Path(scratch.name)

@@ -20,8 +20,8 @@ from app.pages.home import in_order
 from app.pages.render import page, remember, remembered, see_other
 from templates_engine import inputs, registry
 from templates_engine.asking import Walk, walk
+from templates_engine.inputs import MOST_CHARACTERS
 from templates_engine.problems import Problem
-from templates_engine.reading import MOST_CHARACTERS
 from templates_engine.template import Template
 
 router = APIRouter()

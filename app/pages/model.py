@@ -13,8 +13,9 @@ from app.pages.conversation import Talk, _walk
 from app.pages.fields import becomes
 from app.pages.format import names, quoted_names, tex_blocks
 from app.pages.patterns import pattern_of
-from templates_engine import equation, inputs
+from templates_engine import inputs
 from templates_engine.asking import Walk
+from templates_engine.manual import equation
 from templates_engine.problems import Problem, Refused
 
 MOST_SHOWN = 20_000  # characters of an input string on the page, which shows it four times

@@ -21,7 +21,7 @@ from app.pages.intervals import Axis, Mark, axis, marks
 from app.pages.listing import COMPLETE, POOLED
 from app.pages.plain_names import Random, plain_name, random_of, references, whole
 from app.pages.tables import MOST_ROWS
-from templates_engine.data.schema import Schema
+from templates_engine.data import Schema
 
 ROWS = 10  # first rows of a dataset
 MOST_TEXT = 400_000  # characters shown; the rest is in the file

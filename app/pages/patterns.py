@@ -11,7 +11,7 @@ from app.models import Dataset
 from app.pages.conversation import Talk
 from app.pages.format import fixed, plural
 from templates_engine.asking import Walk
-from templates_engine.data.schema import Schema
+from templates_engine.data import Schema
 
 MOST_PATTERNS = 8  # drawn; rarer ones are joined in words
 MOST_VARIABLES = 12
@@ -100,7 +100,7 @@ class _Row:
 @lru_cache(maxsize=64)
 def _counts(_sha256: str, _id: int, names: tuple[str, ...], row: _Row) -> tuple[tuple[tuple[bool, ...], int], ...]:
     """Each pattern (True is missing) with its number of rows: complete first, then the commonest."""
-    from templates_engine.data.summary import missing_patterns
+    from templates_engine.data import missing_patterns
 
     return tuple(sorted(missing_patterns(datasets.open(row.row), names), key=lambda item: (any(item[0]), -item[1])))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from templates_engine.data.schema import Column, Schema
+from templates_engine.data import Column, Schema
 
 KNOWN = {
     "sigma2": "Residual variance",

@@ -23,8 +23,7 @@ from app.pages.tables import MOST_ROWS
 from app.pages.trace import converging_of, trace_of
 from app.pages.verdicts import TARGETS, verdicts_of
 from templates_engine import registry
-from templates_engine.asking import walk
-from templates_engine.options import UNTIL_TARGETS
+from templates_engine.asking import UNTIL_TARGETS, walk
 from templates_engine.problems import Refused
 
 router = APIRouter()

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.pages.format import decimals_for, fixed, short
 from app.pages.plain_names import Random, plain_name, references, whole
-from templates_engine.data.schema import Schema
+from templates_engine.data import Schema
 
 Row = Mapping[str, Any]
 NOTHING = ""

@@ -13,11 +13,11 @@ from app import queue
 from app.models import Artifact, Dataset, Run, now
 from app.runs.changing import change
 from app.runs.looking import find_same, get
-from templates_engine.data.schema import Schema
+from templates_engine.data import Schema
 from templates_engine.problems import Refused
 
 if TYPE_CHECKING:
-    from templates_engine.data.dataset import Dataset as Rows
+    from templates_engine.data import Dataset as Rows
     from templates_engine.template import Template
 
 CHECKED = 5_000_000  # cells of a dataset that is read and checked while somebody waits for the answer

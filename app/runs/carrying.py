@@ -89,7 +89,7 @@ def heartbeat(session: Session, run_id: int, attempt: int, progress: dict[str, A
 
 
 class Output(Protocol):
-    """What add_artifacts needs to know of an output (templates_engine.bundle.Artifact is one)."""
+    """What add_artifacts needs to know of an output (templates_engine.running.store.Artifact is one)."""
 
     @property
     def name(self) -> str: ...

@@ -85,8 +85,7 @@ def longer(
     Refused when the run cannot be made longer, with the reason. Commits.
     """
     from templates_engine import registry
-    from templates_engine.asking import walk
-    from templates_engine.options import AFTER_ITERATIONS
+    from templates_engine.asking import AFTER_ITERATIONS, walk
     from templates_engine.runspec import RunSpec
 
     run = get(session, run_id) if 0 < run_id < 2**31 else None

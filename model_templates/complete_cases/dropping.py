@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.data.describing import patterns_table
-from templates_engine.job import Job
-from templates_engine.outputs import Result, Table
+from templates_engine import Dataset, Job, Result, Table
+from templates_engine.data import patterns_table
 
 
 def lost(data: Dataset, names: tuple[str, ...]) -> Table:

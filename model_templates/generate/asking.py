@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from templates_engine.asking import Ask
+from templates_engine.asking import Ask, seed
 from templates_engine.data import expressions
-from templates_engine.options import seed
 
 KINDS = ("Constant", "Sequence", "Random draws", "Group mean", "Expression")
 DISTRIBUTIONS = ("Normal", "Uniform", "Binomial", "Poisson")

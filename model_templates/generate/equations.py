@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from templates_engine.data import expressions
-from templates_engine.data.expressions import Node
-from templates_engine.equation import escape, var
+from templates_engine.data import Node, expressions
+from templates_engine.manual import escape, var
 
 from .asking import Constant, Draws, GroupMean, Sequence, Spec
 

@@ -7,14 +7,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.data import expressions
-from templates_engine.data.dataset import Dataset
-from templates_engine.data.describing import QUARTILES, SKEWNESS, SUMMARY, levels, summary
-from templates_engine.data.working_out import told, work_out
-from templates_engine.job import Job
-from templates_engine.outputs import Result, Table
-from templates_engine.problems import Problem
-from templates_engine.sampling.rng import streams
+from templates_engine import Dataset, Job, Problem, Result, Table
+from templates_engine.data import QUARTILES, SKEWNESS, SUMMARY, expressions, levels, summary, told, work_out
+from templates_engine.sampling import streams
 
 from .asking import Constant, Draws, Expression, GroupMean, Parts, Sequence, Spec
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from templates_engine.asking import Ask
-from templates_engine.data.schema import Schema
-from templates_engine.options import made_dataset
-from templates_engine.template import Template
+from templates_engine import Schema, Template
+from templates_engine.asking import Ask, made_dataset
 
 from .asking import KINDS, Spec, ask_parts
 
 if TYPE_CHECKING:
-    from templates_engine.data.dataset import Dataset
-    from templates_engine.job import Job
-    from templates_engine.outputs import Result
+    from templates_engine import Dataset, Job, Result
 
 
 class Generate(Template):

@@ -7,13 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.data.dataset import Dataset, code_text
-from templates_engine.data.describing import levels
-from templates_engine.data.names import unique
-from templates_engine.figures.histogram import Bins, histogram
-from templates_engine.figures.style import number
-from templates_engine.job import Job
-from templates_engine.outputs import Cell, Result, Table
+from templates_engine import Cell, Dataset, Job, Result, Table
+from templates_engine.data import code_text, levels, unique
+from templates_engine.figures import Bins, histogram, number
 
 if TYPE_CHECKING:
     from .template import Spec

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from templates_engine.asking import Ask
-
-from .checking import constant_problems
-from .models import Model
+from templates_engine.smoothing import Model, constant_problems
 
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?"
 _ONE = rf"\s*([Aa][Uu][Tt][Oo]|{_NUMBER})\s*"

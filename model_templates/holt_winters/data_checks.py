@@ -9,11 +9,9 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.problems import Problem, Refused
+from templates_engine import Dataset, Problem, Refused
+from templates_engine.smoothing import Model, problems, series_problems
 
-from .checking import problems, series_problems
-from .models import Model
 from .spec import Spec
 from .timeline import Series, Timeline, arrange, split_at, usable
 

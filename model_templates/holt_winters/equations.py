@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from templates_engine.equation import var
+from templates_engine.manual import var
 
 from .spec import Spec
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from templates_engine.figures import style
+from templates_engine.smoothing import SeasonTrend
 
 from .figures_canvas import SHAPES, WIDTH, Picture, Plot, padded
 from .figures_story import MARGIN, WIDE, Story, apart
-from .trends import SeasonTrend
 
 
 def seasons(story: Story, trends: Sequence[SeasonTrend]) -> bytes:

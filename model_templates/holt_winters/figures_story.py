@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from templates_engine.data.times import Clock
 from templates_engine.figures import style
 
-from .clock import Clock
 from .figures_canvas import WIDTH
 
 Array = npt.NDArray[np.float64]

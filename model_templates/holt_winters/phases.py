@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.figures import style
-from templates_engine.figures.interactive import Axis, Figure, Panel, Trace
+from templates_engine.figures import Axis, Figure, Panel, Trace, style
 
 from .figures_canvas import Picture, Plot, padded
 from .figures_story import MARGIN, WIDE, Story, said, time_ticks

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from templates_engine.figures.interactive import Figure
-from templates_engine.outputs import Table
+from templates_engine import Table
+from templates_engine.figures import Figure
+from templates_engine.smoothing import season_trends
 
 from . import phases, plots
 from .figures import components, forecast
@@ -18,7 +19,6 @@ from .smoothed import Smoothed, season_names
 from .spec import Spec
 from .tables import trends_table
 from .timeline import Timeline, split_at, usable
-from .trends import season_trends
 
 MOST_SEASONS = 24  # plots in one picture
 

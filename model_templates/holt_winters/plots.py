@@ -9,13 +9,12 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.figures import curves
-from templates_engine.figures.interactive import Axis, Figure, Panel, Rule, Trace
+from templates_engine.figures import Axis, Figure, Panel, Rule, Trace, curves
+from templates_engine.smoothing import SeasonTrend
 
 from .figures_residuals import Fences, bins, lags_shown, normal_curve, normal_places, quartile_line
 from .figures_seasons import season_range
 from .figures_story import Story
-from .trends import SeasonTrend
 
 Array = npt.NDArray[np.float64]
 OPACITY = {95: 0.14, 80: 0.22, 50: 0.34}

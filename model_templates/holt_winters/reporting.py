@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from templates_engine.figures.style import number
-from templates_engine.outputs import Table
+from templates_engine import Table
+from templates_engine.figures import number
+from templates_engine.smoothing import Candidate, RollingOrigin
 
-from .models import Candidate, RollingOrigin
 from .smoothed import Smoothed, allowed_for, how_made
 from .spec import Spec
 from .timeline import Timeline

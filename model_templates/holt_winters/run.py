@@ -9,22 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.equation import wrapped
-from templates_engine.outputs import Result, Table
-from templates_engine.problems import Refused
-from templates_engine.sampling.chains import cores
+from model_templates.holt_winters.data_checks import faults, model_of, options
+from templates_engine import Dataset, Refused, Result, Table
+from templates_engine.manual import wrapped
+from templates_engine.sampling import cores
+from templates_engine.smoothing import (
+    ROBUST_TRIES,
+    TRIES,
+    Candidate,
+    Fit,
+    Model,
+    RollingOrigin,
+    choose,
+    draws_of,
+    fit,
+    fit_many,
+    forecast,
+    needed,
+    rolling_origin,
+)
 
 from . import reporting, tables
-from .checking import needed
-from .checks import faults, model_of, options
-from .choosing import choose, rolling_origin
 from .equations import form
-from .fitting import ROBUST_TRIES, TRIES, fit
-from .intervals import forecast
-from .models import Candidate, Fit, Model, RollingOrigin
-from .panel import fit_many
-from .sampled import draws_of
 from .smoothed import Smoothed, complete
 from .spec import Spec
 from .timeline import Series, Timeline, arrange

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .clock import MONTHS, Clock
-from .intervals import forecast
-from .models import Fit, Forecast
-from .residuals import Diagnostics, residual_diagnostics
-from .sampled import Draws, draws_of
+from templates_engine.data.times import MONTHS, Clock
+from templates_engine.smoothing import Diagnostics, Draws, Fit, Forecast, draws_of, forecast, residual_diagnostics
+
 from .spec import Spec
 from .timeline import Series
 

@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.figures.style import number
-from templates_engine.outputs import Cell, Table, table_from
+from templates_engine import Cell, Dataset, Table, table_from
+from templates_engine.figures import number
+from templates_engine.smoothing import RollingOrigin, SeasonTrend
 
-from .models import RollingOrigin
 from .smoothed import Smoothed, allowed_for, how_made
 from .spec import Spec
 from .timeline import Timeline
-from .trends import SeasonTrend
 
 MEANINGS = {"alpha": "level", "beta": "trend", "gamma": "season", "phi": "damping of the trend"}
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from templates_engine import Column, Schema, Template
 from templates_engine.asking import Ask, Option
-from templates_engine.data.schema import Column, Schema
-from templates_engine.template import Template
 
 from .constants import ask_constants, read_constants
 from .equations import recursion
@@ -106,17 +105,17 @@ class HoltWinters(Template):
         return {"recursion": recursion(spec)}
 
     def check(self, spec: Spec, data: Any) -> list[Any]:
-        from .checks import check
+        from model_templates.holt_winters.data_checks import check
 
         return check(spec, data)
 
     def run(self, spec: Spec, data: Any, job: Any) -> Any:
-        from .running import run
+        from model_templates.holt_winters.run import run
 
         return run(spec, data, job)
 
     def warm(self) -> None:
-        from .running import warm
+        from model_templates.holt_winters.run import warm
 
         warm()
 

@@ -12,12 +12,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.data.dataset import Dataset, code_text
-from templates_engine.problems import Problem, Refused
+from templates_engine import Dataset, Problem, Refused
+from templates_engine.data import code_text
+from templates_engine.data.times import (
+    FORMS,
+    ROWS,
+    Ambiguous,
+    Clock,
+    NotATime,
+    as_months_or_days,
+    read_codes,
+    read_texts,
+)
 
-from .clock import FORMS, ROWS, Clock, as_months_or_days, read_codes, read_texts
 from .spec import Spec
-from .written_dates import Ambiguous, NotATime
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset, missing
-from templates_engine.problems import Problem, Refused
-from templates_engine.sampling import mixed_checks
-from templates_engine.sampling.cloning_quadrature import MOST_COEFFICIENTS
-from templates_engine.sampling.nlevel_questions import NModel
+from templates_engine import Dataset, Problem, Refused
+from templates_engine.data import missing
+from templates_engine.regression import NModel, checks as mixed_checks
+from templates_engine.sampling.cloning import MOST_COEFFICIENTS
 
 from . import quantities
 from .names import correlations, effect_names, variance_names
@@ -65,10 +64,10 @@ def _several(spec: Spec, model: NModel, data: Dataset) -> list[Problem]:
 def _affordable(spec: Spec, parts: Parts) -> bool:
     """Whether the likelihood, or its approximation, can be had."""
     if spec.copied:
-        from templates_engine.sampling import glm_laplace
+        from templates_engine.sampling.glm import laplace as glm_laplace
 
         return glm_laplace.affordable(parts.rows.x.shape[1], parts.factors)
-    from templates_engine.sampling.cloning_sparse import classes
+    from templates_engine.sampling.sparse import classes
 
     try:
         classes(parts.rows.y, parts.rows.x, parts.factors)
@@ -138,7 +137,7 @@ def _groups(spec: Spec, parts: Parts) -> list[Problem]:
 
 
 def _left(parts: Parts) -> bool:
-    from templates_engine.sampling.mixed_stats import statistics
+    from templates_engine.sampling.normal import statistics
 
     rows = parts.rows
     stats = statistics(rows.y, rows.x, rows.codes, rows.z)
@@ -147,8 +146,7 @@ def _left(parts: Parts) -> bool:
 
 def _residual(parts: Parts) -> float:
     """The maximum likelihood estimate of the residual variance; with groups of one, of both variances together."""
-    from templates_engine.sampling import mixed_ml
-    from templates_engine.sampling.mixed_stats import statistics
+    from templates_engine.sampling.normal import statistics, two_level_ml as mixed_ml
 
     rows = parts.rows
     return mixed_ml.fit(statistics(rows.y, rows.x, rows.codes, rows.z), reml=False).sigma2

@@ -6,12 +6,10 @@ import math
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.data.expressions import Node, columns_of
-from templates_engine.data.working_out import work_out
-from templates_engine.outputs import Cell, Table
-from templates_engine.sampling.cloning_diagnostics import NOT_ESTIMABLE, slope, word
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine import Cell, Dataset, Table
+from templates_engine.data import Node, columns_of, work_out
+from templates_engine.sampling.cloning import NOT_ESTIMABLE, slope, word
+from templates_engine.sampling.normal import Floats
 
 from .fitting import Fitted
 from .names import correlations

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from templates_engine.data.schema import Schema
-from templates_engine.equation import PER_LINE, columns, var
-from templates_engine.sampling.mixed_equation import LINKS
+from templates_engine import Schema
+from templates_engine.manual import PER_LINE, columns, var
+from templates_engine.regression import LINKS
 
 from .spec import BINOMIAL, CONS, EFFECT_VARIANCE, FIRST, NORMAL, SECOND, Spec
 

@@ -8,12 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
-from templates_engine.figures import style
-from templates_engine.figures.canvas import picture
-from templates_engine.figures.panel import Panel
-from templates_engine.sampling.cloning_diagnostics import RHAT_MARK, gelman_one
-from templates_engine.sampling.cloning_profile import Profile
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.figures import PlotPanel, picture, style
+from templates_engine.sampling.cloning import RHAT_MARK, Profile, gelman_one
+from templates_engine.sampling.normal import Floats
 
 from .fitting import Fitted
 from .predicting import Predicted
@@ -21,7 +18,7 @@ from .tables import many, named, valued
 from .verdicts import Judged
 
 MOST = 12  # panels
-Make = Callable[[str], Panel]
+Make = Callable[[str], PlotPanel]
 LINE, EXPECTED, TRUE = style.SERIES[0], style.SERIES[1], style.INK
 
 
@@ -115,7 +112,7 @@ def pairs(fitted: Fitted) -> bytes:
 
 def trace_density(fitted: Fitted, parameter: str) -> bytes:
     """Density of one parameter at every clone number, on one scale."""
-    from templates_engine.figures.curves import density
+    from templates_engine.figures import density
 
     names, _ = named(fitted)
     at = names.index(parameter)

@@ -10,32 +10,32 @@ from typing import Any
 
 import numpy as np
 
-from templates_engine.options import McmcOptions
-from templates_engine.outputs import Draws
-from templates_engine.sampling import (
-    cloning_copies,
-    cloning_glm,
-    cloning_glm_ml,
-    cloning_ml,
-    cloning_normal,
-    cloning_priors,
-    glm_data,
-    glm_fit,
-    glm_laplace,
-    mixed_ml,
+from templates_engine import Draws
+from templates_engine.asking import McmcOptions
+from templates_engine.regression import Rows
+from templates_engine.sampling import Progress, Saved, streams
+from templates_engine.sampling.cloning import (
+    NODES,
+    Cloned,
+    Prior,
+    QuadratureFit,
+    copies as cloning_copies,
+    glm as cloning_glm,
+    glm_ml as cloning_glm_ml,
+    normal as cloning_normal,
+    normal_ml as cloning_ml,
+    priors as cloning_priors,
 )
-from templates_engine.sampling.chains import Progress
-from templates_engine.sampling.cloning_glm_ml import QuadratureFit
-from templates_engine.sampling.cloning_normal import Cloned
-from templates_engine.sampling.cloning_priors import Prior
-from templates_engine.sampling.cloning_quadrature import NODES
-from templates_engine.sampling.cloning_sparse import Classes, classes
-from templates_engine.sampling.glm_data import Grouped
-from templates_engine.sampling.mixed_data import Rows
-from templates_engine.sampling.mixed_stats import Coordinates, Floats, Statistics, statistics
-from templates_engine.sampling.nlevel_stats import Factor
-from templates_engine.sampling.rng import streams
-from templates_engine.sampling.saving import Saved
+from templates_engine.sampling.glm import Grouped, data as glm_data, laplace as glm_laplace, quadrature_fit as glm_fit
+from templates_engine.sampling.normal import (
+    Coordinates,
+    Factor,
+    Floats,
+    Statistics,
+    statistics,
+    two_level_ml as mixed_ml,
+)
+from templates_engine.sampling.sparse import Classes, classes
 
 from .names import classification, effect_names, natural, variance_names
 from .rows import Parts

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from templates_engine.outputs import Cell, Table
-from templates_engine.sampling import glm_families
-from templates_engine.sampling.mixed_stats import Floats
-from templates_engine.sampling.rng import streams
+from templates_engine import Cell, Table
+from templates_engine.sampling import streams
+from templates_engine.sampling.glm import families as glm_families
+from templates_engine.sampling.normal import Floats
 
 from .fitting import Fitted
 from .predicting import Predicted

@@ -6,9 +6,8 @@ import re
 
 import numpy as np
 
-from templates_engine.sampling.cloning_normal import Cloned
-from templates_engine.sampling.mixed_normal import packed
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.cloning import Cloned
+from templates_engine.sampling.normal import Floats, packed
 
 from .rows import Parts
 from .spec import NORMAL, Spec

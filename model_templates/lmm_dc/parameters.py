@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from templates_engine.sampling.cloning_crossed import Centre
-from templates_engine.sampling.cloning_glm import target as glm_target
-from templates_engine.sampling.cloning_normal import Cloned
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.cloning import Centre, Cloned, target as glm_target
+from templates_engine.sampling.normal import Floats
 
 from .fitting import Fitted
 from .spec import NORMAL

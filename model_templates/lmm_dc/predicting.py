@@ -7,18 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from templates_engine.outputs import Cell, Table
-from templates_engine.problems import Problem
-from templates_engine.sampling.cloning_crossed import general_crossed_effects
-from templates_engine.sampling.cloning_predict import (
+from templates_engine import Cell, Problem, Table
+from templates_engine.sampling import streams
+from templates_engine.sampling.cloning import (
     around,
     crossed_effects,
+    general_crossed_effects,
     general_effects,
     normal_effects,
     reweighted,
 )
-from templates_engine.sampling.mixed_stats import Floats
-from templates_engine.sampling.rng import streams
+from templates_engine.sampling.normal import Floats
 
 from .fitting import Fitted
 from .parameters import Values, best, likelihood, unbounded, values_of

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from templates_engine.outputs import Table
-from templates_engine.problems import Problem
-from templates_engine.sampling import cloning_glm_ml, glm_laplace_profile
-from templates_engine.sampling.cloning_cells import cells
-from templates_engine.sampling.cloning_glm import target as glm_target
-from templates_engine.sampling.cloning_ml import Surface, profiled
-from templates_engine.sampling.cloning_profile import (
+from templates_engine import Problem, Table
+from templates_engine.sampling import streams
+from templates_engine.sampling.cloning import (
     NormalLikelihood,
     Profile,
+    Surface,
+    cells,
     correlation_profile,
     found_profile,
+    glm_ml as cloning_glm_ml,
     normal_profile,
+    profiled,
+    target as glm_target,
 )
-from templates_engine.sampling.rng import streams
+from templates_engine.sampling.glm import laplace_profile as glm_laplace_profile
 
 from . import figures
 from .fitting import Fitted
@@ -28,7 +29,7 @@ from .names import correlations
 from .parameters import centre_of
 
 if TYPE_CHECKING:
-    from templates_engine.job import Job
+    from templates_engine import Job
 
 Place = tuple[str, int, int, int]
 

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from templates_engine.outputs import Cell, Table
-from templates_engine.sampling import cloning_ml, cloning_normal, cloning_priors, glm_data, glm_fit, mixed_ml
-from templates_engine.sampling.cloning_sparse import classes
-from templates_engine.sampling.mixed_stats import Floats, statistics
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine import Cell, Table
+from templates_engine.sampling.cloning import (
+    normal as cloning_normal,
+    normal_ml as cloning_ml,
+    priors as cloning_priors,
+)
+from templates_engine.sampling.glm import data as glm_data, quadrature_fit as glm_fit
+from templates_engine.sampling.normal import Factor, Floats, statistics, two_level_ml as mixed_ml
+from templates_engine.sampling.sparse import classes
 
 from .fitting import Fitted, approximated, quadrature
 from .spec import NORMAL

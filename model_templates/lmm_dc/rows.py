@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.data.dataset import Dataset, missing
-from templates_engine.sampling.mixed_data import Rows, prepare
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine import Dataset
+from templates_engine.data import missing
+from templates_engine.regression import Rows, prepare
+from templates_engine.sampling.normal import Factor
 
 from .spec import CONS, Spec
 

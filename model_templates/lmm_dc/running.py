@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from templates_engine import inputs
+from templates_engine import Problem, Result, Table, Template, inputs
 from templates_engine.asking import walk
-from templates_engine.outputs import Result, Table
-from templates_engine.problems import Problem
+from templates_engine.running import CHAINS
 from templates_engine.sampling import diagnostics
-from templates_engine.sampling.cloning_diagnostics import RHAT_MARK, measures
-from templates_engine.sampling.lengths import CHAINS
-from templates_engine.template import Template
+from templates_engine.sampling.cloning import RHAT_MARK, measures
 
 from . import derived, figures, forecast, predicting, profiling, ratios, tables
 from .equations import latex
@@ -25,8 +22,7 @@ from .spec import Spec
 from .verdicts import Judged, judge
 
 if TYPE_CHECKING:
-    from templates_engine.data.dataset import Dataset
-    from templates_engine.job import Job
+    from templates_engine import Dataset, Job
 
 FIT, SAMPLE, JUDGE, PREDICT = "Exact likelihood", "Chains at every clone number", "Verdict and tables", "Predict"
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from templates_engine.options import McmcOptions
-from templates_engine.questions import Term
-from templates_engine.sampling.mixed_questions import BINOMIAL, NORMAL, POISSON, Model
-from templates_engine.sampling.nlevel_questions import NModel
+from templates_engine import Term
+from templates_engine.asking import McmcOptions
+from templates_engine.regression import BINOMIAL, NORMAL, POISSON, Model, NModel
 
 __all__ = ["BINOMIAL", "NORMAL", "POISSON", "PRIORS", "Spec"]
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from templates_engine.outputs import Cell, Table
+from templates_engine import Cell, Table
 from templates_engine.sampling import diagnostics
-from templates_engine.sampling.cloning_diagnostics import NOT_ESTIMABLE, gelman_one, measures
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.cloning import NOT_ESTIMABLE, gelman_one, measures
+from templates_engine.sampling.normal import Floats
 
 from .fitting import TOTAL, Fitted
 from .names import natural

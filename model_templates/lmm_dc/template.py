@@ -10,23 +10,17 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from templates_engine.asking import Ask, Option
-from templates_engine.data.expressions import ExpressionError
-from templates_engine.data.schema import Column, Schema
-from templates_engine.options import ACCEPTED, RENAMED, mcmc_options
-from templates_engine.questions import Term
-from templates_engine.sampling import mixed_questions as q
-from templates_engine.template import Template
+from templates_engine import Column, Schema, Template, Term
+from templates_engine.asking import ACCEPTED, RENAMED, Ask, Option, mcmc_options
+from templates_engine.data import ExpressionError
+from templates_engine.regression import questions as q
 
 from .equations import latex
 from .quantities import sentence, split
 from .spec import CONS, DRAWN, FIRST, MOST_CLASSES, MOST_CLONES, PLUGIN, SECOND, TWICE, WEAK, Spec
 
 if TYPE_CHECKING:
-    from templates_engine.data.dataset import Dataset
-    from templates_engine.job import Job
-    from templates_engine.outputs import Result
-    from templates_engine.problems import Problem
+    from templates_engine import Dataset, Job, Problem, Result
 
 
 class LmmDc(Template):

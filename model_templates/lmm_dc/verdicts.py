@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from templates_engine.outputs import Cell, Table
-from templates_engine.sampling.cloning_diagnostics import (
+from templates_engine import Cell, Table
+from templates_engine.sampling.cloning import (
     ESTIMABLE,
     FLAT,
     NOT_ESTIMABLE,
@@ -20,7 +20,7 @@ from templates_engine.sampling.cloning_diagnostics import (
     slope,
     word,
 )
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.normal import Floats
 
 from .fitting import TOTAL, Fitted
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from templates_engine.sampling import (
-    cloning_copies,
-    cloning_glm,
-    cloning_normal,
-    cloning_predict,
-    cloning_priors,
-    glm_data,
-    glm_fit,
-    glm_laplace,
+from templates_engine.sampling import streams
+from templates_engine.sampling.cloning import (
+    copies as cloning_copies,
+    general_crossed_effects,
+    glm as cloning_glm,
+    normal as cloning_normal,
+    predict as cloning_predict,
+    priors as cloning_priors,
 )
-from templates_engine.sampling.cloning_crossed import general_crossed_effects
-from templates_engine.sampling.cloning_sparse import classes
-from templates_engine.sampling.mixed_stats import statistics
-from templates_engine.sampling.nlevel_stats import Factor
-from templates_engine.sampling.rng import streams
+from templates_engine.sampling.glm import data as glm_data, laplace as glm_laplace, quadrature_fit as glm_fit
+from templates_engine.sampling.normal import Factor, statistics
+from templates_engine.sampling.sparse import classes
 
 
 def warm() -> None:

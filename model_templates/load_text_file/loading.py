@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from templates_engine.data import readers
-from templates_engine.data.dataset import Dataset, code_text
+from templates_engine import Cell, Column, Dataset, Job, Problem, Refused, Result, Table
+from templates_engine.data import code_text, readers
 from templates_engine.data.readers.text import Told
-from templates_engine.data.schema import Column
-from templates_engine.job import Job
-from templates_engine.outputs import Cell, Result, Table
-from templates_engine.problems import Problem, Refused
 
 from .template import SEPARATORS, Spec
 

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.data.dataset import Dataset, Values, code_text
-from templates_engine.data.names import unique
-from templates_engine.job import Job
-from templates_engine.outputs import Result, Table
-from templates_engine.problems import Problem, Refused
+from templates_engine import Dataset, Job, Problem, Refused, Result, Table
+from templates_engine.data import Values, code_text, unique
 
 if TYPE_CHECKING:
     from .template import Spec

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from templates_engine.asking import Ask
-from templates_engine.options import made_dataset
-from templates_engine.template import Template
+from templates_engine import Template
+from templates_engine.asking import Ask, made_dataset
 
 if TYPE_CHECKING:
-    from templates_engine.data.dataset import Dataset
-    from templates_engine.job import Job
-    from templates_engine.outputs import Result
+    from templates_engine import Dataset, Job, Result
 
 KINDS = ("All rows", "Only matches")
 

@@ -6,9 +6,7 @@ Browne, Goldstein and Rasbash (2001), Statistical Modelling 1, 103-124, set thes
 from __future__ import annotations
 
 from templates_engine.asking import Ask
-from templates_engine.sampling import mixed_questions as q
-from templates_engine.sampling import nlevel_questions as nq
-from templates_engine.sampling.mixed_template import RegressionTemplate
+from templates_engine.regression import RegressionTemplate, questions as q, questions_classes as nq
 
 
 class NLevelMod(RegressionTemplate):

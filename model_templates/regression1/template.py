@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from templates_engine.asking import Ask
-from templates_engine.sampling import mixed_questions as q
-from templates_engine.sampling.mixed_template import RegressionTemplate
+from templates_engine.regression import RegressionTemplate, questions as q
 
 
 class RegressionOne(RegressionTemplate):

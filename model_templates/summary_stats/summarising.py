@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.data.describing import QUARTILES, SKEWNESS, SUMMARY, correlation, levels, patterns_table, summary
-from templates_engine.data.names import unique
-from templates_engine.job import Job
-from templates_engine.outputs import Cell, Result, Table
+from templates_engine import Cell, Dataset, Job, Result, Table
+from templates_engine.data import QUARTILES, SKEWNESS, SUMMARY, correlation, levels, patterns_table, summary, unique
 
 Rows = list[tuple[Cell, ...]]
 

@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.data.describing import levels
-from templates_engine.data.names import unique
-from templates_engine.job import Job
-from templates_engine.outputs import Result, Table
-from templates_engine.problems import Problem
+from templates_engine import Dataset, Job, Problem, Result, Table
+from templates_engine.data import levels, unique
 
 if TYPE_CHECKING:
     from .template import Spec

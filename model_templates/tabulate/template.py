@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from templates_engine import Template
 from templates_engine.asking import Ask
-from templates_engine.template import Template
 
 if TYPE_CHECKING:
-    from templates_engine.data.dataset import Dataset
-    from templates_engine.job import Job
-    from templates_engine.outputs import Result
+    from templates_engine import Dataset, Job, Result
 
 MOST_ROWS, MOST_COLUMNS = 500, 50
 STATISTICS = ("Count", "Row percent", "Column percent", "Mean", "SD")

@@ -7,11 +7,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.data.dataset import Dataset, Values
-from templates_engine.data.design import first_in_group, varies_within
-from templates_engine.job import Job
-from templates_engine.outputs import Cell, Result, Table
-from templates_engine.problems import Problem
+from templates_engine import Cell, Dataset, Job, Problem, Result, Table
+from templates_engine.data import Values, first_in_group, varies_within
 
 
 def group_means(codes: npt.NDArray[np.int64], values: Values, n: int) -> npt.NDArray[np.float64]:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.data.design import collinear, design, first_in_group, varies_within
-from templates_engine.problems import Problem
+from templates_engine import Dataset, Problem
+from templates_engine.data import collinear, design, first_in_group, varies_within
 
 from .spec import Response, Spec
 
@@ -51,7 +50,7 @@ def check(spec: Spec, data: Dataset) -> list[Problem]:
 
 def _improper(spec: Spec, data: Dataset) -> list[Problem]:
     """With flat priors the posterior of a covariance matrix needs enough groups or units."""
-    from templates_engine.sampling.joint_propriety import propriety
+    from templates_engine.sampling.joint import propriety
 
     from .imputing import joint_model
 

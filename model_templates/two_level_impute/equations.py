@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from templates_engine.data.schema import Schema
-from templates_engine.questions import Term
+from templates_engine import Schema, Term
 
 from .spec import Response, Spec
 

@@ -8,12 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.data.design import design, first_in_group
-from templates_engine.outputs import Draws
-from templates_engine.sampling import joint
-from templates_engine.sampling.rng import streams
-from templates_engine.sampling.saving import Live, Saved
+from templates_engine import Dataset, Draws
+from templates_engine.data import design, first_in_group
+from templates_engine.sampling import Live, Saved, joint, streams
 
 from .spec import Response, Spec
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from templates_engine import pooling
-from templates_engine.data.dataset import Dataset
-from templates_engine.outputs import Draws, Result, Table
+from templates_engine import Dataset, Draws, Result, Table
+from templates_engine.imputation import pooling
 from templates_engine.sampling import diagnostics
 
 from .spec import Spec

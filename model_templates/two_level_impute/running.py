@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.job import Call
-from templates_engine.outputs import Draws, Result
+from templates_engine import Dataset, Draws, Result
+from templates_engine.running import Call
 from templates_engine.sampling import diagnostics, joint
 
 from .equations import algorithm, imputation_model

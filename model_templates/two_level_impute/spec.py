@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from templates_engine.questions import Term
+from templates_engine import Term
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from templates_engine import Column, Schema, Template, Term
 from templates_engine.asking import Ask
-from templates_engine.data.schema import Column, Schema
-from templates_engine.questions import Term
-from templates_engine.template import Template
 
 from .equations import both_models
 from .spec import ModelOfInterest, Response, Spec

@@ -7,8 +7,7 @@ Browne and Draper (2006), Bayesian Analysis 1, 473-514, compare the priors offer
 from __future__ import annotations
 
 from templates_engine.asking import Ask
-from templates_engine.sampling import mixed_questions as q
-from templates_engine.sampling.mixed_template import RegressionTemplate
+from templates_engine.regression import RegressionTemplate, questions as q
 
 
 class TwoLevelMod(RegressionTemplate):

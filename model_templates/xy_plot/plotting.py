@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.data.describing import correlation
-from templates_engine.figures.scatter import Series, hexagons, scatter
-from templates_engine.job import Job
-from templates_engine.outputs import Cell, Result, Table
-from templates_engine.problems import Problem
-from templates_engine.words import one_of
+from templates_engine import Cell, Dataset, Job, Problem, Result, Table
+from templates_engine.asking import one_of
+from templates_engine.data import correlation
+from templates_engine.figures import Series, hexagons, scatter
 
 
 def series_of(y: str, x: str, data: Dataset) -> Series:

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from templates_engine.columns import Columns, Names, OneColumn
-from templates_engine.data.schema import Column, Schema
-from templates_engine.pending import PENDING, Pending, looked_at
-from templates_engine.problems import Problem
-from templates_engine.questions import (
+from templates_engine.asking.asked import INVARS, Asked
+from templates_engine.asking.columns import Columns, Names, OneColumn
+from templates_engine.asking.placeholder import PENDING, Pending, looked_at
+from templates_engine.asking.questions import (
     Choice,
     Dataset,
     Integer,
@@ -24,7 +23,8 @@ from templates_engine.questions import (
     YesNo,
     choice_options,
 )
-from templates_engine.walks import INVARS, Asked
+from templates_engine.data import Column, Schema
+from templates_engine.problems import Problem
 
 if TYPE_CHECKING:
     from templates_engine.template import Template

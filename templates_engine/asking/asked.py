@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from templates_engine.asking.questions import Option, Question
 from templates_engine.problems import Problem, Refused
-from templates_engine.questions import Option, Question
 
 INVARS, ESTOPTIONS = "invars", "estoptions"
 

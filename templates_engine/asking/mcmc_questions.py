@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from templates_engine.ask import Ask
-from templates_engine.walks import ESTOPTIONS
+from templates_engine.asking.ask import Ask
+from templates_engine.asking.asked import ESTOPTIONS
 
 # Published keys with one working answer here: a pasted string may have them.
 ACCEPTED: Mapping[str, str] = {"defaultalg": "Yes", "makepred": "No", "defaultsv": "Yes"}

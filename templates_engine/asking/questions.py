@@ -19,10 +19,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from templates_engine.data.schema import Schema
-from templates_engine.pending import PENDING
+from templates_engine.asking.placeholder import PENDING
+from templates_engine.asking.suggest import fold, meant, nearest, one_of, quoted
+from templates_engine.data import Schema
 from templates_engine.problems import Invalid
-from templates_engine.words import fold, meant, nearest, one_of, quoted
 
 
 class TemplateBug(Exception):

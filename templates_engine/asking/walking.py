@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from templates_engine.ask import MOST_QUESTIONS, Ask, TooMany
-from templates_engine.data.schema import Schema
-from templates_engine.pending import PENDING, Unanswered
+from templates_engine.asking.ask import MOST_QUESTIONS, Ask, TooMany
+from templates_engine.asking.asked import ESTOPTIONS, INVARS, Asked, Walk, missing
+from templates_engine.asking.placeholder import PENDING, Unanswered
+from templates_engine.asking.questions import Option, TemplateBug, Term
+from templates_engine.asking.suggest import clean, meant, nearest, quoted
+from templates_engine.data import Schema
 from templates_engine.problems import Problem, Refused
-from templates_engine.questions import Option, TemplateBug, Term
-from templates_engine.walks import ESTOPTIONS, INVARS, Asked, Walk, missing
-from templates_engine.words import clean, meant, nearest, quoted
 
 if TYPE_CHECKING:
     from templates_engine.template import Template
@@ -65,7 +65,7 @@ def walk(
         found, said=(*said, *refused, *found.said), unasked=tuple(k for k in found.unasked if k not in accepted)
     )
     if strict_keys:
-        from templates_engine.explore import unknown_keys  # exploring walks too
+        from templates_engine.asking.exploring import unknown_keys  # exploring walks too
 
         more = unknown_keys(template, given, schema, found, datasets=datasets)
         found = replace(found, said=(*found.said, *more, *missing(found)))
@@ -128,7 +128,7 @@ def _recover_keys(
     stand_ins: dict[str, str] = {}  # the question's key -> the misspelt one
     if not found.unasked or all(asked.text is not None for asked in found.open):
         return found
-    from templates_engine.explore import explore  # exploring walks too
+    from templates_engine.asking.exploring import explore  # exploring walks too
 
     known = explore(template, given, schema, datasets=datasets)
     foreign = [k for k in found.unasked if k not in template.accepted and not known.knows(k)]

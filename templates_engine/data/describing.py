@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from templates_engine.data.dataset import Dataset, code_text, missing
+from templates_engine.data.gaps import missing_patterns
 from templates_engine.data.names import unique
-from templates_engine.data.summary import missing_patterns
 from templates_engine.outputs import Cell, Table
 
 Array = npt.NDArray[np.float64]

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from templates_engine.figures import style
-from templates_engine.figures.panel import MARGIN, Panel
+from templates_engine.figures.panel import MARGIN, PlotPanel
 
 WIDTH = 932  # pixels
 _TOP, _BETWEEN, _FOOT = 92, 100, 68  # over the first panels, from panels to those under them, under the last
@@ -20,7 +20,7 @@ SINGLE = (816, 380)  # a panel that stands alone
 SEVERAL = (352, 200)
 
 
-def picture(title: str, words: str, n: int, paint: Callable[[int, Callable[[str], Panel]], None]) -> bytes:
+def picture(title: str, words: str, n: int, paint: Callable[[int, Callable[[str], PlotPanel]], None]) -> bytes:
     """SVG with `n` panels, two in a row where there are several.
 
     paint(k, panel) draws the kth: panel(title) makes it. The same calls give the same bytes.
@@ -42,8 +42,8 @@ def picture(title: str, words: str, n: int, paint: Callable[[int, Callable[[str]
     return style.finish(out.getvalue(), title, words, WIDTH, total)
 
 
-def _panel(figure: Figure, left: float, bottom: float, width: float, height: float, title: str) -> Panel:
-    return Panel(figure, left, bottom, title, width, height)
+def _panel(figure: Figure, left: float, bottom: float, width: float, height: float, title: str) -> PlotPanel:
+    return PlotPanel(figure, left, bottom, title, width, height)
 
 
 def cut(text: str, pixels: float) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from templates_engine.figures.curves import Gelman, autocorrelation, partial_autocorrelation
 from templates_engine.figures.style import number
-from templates_engine.sampling.diagnostics import measures
+from templates_engine.sampling import measures
 
 Array = npt.NDArray[np.float64]
 

@@ -28,7 +28,7 @@ WIDTH, HEIGHT = 352, 150  # pixels of the plot itself
 MARGIN = 56  # beside it: at the left for its numbers, at the right for labels at the lines' ends
 
 
-class Panel:
+class PlotPanel:
     """A plot whose lower left corner is at (left, bottom) of the figure, in pixels, y upwards.
 
     Call `scales` before anything is drawn: what is drawn is given in the data's own units.

@@ -17,8 +17,7 @@ from matplotlib.figure import Figure
 
 from templates_engine.figures import curves, style
 from templates_engine.figures.describe import Numbers, describe, details, numbers_of
-from templates_engine.figures.panel import HEIGHT as PLOT_HEIGHT
-from templates_engine.figures.panel import MARGIN, Panel
+from templates_engine.figures.panel import HEIGHT as PLOT_HEIGHT, MARGIN, PlotPanel
 
 Array = npt.NDArray[np.float64]
 
@@ -58,8 +57,8 @@ def sixway(values: Array, title: str, first: int = 1, thin: int = 1, numbers: Nu
     return style.finish(out.getvalue(), title, f"{words} {more}".strip(), WIDTH, HEIGHT)
 
 
-def _panel(figure: Figure, row: int, column: int, title: str) -> Panel:
-    return Panel(figure, _LEFTS[column], HEIGHT - _TOPS[row] - PLOT_HEIGHT, title)
+def _panel(figure: Figure, row: int, column: int, title: str) -> PlotPanel:
+    return PlotPanel(figure, _LEFTS[column], HEIGHT - _TOPS[row] - PLOT_HEIGHT, title)
 
 
 def _drawable(values: Array) -> Array:
@@ -72,7 +71,7 @@ def _drawable(values: Array) -> Array:
 # The plots
 
 
-def _trace(panel: Panel, values: Array, first: int, thin: int) -> None:
+def _trace(panel: PlotPanel, values: Array, first: int, thin: int) -> None:
     chains, kept = values.shape
     finite = values[np.isfinite(values)]
     if finite.size == 0:
@@ -89,7 +88,7 @@ def _trace(panel: Panel, values: Array, first: int, thin: int) -> None:
     return None
 
 
-def _density(panel: Panel, values: Array) -> None:
+def _density(panel: PlotPanel, values: Array) -> None:
     chains, kept = values.shape
     if kept < 2 or np.ptp(values) == 0:
         return panel.say("The draws do not vary." if kept >= 2 else "One draw a chain has no density.")
@@ -109,7 +108,7 @@ def _density(panel: Panel, values: Array) -> None:
     return None
 
 
-def _acf(panel: Panel, joined: Array) -> None:
+def _acf(panel: PlotPanel, joined: Array) -> None:
     if joined.size < 3 or np.ptp(joined) == 0:
         return panel.say(_too_few(joined))
     rho = curves.autocorrelation(joined)
@@ -118,7 +117,7 @@ def _acf(panel: Panel, joined: Array) -> None:
     return _bars(panel, np.arange(len(rho), dtype=np.float64), rho, joined.size, 1.8)
 
 
-def _pacf(panel: Panel, joined: Array) -> None:
+def _pacf(panel: PlotPanel, joined: Array) -> None:
     if joined.size < 3 or np.ptp(joined) == 0:
         return panel.say(_too_few(joined))
     phi = curves.partial_autocorrelation(joined)
@@ -127,7 +126,7 @@ def _pacf(panel: Panel, joined: Array) -> None:
     return _bars(panel, np.arange(1, len(phi) + 1, dtype=np.float64), phi, joined.size, 5)
 
 
-def _mcse(panel: Panel, mcse: float, draws: int) -> None:
+def _mcse(panel: PlotPanel, mcse: float, draws: int) -> None:
     if not np.isfinite(mcse) or draws == 0:
         return panel.say("Needs draws that vary, at least four a chain.")
     length, error = curves.standard_error(mcse, draws)
@@ -136,7 +135,7 @@ def _mcse(panel: Panel, mcse: float, draws: int) -> None:
     return panel.label(mcse, style.number(mcse, 2))
 
 
-def _bgr(panel: Panel, found: curves.Gelman | None, values: Array, thin: int) -> None:
+def _bgr(panel: PlotPanel, found: curves.Gelman | None, values: Array, thin: int) -> None:
     if found is None:
         one = values.shape[0] == 1
         return panel.say("Compares chains: this run has one." if one else "Needs draws that vary, 20 a chain.")
@@ -168,7 +167,7 @@ def _coloured(chain: int) -> tuple[str, float, tuple[float, ...]]:
     return colour, 1.5, dashes
 
 
-def _bars(panel: Panel, lags: Array, heights: Array, n: int, width: float) -> None:
+def _bars(panel: PlotPanel, lags: Array, heights: Array, n: int, width: float) -> None:
     """Bars, and between dashed lines what 95% of uncorrelated series would show."""
     for level in (-1.96, 1.96):
         panel.level(level / float(np.sqrt(n)), (4, 3))

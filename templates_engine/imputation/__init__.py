@@ -1,0 +1,15 @@
+"""What the imputation templates share: pooling by Rubin's rules.
+
+In: estimates and variances of the fits to completed datasets. Out: one answer with its uncertainty. Neighbours: none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from templates_engine.faces import lazily
+
+if TYPE_CHECKING:
+    from templates_engine.imputation import pooling as pooling
+
+__getattr__, __all__ = lazily(__name__, __file__)

@@ -19,8 +19,8 @@ from typing import Any
 
 import jinja2
 
-from templates_engine.data.schema import Schema
-from templates_engine.questions import Term
+from templates_engine.asking import Term
+from templates_engine.data import Schema
 from templates_engine.template import Template
 
 PER_LINE = 2  # terms of a linear predictor on one line: a phone shows no more

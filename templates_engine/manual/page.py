@@ -9,13 +9,10 @@ from functools import cache
 from typing import Any
 
 from templates_engine import inputs
-from templates_engine.asking import rename
-from templates_engine.data.schema import Schema
-from templates_engine.explore import Clause, Exploration, explore, say
-from templates_engine.prose import to_html
-from templates_engine.questions import Choice, Integer, Number, YesNo
+from templates_engine.asking import Asked, Choice, Clause, Exploration, Integer, Number, YesNo, explore, rename, say
+from templates_engine.data import Schema
+from templates_engine.manual.markdown import to_html
 from templates_engine.template import Example, Template
-from templates_engine.walks import Asked
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.data.design import Design, collinear
+from templates_engine.data import Dataset, Design, collinear
 from templates_engine.problems import Problem, Refused
-from templates_engine.sampling import mixed_classes
-from templates_engine.sampling.mixed_classes import LONG_TAIL
-from templates_engine.sampling.mixed_data import Rows, prepare
-from templates_engine.sampling.mixed_names import UNIFORM
-from templates_engine.sampling.mixed_questions import BINOMIAL, COUNTS, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
+from templates_engine.regression import checks_classes as mixed_classes
+from templates_engine.regression.checks_classes import LONG_TAIL
+from templates_engine.regression.data import Rows, prepare
+from templates_engine.regression.names import UNIFORM
+from templates_engine.regression.questions import BINOMIAL, COUNTS, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
 
 
 def check(model: Model, data: Dataset) -> list[Problem]:
@@ -144,7 +143,7 @@ def _fit(model: Model, rows: Rows) -> list[Problem]:
         text = f"{model.y} is an exact sum of the explanatory variables, so there is no residual variance to estimate."
         return [Problem("perfect-fit", text, key="x", column=model.y)]
     if model.group is not None:
-        from templates_engine.sampling.mixed_stats import statistics
+        from templates_engine.sampling.normal import statistics
 
         stats = statistics(rows.y, x, rows.codes, rows.z)
         if stats.within_rss <= 1e-20 * float(rows.y @ rows.y):
@@ -157,7 +156,7 @@ def _fit(model: Model, rows: Rows) -> list[Problem]:
 
 def _separation(model: Model, rows: Rows) -> list[Problem]:
     """With flat priors, coefficients that run off to infinity have no posterior (Albert and Anderson 1984)."""
-    from templates_engine.sampling import glm_data, glm_fit
+    from templates_engine.sampling.glm import data as glm_data, quadrature_fit as glm_fit
 
     data = glm_data.grouped(model.link, rows.y, rows.x, trials=rows.trials, offset=rows.offset)
     fit = glm_fit.fixed_only(data)
@@ -180,7 +179,7 @@ def _starts(model: Model, rows: Rows) -> list[Problem]:
     if len(given) > rows.x.shape[1]:
         text = f"{len(given)} starting values for {rows.x.shape[1]} coefficients ({', '.join(rows.names)})."
         return [Problem("too-many-starts", text, key="startbeta")]
-    from templates_engine.sampling import glm_data, glm_fit
+    from templates_engine.sampling.glm import data as glm_data, quadrature_fit as glm_fit
 
     data = glm_data.grouped(model.link, rows.y, rows.x, trials=rows.trials, offset=rows.offset)
     beta = glm_fit.fixed_only(data).beta.copy()

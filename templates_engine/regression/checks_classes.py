@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from templates_engine.data.design import Design, collinear
+from templates_engine.data import Design, collinear
 from templates_engine.problems import Problem
-from templates_engine.sampling.mixed_data import Rows
-from templates_engine.sampling.mixed_names import UNIFORM
-from templates_engine.sampling.mixed_questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
-from templates_engine.sampling.mixed_stats import statistics
-from templates_engine.sampling.nlevel_stats import Factor, nested_in
+from templates_engine.regression.data import Rows
+from templates_engine.regression.names import UNIFORM
+from templates_engine.regression.questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
+from templates_engine.sampling.normal import Factor, nested_in, statistics
 
 LONG_TAIL = (
     "With {} the posterior of {} has so long a tail that its mean and sd say little; read its median and quantiles."

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.data.design import design
-from templates_engine.sampling.mixed_questions import Model
-from templates_engine.sampling.mixed_stats import Floats, Ints
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.data import Dataset, design
+from templates_engine.regression.questions import Model
+from templates_engine.sampling.normal import Factor, Floats, Ints
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ With one classification or none i is a unit and j its group. With several, the n
 
 from __future__ import annotations
 
-from templates_engine.data.schema import Schema
-from templates_engine.equation import PER_LINE, columns, var
-from templates_engine.sampling.mixed_names import GAMMA, UNIFORM
-from templates_engine.sampling.mixed_questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, Classification, Model
+from templates_engine.data import Schema
+from templates_engine.manual import PER_LINE, columns, var
+from templates_engine.regression.names import GAMMA, UNIFORM
+from templates_engine.regression.questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, Classification, Model
 
 LINKS = {
     "logit": r"\mathrm{logit}(\pi_{%s})",

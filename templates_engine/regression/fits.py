@@ -9,26 +9,30 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from templates_engine.outputs import Table
-from templates_engine.sampling import (
-    glm_data,
-    glm_fit,
-    glm_laplace,
-    glm_sampler,
-    mixed_ml,
-    mixed_normal,
-    mixed_priors,
-    nlevel_ml,
-    nlevel_normal,
-    nlevel_stats,
+from templates_engine.regression.data import Rows
+from templates_engine.regression.questions import NEGATIVE_BINOMIAL, NORMAL, Model
+from templates_engine.regression.tables import estimates_table, packed_tail
+from templates_engine.sampling import Live, Progress, Saved
+from templates_engine.sampling.glm import (
+    data as glm_data,
+    laplace as glm_laplace,
+    quadrature_fit as glm_fit,
+    sampler as glm_sampler,
 )
-from templates_engine.sampling.chains import Progress
-from templates_engine.sampling.mixed_data import Rows
-from templates_engine.sampling.mixed_questions import NEGATIVE_BINOMIAL, NORMAL, Model
-from templates_engine.sampling.mixed_stats import Floats, Statistics, statistics
-from templates_engine.sampling.mixed_tables import estimates_table, packed_tail
-from templates_engine.sampling.nlevel_normal import Chain, Priors
-from templates_engine.sampling.nlevel_stats import Factor
-from templates_engine.sampling.saving import Live, Saved
+from templates_engine.sampling.normal import (
+    Chain,
+    Factor,
+    Floats,
+    Priors,
+    Statistics,
+    classified as nlevel_normal,
+    classified_ml as nlevel_ml,
+    classified_stats as nlevel_stats,
+    priors as mixed_priors,
+    statistics,
+    two_level as mixed_normal,
+    two_level_ml as mixed_ml,
+)
 
 LAPLACE = "Laplace approximation"
 FLOOR = 0.05  # least variance on the linear predictor that a start, or the centre of a prior, has

@@ -1,7 +1,7 @@
 """A fitted model taken back to its rows, draw by draw: pointwise log likelihoods, and predictions.
 
-Both use the draws whose effects were kept (mixed_kept), in blocks of rows, so that memory stays bounded. For no
-classification of the rows, one or several.
+Both use the draws whose effects were kept (sampling.kept_effects), in blocks of rows, so that memory stays bounded.
+For no classification of the rows, one or several.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset
-from templates_engine.data.design import design, levels_of
-from templates_engine.questions import Term
-from templates_engine.sampling import glm_families, glm_negative_binomial
-from templates_engine.sampling.mixed_data import Rows
-from templates_engine.sampling.mixed_normal import packed
-from templates_engine.sampling.mixed_questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, Model
-from templates_engine.sampling.mixed_stats import Floats, Ints
-from templates_engine.sampling.nlevel_normal import Chain
+from templates_engine.asking import Term
+from templates_engine.data import Dataset, design, levels_of
+from templates_engine.regression.data import Rows
+from templates_engine.regression.questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, Model
+from templates_engine.sampling.glm import families as glm_families, negative_binomial as glm_negative_binomial
+from templates_engine.sampling.normal import Chain, Floats, Ints, packed
 
 CELLS = 2_000_000  # rows times draws in one block: 16 MB
 EFFECTS = 16_000_000  # of all draws kept: 128 MB

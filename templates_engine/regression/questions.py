@@ -7,11 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from templates_engine.asking import Ask, Walk, walk
-from templates_engine.data.schema import Column, Schema
-from templates_engine.options import ACCEPTED, ACCEPTED_ALGORITHM, McmcOptions, Starts, mcmc_options
-from templates_engine.questions import Chosen, Term
-from templates_engine.sampling.mixed_names import GAMMA, UNIFORM, WISHART
+from templates_engine.asking import (
+    ACCEPTED,
+    ACCEPTED_ALGORITHM,
+    Ask,
+    Chosen,
+    McmcOptions,
+    Starts,
+    Term,
+    Walk,
+    mcmc_options,
+    walk,
+)
+from templates_engine.data import Column, Schema
+from templates_engine.regression.names import GAMMA, UNIFORM, WISHART
 from templates_engine.template import Template
 
 NORMAL, BINOMIAL, POISSON, NEGATIVE_BINOMIAL = "Normal", "Binomial", "Poisson", "Negative binomial"

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from templates_engine.asking import Ask
-from templates_engine.questions import Term
-from templates_engine.sampling.mixed_names import GAMMA, UNIFORM, WISHART
-from templates_engine.sampling.mixed_questions import MADE_OF_ROWS, Classification, Model, finish, variances
-from templates_engine.sampling.mixed_questions import OUTPUTS as COMMON
+from templates_engine.asking import Ask, Term
+from templates_engine.regression.names import GAMMA, UNIFORM, WISHART
+from templates_engine.regression.questions import (
+    MADE_OF_ROWS,
+    OUTPUTS as COMMON,
+    Classification,
+    Model,
+    finish,
+    variances,
+)
 
 MOST_CLASSES = 8
 RESIDUALS = "residuals_u"

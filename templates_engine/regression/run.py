@@ -8,25 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from templates_engine import inputs
-from templates_engine.data.dataset import Dataset
-from templates_engine.options import McmcOptions
+from templates_engine.asking import McmcOptions, Term
+from templates_engine.data import Dataset
 from templates_engine.outputs import Result, Table
 from templates_engine.problems import Problem
-from templates_engine.questions import Term
-from templates_engine.sampling import criteria, diagnostics, lengths, mixed_rows, mixed_tables
-from templates_engine.sampling.chains import Progress
-from templates_engine.sampling.mixed_data import Rows, prepare
-from templates_engine.sampling.mixed_equation import algorithm_latex, model_latex
-from templates_engine.sampling.mixed_fits import fitted
-from templates_engine.sampling.mixed_questions import NEGATIVE_BINOMIAL, NORMAL, POISSON, Model, said
-from templates_engine.sampling.nlevel_normal import Chain
-from templates_engine.sampling.nlevel_questions import RESIDUALS, NModel
-from templates_engine.sampling.rng import streams
-from templates_engine.sampling.saving import Live, Saved
+from templates_engine.regression import predictions as mixed_rows, tables as mixed_tables
+from templates_engine.regression.data import Rows, prepare
+from templates_engine.regression.equation import algorithm_latex, model_latex
+from templates_engine.regression.fits import fitted
+from templates_engine.regression.questions import NEGATIVE_BINOMIAL, NORMAL, POISSON, Model, said
+from templates_engine.regression.questions_classes import RESIDUALS, NModel
+from templates_engine.running import lengths
+from templates_engine.sampling import Live, Progress, Saved, criteria, diagnostics, streams
+from templates_engine.sampling.normal import Chain
 from templates_engine.template import Template
 
 if TYPE_CHECKING:
-    from templates_engine.job import Job
+    from templates_engine.running import Job
 
 FIT, SUMMARISE = "Likelihood fit", "Summarise"
 FOR_PREDICTIONS = 2000  # draws whose effects are kept for them, over all chains

@@ -6,16 +6,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from templates_engine.data.dataset import Dataset
+from templates_engine.data import Dataset
 from templates_engine.outputs import Cell, Draws, Table
+from templates_engine.regression.data import Rows
+from templates_engine.regression.names import GAMMA, WISHART
+from templates_engine.regression.predictions import spread
+from templates_engine.regression.questions import NEGATIVE_BINOMIAL, NORMAL, Model
 from templates_engine.sampling import criteria, diagnostics
-from templates_engine.sampling.mixed_data import Rows
-from templates_engine.sampling.mixed_names import GAMMA, WISHART
-from templates_engine.sampling.mixed_normal import packed
-from templates_engine.sampling.mixed_questions import NEGATIVE_BINOMIAL, NORMAL, Model
-from templates_engine.sampling.mixed_rows import spread
-from templates_engine.sampling.mixed_stats import Floats
-from templates_engine.sampling.nlevel_normal import Chain
+from templates_engine.sampling.normal import Chain, Floats, packed
 
 
 def variance_names(model: Model, rows: Rows) -> list[tuple[str, str]]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from templates_engine.data.schema import Schema
-from templates_engine.options import RENAMED
+from templates_engine.asking import RENAMED
+from templates_engine.data import Schema
 from templates_engine.problems import Problem
-from templates_engine.sampling import mixed_questions as q
+from templates_engine.regression import questions as q
 from templates_engine.template import Template
 
 if TYPE_CHECKING:
-    from templates_engine.data.dataset import Dataset
-    from templates_engine.job import Job
+    from templates_engine.data import Dataset
     from templates_engine.outputs import Result
+    from templates_engine.running import Job
 
 
 class RegressionTemplate(Template):
@@ -24,21 +24,21 @@ class RegressionTemplate(Template):
     classes: ClassVar[int] = 1  # classifications of the rows: 0, 1, or 2 for any number
 
     def equation_values(self, spec: q.Model, schema: Schema) -> dict[str, Any]:
-        from templates_engine.sampling.mixed_equation import model_latex
+        from templates_engine.regression.equation import model_latex
 
         return {"model": model_latex(spec, schema)}
 
     def check(self, spec: q.Model, data: Dataset) -> list[Problem]:
-        from templates_engine.sampling.mixed_checks import check
+        from templates_engine.regression.checks import check
 
         return check(spec, data)
 
     def run(self, spec: q.Model, data: Dataset, job: Job) -> Result:
-        from templates_engine.sampling.mixed_run import run
+        from templates_engine.regression.run import run
 
         return run(self, spec, data, job)
 
     def warm(self) -> None:
-        from templates_engine.sampling.mixed_run import warm
+        from templates_engine.regression.run import warm
 
         warm(self.classes)

@@ -1,0 +1,20 @@
+"""A run from its start to its artifacts: the Job that a template sees, progress, pictures, files.
+
+In: a template's spec and dataset, a reporter. Out: artifacts in a folder with a manifest, progress while they grow.
+Neighbours: asking, inputs, figures, data, sampling (chains, saving, diagnostics).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from templates_engine.faces import lazily
+
+if TYPE_CHECKING:
+    from templates_engine.running import lengths as lengths
+    from templates_engine.running.job import Call as Call, Job as Job
+    from templates_engine.running.lengths import CHAINS as CHAINS
+    from templates_engine.running.run import Run as Run, heartbeat as heartbeat
+    from templates_engine.running.store import STATE as STATE, Artifact as Artifact, Store as Store
+
+__getattr__, __all__ = lazily(__name__, __file__)

@@ -16,21 +16,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from templates_engine import drawing
-from templates_engine.bundle import Artifact, Store
-from templates_engine.figures.interactive import Figure, as_json
-from templates_engine.figures.wire import Picture
+from templates_engine.figures import Figure, Picture, as_json
 from templates_engine.outputs import Draws, Result, Table
 from templates_engine.problems import Problem, Refused
-from templates_engine.progress import Reporter, Silent, Steps
-from templates_engine.running import Run, heartbeat
-from templates_engine.sampling import saving
-from templates_engine.sampling.chains import Progress, cores, side_by_side
-from templates_engine.sampling.saving import Live, Saved
-from templates_engine.watching import Watched
+from templates_engine.running import Run, heartbeat, pictures as drawing
+from templates_engine.running.live import Watched
+from templates_engine.running.progress import Reporter, Silent, Steps
+from templates_engine.running.store import Artifact, Store
+from templates_engine.sampling import Live, Progress, Saved, cores, saving, side_by_side
 
 if TYPE_CHECKING:
-    from templates_engine.data.dataset import Dataset
+    from templates_engine.data import Dataset
     from templates_engine.template import Template
 
 __all__ = ["Call", "Job", "Progress", "Reporter", "Silent"]

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from templates_engine.options import MOST_ITERATIONS, McmcOptions, Stopping
+from templates_engine.asking import MOST_ITERATIONS, McmcOptions, Stopping
 from templates_engine.problems import Problem
-from templates_engine.sampling import diagnostics
-from templates_engine.sampling.chains import Progress
-from templates_engine.sampling.saving import Floats, Live, Saved
+from templates_engine.sampling import Floats, Live, Progress, Saved, diagnostics
 
 if TYPE_CHECKING:
-    from templates_engine.job import Job
+    from templates_engine.running.job import Job
 
 CHAINS = "chains"
 FEWEST = 100  # draws of a chain that say something of how many there will have to be

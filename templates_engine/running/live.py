@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from templates_engine.sampling.saving import Live
+from templates_engine.sampling import Live
 
 POINTS = 200  # of a trace, a chain
 MOST_PARAMETERS = 12

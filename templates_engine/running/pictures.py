@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 
-from templates_engine.figures.drawers import Drawers
-from templates_engine.figures.wire import Picture
+from templates_engine.figures import Drawers, Picture
 from templates_engine.problems import Problem
 from templates_engine.running import Run
-from templates_engine.sampling.chains import cores
+from templates_engine.sampling import cores
 
 _GRACE = 4.0  # seconds that pictures may still take once the user has asked to stop
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from templates_engine.bundle import Artifact
-    from templates_engine.data.schema import Schema
+    from templates_engine.data import Schema
+    from templates_engine.running.store import Artifact
 
 
 class Reporter(Protocol):

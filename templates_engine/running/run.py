@@ -8,17 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from templates_engine.bundle import Store
-from templates_engine.figures.drawers import Drawers
-from templates_engine.figures.wire import Picture
+from templates_engine.figures import Drawers, Picture
 from templates_engine.problems import Problem
-from templates_engine.progress import Reporter, Steps, time_left
-from templates_engine.sampling.chains import Progress
-from templates_engine.sampling.saving import Saved
-from templates_engine.watching import Watched
+from templates_engine.running.live import Watched
+from templates_engine.running.progress import Reporter, Steps, time_left
+from templates_engine.running.store import Store
+from templates_engine.sampling import Progress, Saved
 
 if TYPE_CHECKING:
-    from templates_engine.data.dataset import Dataset
+    from templates_engine.data import Dataset
     from templates_engine.template import Template
 
 BEAT = 0.25  # seconds between looks at the chains: at most four reports a second

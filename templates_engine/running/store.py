@@ -32,7 +32,7 @@ import numpy as np
 from templates_engine.outputs import Cell, Draws, Table
 
 if TYPE_CHECKING:
-    from templates_engine.data.dataset import Dataset
+    from templates_engine.data import Dataset
 
 MANIFEST = "manifest.json"
 STATE = "state.npz"  # where the chains stand: beside the artifacts, not one of them
@@ -187,7 +187,7 @@ class Store:
         order: int | None = None,
     ) -> list[Artifact]:
         """A dataset as .dta; `also` are further names of the same content. Only the first joins the list."""
-        from templates_engine.data.writers import write
+        from templates_engine.data import write
 
         with self._scratch(extension_of(name) or ".dta") as scratch:
             write(dataset, scratch)
@@ -331,7 +331,7 @@ def _numbered(name: str) -> Iterator[str]:
 
 def draws_dataset(name: str, draws: Draws) -> Dataset:
     """Draws as a dataset: iteration, chain (from 0), then a column a parameter, rows by chain and iteration."""
-    from templates_engine.data.dataset import Dataset
+    from templates_engine.data import Dataset
 
     chains, kept, _ = draws.values.shape
     iteration = draws.first + draws.thin * np.arange(kept, dtype=np.float64)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.normal import Floats
 
 
 def hessian(value: Callable[[Floats], float], point: Floats, step: Floats) -> Floats:

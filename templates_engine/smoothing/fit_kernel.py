@@ -9,11 +9,11 @@ import math
 
 import numpy as np
 
-from model_templates.holt_winters.optimise import ROBUST
-from model_templates.holt_winters.recursions import smooth
-from model_templates.holt_winters.robust import robust_smooth
-from model_templates.holt_winters.searching import estimate, figures
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling import njit
+from templates_engine.smoothing.optimise import ROBUST
+from templates_engine.smoothing.recursions import smooth
+from templates_engine.smoothing.robust import robust_smooth
+from templates_engine.smoothing.search import estimate, figures
 
 
 @njit
@@ -75,7 +75,7 @@ def fit_rows(  # type: ignore[no-untyped-def]
                 y, first, level, trend, season, periods, offsets, kind, z[i, :constants], scale, robust[1], robust[2],
                 fitted, levels, trends, seasons, path, cleaned, flags,
             )  # fmt: skip
-            outliers = np.sum(flags)
+            outliers = int(np.sum(flags))
         else:
             level, trend = smooth(
                 y, first, level, trend, season, periods, offsets, kind, z[i, :constants], fitted, levels, trends,

@@ -7,15 +7,15 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from model_templates.holt_winters.checking import needed, problems
-from model_templates.holt_winters.layout import START_CODES, Gamma, Layout, layout, put_start
-from model_templates.holt_winters.models import Array, Fit, Model, Robust, Start
-from model_templates.holt_winters.optimise import LIKELIHOOD, MAE, ROBUST, SSE
-from model_templates.holt_winters.recursions import smooth
-from model_templates.holt_winters.robust import ROBLIK, TAU2, robust_errors, robust_smooth, tau_square
-from model_templates.holt_winters.rows import fit_rows
-from model_templates.holt_winters.searching import figures
 from templates_engine.problems import Refused
+from templates_engine.smoothing.fit_kernel import fit_rows
+from templates_engine.smoothing.layout import START_CODES, Layout, layout, put_start
+from templates_engine.smoothing.models import Array, Fit, Gamma, Model, Robust, Start
+from templates_engine.smoothing.optimise import LIKELIHOOD, MAE, ROBUST, SSE
+from templates_engine.smoothing.recursions import smooth
+from templates_engine.smoothing.robust import ROBLIK, TAU2, robust_errors, robust_smooth, tau_square
+from templates_engine.smoothing.search import figures
+from templates_engine.smoothing.validation import needed, problems
 
 TRIES = 14  # places from which the minimiser is followed, of about twice as many
 ROBUST_TRIES = 60  # a thorough search: the robust criterion has many shallow minima

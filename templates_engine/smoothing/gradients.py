@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling import njit
 
 
 @njit

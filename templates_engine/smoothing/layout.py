@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from model_templates.holt_winters.models import PHI_RANGE, Array, Constants, Model, Start, Whole
-from model_templates.holt_winters.searching import (
+from templates_engine.smoothing.models import PHI_RANGE, Array, Constants, Gamma, Model, Start, Whole
+from templates_engine.smoothing.search import (
     ALPHA_LEAST,
     BACKCAST,
     DECOMPOSE,
@@ -31,7 +30,6 @@ START_CODES = {
     "user": USER,
 }
 AT_BOUND = 1e-6  # a constant this near its bound, as a share of the range, is said to lie on it
-Gamma = float | Sequence[float | None] | None
 
 
 @dataclass(frozen=True)

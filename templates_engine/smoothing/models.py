@@ -16,6 +16,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Whole = npt.NDArray[np.int64]
+Gamma = float | list[float | None] | tuple[float | None, ...] | None  # one number, or one a period; None: estimated
 Seasonal = Literal["none", "additive", "multiplicative"]
 StartKind = Literal["decompose", "hyndman", "regression", "backcast", "optimal", "robust", "user"]
 

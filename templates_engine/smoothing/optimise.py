@@ -11,13 +11,13 @@ import math
 
 import numpy as np
 
-from model_templates.holt_winters.gradients import settle, squared_errors
-from model_templates.holt_winters.normal_equations import solve_damped
-from model_templates.holt_winters.projection import projected
-from model_templates.holt_winters.recursions import errors_only, part
-from model_templates.holt_winters.robust import robust_objective
-from model_templates.holt_winters.starts import ranked
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling import njit
+from templates_engine.smoothing.gradients import settle, squared_errors
+from templates_engine.smoothing.normal_equations import solve_damped
+from templates_engine.smoothing.projection import projected
+from templates_engine.smoothing.recursions import errors_only, part
+from templates_engine.smoothing.robust import robust_objective
+from templates_engine.smoothing.starts import ranked
 
 SSE, MAE, LIKELIHOOD, ROBUST = 0, 1, 2, 3
 

@@ -15,17 +15,22 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from model_templates.holt_winters.checking import constant_problems, model_problems, needed, option_problems
-from model_templates.holt_winters.checking import series_problems as reasons
-from model_templates.holt_winters.fitting import criterion_code, information, minus_two_log
-from model_templates.holt_winters.intervals import limits, mixed, relative_sd, tails, unit_variance
-from model_templates.holt_winters.layout import AT_BOUND, START_CODES, Gamma, Layout, layout
-from model_templates.holt_winters.models import Array, Constants, Model, Panel, PanelForecast, Whole
-from model_templates.holt_winters.recursions import ahead
-from model_templates.holt_winters.robust import ROBLIK, TAU2
-from model_templates.holt_winters.rows import fit_rows
-from model_templates.holt_winters.sampled import Draws, begin_of, drawn, estimates, layout_of
 from templates_engine.problems import Refused
+from templates_engine.smoothing.fit_kernel import fit_rows
+from templates_engine.smoothing.fitting import criterion_code, information, minus_two_log
+from templates_engine.smoothing.intervals.forecasts import limits, mixed, relative_sd, tails, unit_variance
+from templates_engine.smoothing.intervals.sampled import Draws, begin_of, drawn, estimates, layout_of
+from templates_engine.smoothing.layout import AT_BOUND, START_CODES, Layout, layout
+from templates_engine.smoothing.models import Array, Constants, Gamma, Model, Panel, PanelForecast, Whole
+from templates_engine.smoothing.recursions import ahead
+from templates_engine.smoothing.robust import ROBLIK, TAU2
+from templates_engine.smoothing.validation import (
+    constant_problems,
+    model_problems,
+    needed,
+    option_problems,
+    series_problems as reasons,
+)
 
 TRIES, ROBUST_TRIES = 5, 2  # a single fit follows more places; with the same `tries` the two agree
 CHUNK = 64  # series a thread takes at a time; between chunks a stop is noticed
@@ -130,7 +135,7 @@ def _panel(
     free = len(lay.columns("decompose"))
     parameters = free if robust else free + 1 + lay.start_states()
     info = np.full((len(lengths), 3), np.nan)
-    for i in np.flatnonzero(lead >= 0):
+    for i in np.flatnonzero(lead >= 0).tolist():
         two_log = minus_two_log(criterion, found[i, 6], found[i, 1], int(n[i]))
         info[i] = information(two_log, parameters, int(n[i]))
     near = AT_BOUND * (lay.upper[entries] - lay.lower[entries])
@@ -187,7 +192,7 @@ def forecast_many(
     point, sd = np.full((total, horizon), np.nan), np.full((total, horizon), np.nan)
     season = np.concatenate([*panel.last_seasons, np.zeros((total, 0))], axis=1)
     totals = np.empty(horizon)
-    for i in np.flatnonzero([s == "" for s in panel.status]):
+    for i in np.flatnonzero([s == "" for s in panel.status]).tolist():
         constants = _constants(panel, int(i))
         ahead(
             int(panel.lengths[i]), panel.last_level[i], panel.last_trend[i], season[i], lay.periods, lay.offsets,

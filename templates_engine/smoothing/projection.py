@@ -20,8 +20,8 @@ import math
 
 import numpy as np
 
-from model_templates.holt_winters.normal_equations import back_substituted, factorised
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling import njit
+from templates_engine.smoothing.normal_equations import back_substituted, factorised
 
 RIDGE = 1e-11  # relative, on the diagonal: two states that hardly differ in their effect leave it positive
 INDEX, TREND, ERROR, CONSTANTS = 0, 1, 2, 3  # rows of the table: falls, errors, derivatives by constant

@@ -21,7 +21,7 @@ import math
 import numba
 import numpy as np
 
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling import njit
 
 # Constants passed to kernels: Numba would compile a kernel, and all that it calls, once more for a bare 0 or True.
 ROW_0 = np.int64(0)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from model_templates.holt_winters.models import Array, Whole
+from templates_engine.smoothing.models import Array, Whole
 
 NAN = float("nan")
 

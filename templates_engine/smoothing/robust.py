@@ -13,9 +13,9 @@ import math
 
 import numpy as np
 
-from model_templates.holt_winters.recursions import next_row, part, positions, season_now
-from model_templates.holt_winters.starts import middle
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling import njit
+from templates_engine.smoothing.recursions import next_row, part, positions, season_now
+from templates_engine.smoothing.starts import middle
 
 ROBLIK, TAU2 = 0, 1
 TAU_K = 3.0  # constant of rho in the tau scale of the reference implementation

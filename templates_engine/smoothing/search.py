@@ -9,9 +9,10 @@ import math
 
 import numpy as np
 
-from model_templates.holt_winters.gradients import settle, squared_errors
-from model_templates.holt_winters.normal_equations import solve_damped
-from model_templates.holt_winters.optimise import (
+from templates_engine.sampling import njit
+from templates_engine.smoothing.gradients import settle, squared_errors
+from templates_engine.smoothing.normal_equations import solve_damped
+from templates_engine.smoothing.optimise import (
     LIKELIHOOD,
     ROBUST,
     SSE,
@@ -19,10 +20,9 @@ from model_templates.holt_winters.optimise import (
     least_squares,
     nelder_mead,
 )
-from model_templates.holt_winters.projection import projected
-from model_templates.holt_winters.recursions import ROW_0, YES, errors_only, part
-from model_templates.holt_winters.starts import decompose, ranked, regression, robust_start, window_scale
-from templates_engine.sampling.compiled import njit
+from templates_engine.smoothing.projection import projected
+from templates_engine.smoothing.recursions import ROW_0, YES, errors_only, part
+from templates_engine.smoothing.starts import decompose, ranked, regression, robust_start, window_scale
 
 DECOMPOSE, HYNDMAN, REGRESSION, BACKCAST, OPTIMAL, ROBUST_START, USER = 0, 1, 2, 3, 4, 5, 6
 ALPHA_LEAST = 1e-8  # alpha > 0: at 0 the level would never learn

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_templates.holt_winters.checking import needed, problems
-from model_templates.holt_winters.fitting import fit
-from model_templates.holt_winters.intervals import forecast
-from model_templates.holt_winters.models import Accuracy, Array, Candidate, Model, RollingOrigin, Start
 from templates_engine.problems import Problem, Refused
+from templates_engine.smoothing.fitting import fit
+from templates_engine.smoothing.intervals.forecasts import forecast
+from templates_engine.smoothing.models import Accuracy, Array, Candidate, Model, RollingOrigin, Start
+from templates_engine.smoothing.validation import needed, problems
 
 LONG_SEASON = 60  # more seasonal states than this are not optimised for every candidate
 

@@ -22,8 +22,8 @@ import math
 
 import numpy as np
 
-from model_templates.holt_winters.recursions import NO, YES
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling import njit
+from templates_engine.smoothing.recursions import NO, YES
 
 MAD = 1.4826
 ONE = np.int64(1)

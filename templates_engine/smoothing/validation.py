@@ -11,12 +11,11 @@ import math
 
 import numpy as np
 
-from model_templates.holt_winters.models import CRITERIA, ROBUST_CRITERIA, STARTS, Array, Constants, Model, Start
-from templates_engine.figures.style import number
+from templates_engine.figures import number
 from templates_engine.problems import Problem
+from templates_engine.smoothing.models import CRITERIA, ROBUST_CRITERIA, STARTS, Array, Constants, Gamma, Model, Start
 
 MOST_STATES = 1000  # of a model whose eigenvalues are worked out for a message
-Gamma = float | list[float | None] | tuple[float | None, ...] | None
 
 
 def needed(model: Model, start: str = "decompose") -> int:

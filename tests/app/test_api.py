@@ -164,7 +164,7 @@ def test_cancel_a_queued_run(client: TestClient) -> None:
 
 
 def test_a_picture_that_is_opened_is_wanted(client: TestClient) -> None:
-    from templates_engine.bundle import Artifact
+    from templates_engine.running.store import Artifact
 
     run = ask_for()
     with db.session() as session:

@@ -23,8 +23,8 @@ from app import cli, datasets, db, folders, queue, runs
 from app.main import create_app
 from app.models import Dataset, Run
 from templates_engine import registry
-from templates_engine.job import Job
 from templates_engine.problems import Refused
+from templates_engine.running.job import Job
 from templates_engine.sampling import saving
 
 MODEL = {"y": "y", "x": "cons,x", "L2ID": "school", "nchains": "2", "seed": "7", "burnin": "60"}

@@ -13,8 +13,8 @@ from sqlalchemy import select, update
 
 from app import db, folders, queue, runs
 from app.models import Artifact, Run, now
-from templates_engine.bundle import Artifact as Output
 from templates_engine.problems import Problem, Refused
+from templates_engine.running.store import Artifact as Output
 
 Sent = list[tuple[int, int, str]]
 

@@ -12,8 +12,7 @@ import openpyxl
 import pandas as pd
 import pyreadstat
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from templates_engine.data import readers
 from templates_engine.data.dataset import Dataset

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from templates_engine.data.dataset import Dataset, code_text
+from templates_engine.data.gaps import missing_patterns
 from templates_engine.data.schema import Schema
-from templates_engine.data.summary import missing_patterns
 from templates_engine.problems import Refused
 
 NAN = float("nan")

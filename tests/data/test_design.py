@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from templates_engine.data.dataset import Dataset
-from templates_engine.data.design import Design, collinear, design, first_in_group, levels_of, varies_within
+from templates_engine.data.design_matrix import Design, collinear, design, first_in_group, levels_of, varies_within
 from templates_engine.problems import Refused
 
 NAN = float("nan")

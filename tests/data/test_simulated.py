@@ -10,7 +10,7 @@ import pytest
 
 from templates_engine.data import simulate
 from templates_engine.data.dataset import Dataset
-from templates_engine.data.design import varies_within
+from templates_engine.data.design_matrix import varies_within
 from templates_engine.data.simulate import SUPPLIED, tutmiss, tutmiss_lev2
 
 

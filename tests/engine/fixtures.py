@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from templates_engine.asking import Ask
+from templates_engine.asking.mcmc_questions import ACCEPTED, RENAMED, McmcOptions, mcmc_options, nchains, seed
+from templates_engine.asking.questions import Term
 from templates_engine.data.schema import Column, Schema
-from templates_engine.options import ACCEPTED, RENAMED, McmcOptions, mcmc_options, nchains, seed
-from templates_engine.questions import Term
 from templates_engine.template import Example, Template
 
 SHARED = Path(__file__).parents[3] / "shared"

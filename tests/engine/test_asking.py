@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from engine.fixtures import PUBLISHED, STRINGS, TwoLevelImpute, TwoLevelMod, made, schemas, tutmiss
-from templates_engine import inputs, pending
-from templates_engine.asking import Ask, Walk, walk
-from templates_engine.explore import converse, explore, matches, unknown_keys
-from templates_engine.options import McmcOptions
+from templates_engine import inputs
+from templates_engine.asking import Ask, Walk, placeholder as pending, walk
+from templates_engine.asking.exploring import converse, explore, matches, unknown_keys
+from templates_engine.asking.mcmc_questions import McmcOptions
+from templates_engine.asking.questions import TemplateBug, Term
 from templates_engine.problems import Problem, Refused
-from templates_engine.questions import TemplateBug, Term
 from templates_engine.template import Template
 
 TUTMISS = tutmiss()

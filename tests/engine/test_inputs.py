@@ -8,16 +8,15 @@ import shlex
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from engine.fixtures import PUBLISHED, SHARED, STRINGS, TwoLevelImpute, TwoLevelMod, tutmiss
 from templates_engine import inputs
 from templates_engine.asking import walk
-from templates_engine.questions import Text
-from templates_engine.reading import MOST_CHARACTERS
-from templates_engine.walks import Asked, Walk
-from templates_engine.words import clean
+from templates_engine.asking.asked import Asked, Walk
+from templates_engine.asking.questions import Text
+from templates_engine.asking.suggest import clean
+from templates_engine.inputs.parse import MOST_CHARACTERS
 
 READ = {
     "python": ("{'y': 'normexam', 'n': '10'}", {"y": "normexam", "n": "10"}),

@@ -10,12 +10,13 @@ import jinja2
 import pytest
 
 from engine.fixtures import TwoLevelImpute, TwoLevelMod, fixtures, schemas, tutmiss
-from templates_engine import equation, manual, registry
+from templates_engine import manual, registry
 from templates_engine.asking import walk
+from templates_engine.asking.questions import TemplateBug, Term
 from templates_engine.data.schema import Schema
+from templates_engine.manual import equation
+from templates_engine.manual.markdown import to_html
 from templates_engine.problems import Refused
-from templates_engine.prose import to_html
-from templates_engine.questions import TemplateBug, Term
 from templates_engine.runspec import RunSpec
 from templates_engine.template import Template
 

@@ -6,14 +6,11 @@ import pickle
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from engine.fixtures import schemas, tutmiss
-from templates_engine.columns import Columns, Names, OneColumn
-from templates_engine.data.schema import Column, Schema
-from templates_engine.problems import Invalid
-from templates_engine.questions import (
+from templates_engine.asking.columns import Columns, Names, OneColumn
+from templates_engine.asking.questions import (
     Choice,
     Chosen,
     Dataset,
@@ -27,6 +24,8 @@ from templates_engine.questions import (
     YesNo,
     choice_options,
 )
+from templates_engine.data.schema import Column, Schema
+from templates_engine.problems import Invalid
 
 KEY: dict[str, Any] = {"key": "k", "label": "Label"}
 NAMES = Names(tutmiss())

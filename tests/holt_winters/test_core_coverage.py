@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from model_templates.holt_winters.api import Model, fit_many, forecast_many
+from templates_engine.smoothing import Model, fit_many, forecast_many
 
 FEW, MANY = 150, 4000  # series a model in the usual tests and in the long one
 STEPS = np.array([1, 4, 12, 24])

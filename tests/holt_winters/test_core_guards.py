@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from model_templates.holt_winters.api import Model
-from model_templates.holt_winters.gradients import settle, squared_errors
-from model_templates.holt_winters.layout import Layout, layout
-from model_templates.holt_winters.optimise import ROBUST, criterion_value
-from model_templates.holt_winters.recursions import errors_only, simulate, smooth
-from model_templates.holt_winters.robust import ROBLIK, TAU2, robust_errors, robust_smooth, tau_square
+from templates_engine.smoothing import Model
+from templates_engine.smoothing.gradients import settle, squared_errors
+from templates_engine.smoothing.layout import Layout, layout
+from templates_engine.smoothing.optimise import ROBUST, criterion_value
+from templates_engine.smoothing.recursions import errors_only, simulate, smooth
+from templates_engine.smoothing.robust import ROBLIK, TAU2, robust_errors, robust_smooth, tau_square
 
 ALPHA, BETA, PHI, K, LAMBDA, SIGMA = 0.3, 0.2, 0.9, 2.0, 0.1, 0.05
 FIRST = 5  # the recursion begins inside the period

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_templates.holt_winters.api import Model, fit_many
-from model_templates.holt_winters.gradients import settle, squared_errors
-from model_templates.holt_winters.layout import layout
-from model_templates.holt_winters.recursions import errors_only
+from templates_engine.smoothing import Model, fit_many
+from templates_engine.smoothing.gradients import settle, squared_errors
+from templates_engine.smoothing.layout import layout
+from templates_engine.smoothing.recursions import errors_only
 
 PANEL = Path(__file__).resolve().parents[3] / "shared/data/ts/hw_panel_1000x120.csv.gz"
 MODELS = [

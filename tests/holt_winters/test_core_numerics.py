@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from model_templates.holt_winters.api import (
+from templates_engine.problems import Refused
+from templates_engine.smoothing import (
     Model,
     Start,
     choose,
@@ -23,11 +24,10 @@ from model_templates.holt_winters.api import (
     problems,
     rolling_origin,
 )
-from model_templates.holt_winters.gradients import settle, squared_errors
-from model_templates.holt_winters.layout import layout
-from model_templates.holt_winters.models import Constants
-from model_templates.holt_winters.residuals import runs_test
-from templates_engine.problems import Refused
+from templates_engine.smoothing.gradients import settle, squared_errors
+from templates_engine.smoothing.layout import layout
+from templates_engine.smoothing.models import Constants
+from templates_engine.smoothing.residuals import runs_test
 
 ADDITIVE = Model(True, False, "additive", (4,))
 MULTIPLICATIVE = Model(True, False, "multiplicative", (4,))

@@ -10,10 +10,10 @@ import math
 import numpy as np
 import pytest
 
-from model_templates.holt_winters.api import Model, fit, fit_many
-from model_templates.holt_winters.layout import Layout, layout
-from model_templates.holt_winters.projection import projected
-from model_templates.holt_winters.recursions import errors_only
+from templates_engine.smoothing import Model, fit, fit_many
+from templates_engine.smoothing.layout import Layout, layout
+from templates_engine.smoothing.projection import projected
+from templates_engine.smoothing.recursions import errors_only
 
 MODELS = [
     Model(False, False, "none"),

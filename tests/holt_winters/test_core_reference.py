@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_templates.holt_winters.api import Model, Start, fit, forecast, residual_diagnostics
-from model_templates.holt_winters.robust import biweight_constant, tau_square
-from model_templates.holt_winters.starts import repeated_median
+from templates_engine.smoothing import Model, Start, fit, forecast, residual_diagnostics
+from templates_engine.smoothing.robust import biweight_constant, tau_square
+from templates_engine.smoothing.starts import repeated_median
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 pytestmark = pytest.mark.skipif(not (SHARED / "reference/holtwinters.json").exists(), reason="no reference folder")

@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pytest
 
-from model_templates.holt_winters.api import Model, Start, fit
+from templates_engine.smoothing import Model, Start, fit
 
 ALPHA, BETA, GAMMA, PHI, K, LAMBDA, SIGMA = 0.3, 0.2, 0.4, 0.9, 2.0, 0.1, 1.5
 C = 2.5153  # E rho(Z) = 1 at k = 2, to the digits published

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from model_templates.holt_winters.api import Fit, Model, fit
-from model_templates.holt_winters.layout import Layout, layout, put_start
-from model_templates.holt_winters.recursions import errors_only
-from model_templates.holt_winters.searching import figures, known, place, usable
+from templates_engine.smoothing import Fit, Model, fit
+from templates_engine.smoothing.layout import Layout, layout, put_start
+from templates_engine.smoothing.recursions import errors_only
+from templates_engine.smoothing.search import figures, known, place, usable
 
 PLACES = [(0.3, 0.1, 0.1), (0.9, 0.9, 0.9), (0.02, 0.9, 0.5), (0.6, 0.02, 0.6), (0.1, 0.4, 0.9), (0.05, 0.05, 0.05)]
 MODELS = [

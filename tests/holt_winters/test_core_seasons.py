@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model_templates.holt_winters.api import Fit, Model, Start, fit, forecast
-from model_templates.holt_winters.layout import layout
-from model_templates.holt_winters.searching import squares_at
+from templates_engine.smoothing import Fit, Model, Start, fit, forecast
+from templates_engine.smoothing.layout import layout
+from templates_engine.smoothing.search import squares_at
 
 PERIODS = (3, 4, 7)
 GAMMAS = (0.2, 0.35, 0.1)

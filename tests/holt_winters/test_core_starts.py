@@ -10,8 +10,8 @@ import math
 import numpy as np
 import pytest
 
-from model_templates.holt_winters.api import Model, fit
-from model_templates.holt_winters.models import Fit
+from templates_engine.smoothing import Model, fit
+from templates_engine.smoothing.models import Fit
 
 KINDS = ["additive", "multiplicative"]
 PERIODS = [3, 4]  # the moving average of an even one has half weights at its ends

@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from model_templates.holt_winters.api import Constants, Fit, Model, Start, fit, forecast
-from model_templates.holt_winters.intervals import mixed
-from model_templates.holt_winters.layout import put_start
-from model_templates.holt_winters.marginal import marginal
-from model_templates.holt_winters.mixture import LIGHT, forecasts
-from model_templates.holt_winters.sampled import Draws, draws_of, estimates, layout_of
+from templates_engine.smoothing import Constants, Fit, Model, Start, fit, forecast
+from templates_engine.smoothing.intervals.forecasts import mixed
+from templates_engine.smoothing.intervals.marginal import marginal
+from templates_engine.smoothing.intervals.mixture import LIGHT, forecasts
+from templates_engine.smoothing.intervals.sampled import Draws, draws_of, estimates, layout_of
+from templates_engine.smoothing.layout import put_start
 
 SES, HOLT = Model(False, False, "none"), Model(True, False, "none")
 HORIZON = 12

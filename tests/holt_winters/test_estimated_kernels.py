@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from model_templates.holt_winters.api import Constants, Model, fit, forecast
-from model_templates.holt_winters.intervals import limits, psi, relative_sd, unit_variance
-from model_templates.holt_winters.layout import Layout, layout
-from model_templates.holt_winters.marginal import put_reference
-from model_templates.holt_winters.mixture import forecasts, futures, limits_of, student, unit_variances
-from model_templates.holt_winters.recursions import ahead, errors_only
-from model_templates.holt_winters.sampled import ENOUGH, TAIL, density, draws_of, next_stage, points
+from templates_engine.smoothing import Constants, Model, fit, forecast
+from templates_engine.smoothing.intervals.forecasts import limits, psi, relative_sd, unit_variance
+from templates_engine.smoothing.intervals.marginal import put_reference
+from templates_engine.smoothing.intervals.mixture import forecasts, futures, limits_of, student, unit_variances
+from templates_engine.smoothing.intervals.sampled import ENOUGH, TAIL, density, draws_of, next_stage, points
+from templates_engine.smoothing.layout import Layout, layout
+from templates_engine.smoothing.recursions import ahead, errors_only
 
 CONSTANTS = {"alpha": 0.3, "beta": 0.2, "phi": 0.9}
 GAMMAS = (0.4, 0.25)

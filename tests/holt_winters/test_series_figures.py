@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from model_templates.holt_winters import figures, figures_residuals, figures_seasons
-from model_templates.holt_winters.clock import MONTHS, ROWS, Clock
 from model_templates.holt_winters.figures_residuals import Fences
 from model_templates.holt_winters.figures_story import Story, time_ticks
-from model_templates.holt_winters.trends import season_trends
+from templates_engine.data.times.clock import MONTHS, ROWS, Clock
+from templates_engine.smoothing.trends import season_trends
 
 MONTHLY = Clock("number", 1949.0, 1 / 12, lambda place: round(place, 6))
 FENCES = Fences((-2.5, 2.5), (-4.0, 4.0))

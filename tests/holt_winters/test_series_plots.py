@@ -11,9 +11,9 @@ import pytest
 from test_series_figures import FENCES, MONTHLY, STORIES, draw
 
 from model_templates.holt_winters import phases, plots
-from model_templates.holt_winters.clock import MONTHS, ROWS, Clock
-from model_templates.holt_winters.trends import season_trends
+from templates_engine.data.times.clock import MONTHS, ROWS, Clock
 from templates_engine.figures.interactive import Figure, as_json
+from templates_engine.smoothing.trends import season_trends
 
 
 def named(figure: Figure, panel: int = 0) -> dict[str, Any]:

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from smoothing import MANY, holt_winters, run, series, shops
 
-from model_templates.holt_winters import api
-from model_templates.holt_winters.sampled import draws_of
 from model_templates.holt_winters.smoothed import PATHS, Smoothed, complete
 from model_templates.holt_winters.spec import Spec
 from model_templates.holt_winters.timeline import Series
+from templates_engine import smoothing as api
 from templates_engine.data.dataset import Dataset
+from templates_engine.smoothing.intervals.sampled import draws_of
 
 N = 6000
 SPEC = Spec(

@@ -17,11 +17,11 @@ from smoothing import MANY, SHARED, coefficients, run, shops
 from model_templates.holt_winters.pictures import series_words
 from model_templates.holt_winters.reporting import verdicts_of_many
 from templates_engine import registry
-from templates_engine.bundle import Store
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.simulate import SUPPLIED
-from templates_engine.job import Job
 from templates_engine.problems import Refused
+from templates_engine.running.job import Job
+from templates_engine.running.store import Store
 
 
 def test_a_series_among_many_is_fitted_as_it_is_alone(tmp_path: Path) -> None:

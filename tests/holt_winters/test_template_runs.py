@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from smoothing import SHARED, coefficients, holt_winters, run, series
 
-from model_templates.holt_winters import api
+from templates_engine import smoothing as api
 from templates_engine.data.simulate import SUPPLIED
-from templates_engine.data.simulate_series import OUTLIERS
+from templates_engine.data.simulate.series import OUTLIERS
 
 REFERENCE = json.loads((SHARED / "reference/holtwinters.json").read_text())
 SERIES = {"AirPassengers": "12", "UKgas": "4", "JohnsonJohnson": "4", "co2": "12"}

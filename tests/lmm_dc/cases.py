@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import special
 
 from templates_engine.data.dataset import Dataset
-from templates_engine.data.simulate_crossed import crossed_schools
+from templates_engine.data.simulate.crossed import crossed_schools
 
 
 def nested() -> Dataset:

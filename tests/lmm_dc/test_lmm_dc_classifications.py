@@ -19,23 +19,20 @@ from running import SHARED, run, shared_data
 from scipy import linalg
 
 from templates_engine.data.dataset import Dataset
-from templates_engine.sampling import (
-    cloning_cells,
-    cloning_ml,
-    cloning_normal,
-    cloning_predict,
-    cloning_priors,
-    cloning_sparse,
-    cloning_sparse_kernel,
-    diagnostics,
-    mixed_priors,
-    nlevel_normal,
+from templates_engine.sampling import diagnostics
+from templates_engine.sampling.cloning import (
+    cells as cloning_cells,
+    normal as cloning_normal,
+    normal_ml as cloning_ml,
+    predict as cloning_predict,
+    priors as cloning_priors,
 )
-from templates_engine.sampling.cloning_profile import correlation_profile, found_profile
-from templates_engine.sampling.mixed_stats import orthonormal, statistics
-from templates_engine.sampling.nlevel_stats import Factor
-from templates_engine.sampling.nlevel_stats import statistics as copied_statistics
+from templates_engine.sampling.cloning.profile import correlation_profile, found_profile
+from templates_engine.sampling.normal import classified as nlevel_normal, priors as mixed_priors
+from templates_engine.sampling.normal.classified_stats import Factor, statistics as copied_statistics
+from templates_engine.sampling.normal.two_level_stats import orthonormal, statistics
 from templates_engine.sampling.rng import streams
+from templates_engine.sampling.sparse import factor as cloning_sparse_kernel, likelihood as cloning_sparse
 
 STOP = np.zeros(2, np.int64)
 

@@ -18,10 +18,12 @@ from running import Ran, run
 from scipy import optimize, special, stats
 
 from templates_engine.data.dataset import Dataset
-from templates_engine.data.simulate_crossed import crossed_schools
+from templates_engine.data.simulate.crossed import crossed_schools
 from templates_engine.problems import Refused
-from templates_engine.sampling import cloning_copies, cloning_priors, diagnostics, glm_laplace
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling import diagnostics
+from templates_engine.sampling.cloning import copies as cloning_copies, priors as cloning_priors
+from templates_engine.sampling.glm import laplace as glm_laplace
+from templates_engine.sampling.normal.classified_stats import Factor
 from templates_engine.sampling.rng import streams
 
 STOP = np.zeros(2, np.int64)

@@ -21,18 +21,20 @@ from test_lmm_dc_slopes import OMEGA, made, row_logs
 from templates_engine import registry
 from templates_engine.asking import walk
 from templates_engine.data.dataset import Dataset
-from templates_engine.data.simulate_crossed import crossed_schools
-from templates_engine.sampling import (
-    cloning_crossed,
-    cloning_glm,
-    cloning_priors,
-    glm_data,
-    glm_laplace,
-    glm_laplace_profile,
+from templates_engine.data.simulate.crossed import crossed_schools
+from templates_engine.sampling.cloning import (
+    crossed_effects as cloning_crossed,
+    glm as cloning_glm,
+    priors as cloning_priors,
 )
-from templates_engine.sampling.cloning_crossed import Centre, general_crossed_effects
-from templates_engine.sampling.cloning_normal import Cloned
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.cloning.crossed_draws import Centre, general_crossed_effects
+from templates_engine.sampling.cloning.normal import Cloned
+from templates_engine.sampling.glm import (
+    data as glm_data,
+    laplace as glm_laplace,
+    laplace_profile as glm_laplace_profile,
+)
+from templates_engine.sampling.normal.classified_stats import Factor
 from templates_engine.sampling.rng import streams
 
 LME4 = json.loads((Path(__file__).parent / "lme4_effects.json").read_text())

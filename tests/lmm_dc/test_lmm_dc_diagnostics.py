@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from templates_engine.sampling import cloning_diagnostics as dc
+from templates_engine.sampling.cloning import diagnostics as dc
 
 
 @pytest.fixture(scope="module")

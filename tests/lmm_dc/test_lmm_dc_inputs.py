@@ -12,7 +12,7 @@ from running import run
 from templates_engine import inputs, registry
 from templates_engine.asking import walk
 from templates_engine.data.dataset import Dataset
-from templates_engine.data.simulate_breeding import breeding, breeding_wide
+from templates_engine.data.simulate.breeding import breeding, breeding_wide
 from templates_engine.problems import Refused
 
 GOOD = {"y": "weight", "C1": "sire", "x": "cons"}

@@ -8,10 +8,10 @@ import pytest
 
 from templates_engine import registry
 from templates_engine.asking import walk
-from templates_engine.bundle import STATE, Store
 from templates_engine.data import readers, simulate
 from templates_engine.data.dataset import Dataset
-from templates_engine.job import Job
+from templates_engine.running.job import Job
+from templates_engine.running.store import STATE, Store
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 SHORT = {"nchains": "2", "burnin": "30", "clones": "1,10"}

@@ -13,21 +13,13 @@ import pandas as pd
 import pytest
 from running import SHARED
 
-from templates_engine.sampling import (
-    cloning_glm,
-    cloning_normal,
-    cloning_priors,
-    diagnostics,
-    glm_data,
-    glm_fit,
-    glm_sampler,
-    mixed_ml,
-    mixed_normal,
-    mixed_priors,
-)
-from templates_engine.sampling.mixed_stats import statistics
-from templates_engine.sampling.nlevel_normal import Priors
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling import diagnostics
+from templates_engine.sampling.cloning import glm as cloning_glm, normal as cloning_normal, priors as cloning_priors
+from templates_engine.sampling.glm import data as glm_data, quadrature_fit as glm_fit, sampler as glm_sampler
+from templates_engine.sampling.normal import priors as mixed_priors, two_level as mixed_normal, two_level_ml as mixed_ml
+from templates_engine.sampling.normal.classified import Priors
+from templates_engine.sampling.normal.classified_stats import Factor
+from templates_engine.sampling.normal.two_level_stats import statistics
 from templates_engine.sampling.rng import streams
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
@@ -149,7 +141,7 @@ def test_latent_effects_that_are_written_out_have_the_same_law(link: str) -> Non
 
 def test_a_search_that_goes_astray_does_not_spoil_the_likelihood() -> None:
     """Standard deviations tried far out must not leave the modes of the effects where no later value is finite."""
-    from templates_engine.data.simulate_breeding import breeding as simulated
+    from templates_engine.data.simulate.breeding import breeding as simulated
 
     data = simulated()
     codes, _ = data.groups("sire")

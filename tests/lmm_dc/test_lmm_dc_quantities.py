@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from running import SHARED, run, shared_data
 
-from templates_engine.data.simulate_breeding import breeding
+from templates_engine.data.simulate.breeding import breeding
 from templates_engine.problems import Refused
 
 QUICK = {"clones": "1,10", "iterations": "300", "burnin": "100", "tests": "No"}

@@ -15,7 +15,7 @@ from scipy import stats
 from templates_engine import registry
 from templates_engine.asking import walk
 from templates_engine.data.dataset import Dataset
-from templates_engine.data.simulate_crossed import crossed_schools
+from templates_engine.data.simulate.crossed import crossed_schools
 
 LME4 = json.loads((Path(__file__).parent / "lme4_effects.json").read_text())
 QUICK = {"clones": "1,10", "iterations": "200", "burnin": "50", "nchains": "1", "predict": "No"}

@@ -15,20 +15,17 @@ from running import SHARED, run, shared_data
 from scipy import special
 
 from templates_engine.data.dataset import Dataset
-from templates_engine.sampling import (
-    cloning_glm,
-    cloning_glm_ml,
-    cloning_normal,
-    cloning_predict,
-    cloning_priors,
-    diagnostics,
-    glm_data,
-    glm_families,
-    glm_sampler,
-    mixed_priors,
-    nlevel_normal,
+from templates_engine.sampling import diagnostics
+from templates_engine.sampling.cloning import (
+    glm as cloning_glm,
+    glm_ml as cloning_glm_ml,
+    normal as cloning_normal,
+    predict as cloning_predict,
+    priors as cloning_priors,
 )
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.glm import data as glm_data, families as glm_families, sampler as glm_sampler
+from templates_engine.sampling.normal import classified as nlevel_normal, priors as mixed_priors
+from templates_engine.sampling.normal.classified_stats import Factor
 from templates_engine.sampling.rng import streams
 
 STOP = np.zeros(2, np.int64)

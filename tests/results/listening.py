@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from templates_engine.bundle import Artifact
 from templates_engine.data.schema import Schema
+from templates_engine.running.store import Artifact
 
 
 class Listener:

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from templates_engine.bundle import Store, as_csv, as_json, draws_dataset, file_name, load_draws, write_zip
 from templates_engine.data.dataset import Dataset
 from templates_engine.outputs import Draws, Table
+from templates_engine.running.store import Store, as_csv, as_json, draws_dataset, file_name, load_draws, write_zip
 
 RESULTS = Table(("parameter", "estimate"), (("beta_0", 0.1), ("beta_1", None)), "Results", ("A note.",))
 

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from listening import Listener
 
-from templates_engine import drawing
-from templates_engine.bundle import Store
-from templates_engine.job import Job
 from templates_engine.outputs import Draws, Table
-from templates_engine.running import Run
+from templates_engine.running import Run, pictures as drawing
+from templates_engine.running.job import Job
+from templates_engine.running.store import Store
 
 
 def _draws(k: int) -> Draws:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from templates_engine.bundle import Store
 from templates_engine.figures.interactive import Axis, Figure, Panel, Rule, Trace, as_json
-from templates_engine.job import Job
+from templates_engine.running.job import Job
+from templates_engine.running.store import Store
 
 
 def read(figure: Figure) -> Any:

@@ -6,12 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy import stats
 
-from templates_engine.outputs import Table
-from templates_engine.pooling import (
+from templates_engine.imputation.pooling import (
     COLUMNS,
     Pooled,
     complete_cases_table,
@@ -23,6 +21,7 @@ from templates_engine.pooling import (
     table,
     verdicts,
 )
+from templates_engine.outputs import Table
 
 # Five fits of one parameter, pooled in fractions from the printed formulas, not from the code.
 Q = [Fraction(10), Fraction(12), Fraction(11), Fraction(9), Fraction(13)]

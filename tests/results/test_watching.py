@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from templates_engine.running.live import Watched
 from templates_engine.sampling.saving import Live
-from templates_engine.watching import Watched
 
 
 def live(drawn: int, room: int = 500, seed: int = 1) -> Live:

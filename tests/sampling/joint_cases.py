@@ -12,7 +12,7 @@ import numpy as np
 import scipy.stats
 
 from templates_engine.sampling.joint import InverseWishart, JointModel, Normal, Prior, Response
-from templates_engine.sampling.joint_model import free_elements, free_threshold_places
+from templates_engine.sampling.joint.model import free_elements, free_threshold_places
 
 
 @dataclass(frozen=True)

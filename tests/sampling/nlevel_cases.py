@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart
-from templates_engine.sampling.nlevel_normal import Priors
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.normal.classified import Priors
+from templates_engine.sampling.normal.classified_stats import Factor
+from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart
 
 CELLS = np.zeros(2, dtype=np.int64)
 

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from templates_engine.sampling import diagnostics, glm_sampler
-from templates_engine.sampling.glm_moves import slope_alpha
-from templates_engine.sampling.mixed_priors import InverseGamma
-from templates_engine.sampling.nlevel_moves import Prior
-from templates_engine.sampling.nlevel_normal import Priors
+from templates_engine.sampling import diagnostics
+from templates_engine.sampling.glm import sampler as glm_sampler
+from templates_engine.sampling.glm.moves import slope_alpha
+from templates_engine.sampling.normal.classified import Priors
+from templates_engine.sampling.normal.classified_moves import Prior
+from templates_engine.sampling.normal.priors import InverseGamma
 
 
 def log_density(alpha: float, y: np.ndarray, eta: np.ndarray, shape: float, scale: float) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from templates_engine.sampling import glm_families as families
+from templates_engine.sampling.glm import families
 
 GRID = np.array([-30.0, -9.0, -3.0, -0.4, 0.0, 0.7, 2.5, 5.5])
 

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 from scipy import optimize, stats
 
-from templates_engine.sampling import glm_data, glm_fit, glm_laplace
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.glm import data as glm_data, laplace as glm_laplace, quadrature_fit as glm_fit
+from templates_engine.sampling.normal.classified_stats import Factor
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 REFERENCE = json.loads((Path(__file__).parent / "reference_laplace.json").read_text())

@@ -7,10 +7,11 @@ import threading
 import numpy as np
 import pytest
 
-from templates_engine.sampling import glm_sampler, saving
-from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart
-from templates_engine.sampling.nlevel_normal import Chain, Priors
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling import saving
+from templates_engine.sampling.glm import sampler as glm_sampler
+from templates_engine.sampling.normal.classified import Chain, Priors
+from templates_engine.sampling.normal.classified_stats import Factor
+from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart
 from templates_engine.sampling.rng import streams
 
 BURNIN = 60

@@ -13,10 +13,10 @@ import pytest
 from arviz_stats.base import array_stats
 from scipy import stats
 
-from templates_engine.sampling import glm_data, glm_fit, glm_sampler
-from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart
-from templates_engine.sampling.nlevel_normal import Chain, Priors
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.glm import data as glm_data, quadrature_fit as glm_fit, sampler as glm_sampler
+from templates_engine.sampling.normal.classified import Chain, Priors
+from templates_engine.sampling.normal.classified_stats import Factor
+from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 LME4 = json.loads((SHARED / "reference" / "lme4.json").read_text()) if SHARED.is_dir() else {}

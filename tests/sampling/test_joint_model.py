@@ -22,7 +22,7 @@ from templates_engine.sampling.joint import (
     propriety,
     run_chain,
 )
-from templates_engine.sampling.joint_kernel import STEPS
+from templates_engine.sampling.joint.sweep import STEPS
 from templates_engine.sampling.rng import streams
 from templates_engine.sampling.saving import Live
 

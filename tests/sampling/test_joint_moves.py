@@ -13,9 +13,9 @@ from arviz_stats.base import array_stats
 from joint_cases import _CACHE, Case, Variable, blocks, conditioned_inverse_wishart, draw_cuts, simulate
 
 from templates_engine.sampling.joint import Normal
-from templates_engine.sampling.joint_covariance import draw_covariance
-from templates_engine.sampling.joint_layout import build
-from templates_engine.sampling.joint_scale import scale_latents
+from templates_engine.sampling.joint.covariance import draw_covariance
+from templates_engine.sampling.joint.layout import build
+from templates_engine.sampling.joint.rescaling import scale_latents
 from templates_engine.sampling.rng import streams
 
 

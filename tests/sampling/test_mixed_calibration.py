@@ -18,9 +18,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from templates_engine.sampling import glm_sampler, mixed_normal, mixed_stats, nlevel_normal
-from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart, Priors
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.glm import sampler as glm_sampler
+from templates_engine.sampling.normal import (
+    classified as nlevel_normal,
+    two_level as mixed_normal,
+    two_level_stats as mixed_stats,
+)
+from templates_engine.sampling.normal.classified_stats import Factor
+from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart, Priors
 from templates_engine.sampling.rng import streams
 
 GROUPS, SIZE, DRAWS = 7, 4, 63

@@ -14,7 +14,12 @@ import pytest
 from arviz_stats.base import array_stats
 from scipy import special, stats
 
-from templates_engine.sampling import mixed_ml, mixed_normal, mixed_priors, mixed_stats
+from templates_engine.sampling.normal import (
+    priors as mixed_priors,
+    two_level as mixed_normal,
+    two_level_ml as mixed_ml,
+    two_level_stats as mixed_stats,
+)
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 LME4 = json.loads((SHARED / "reference" / "lme4.json").read_text()) if SHARED.is_dir() else {}

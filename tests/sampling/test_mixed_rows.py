@@ -11,16 +11,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from templates_engine.asking.mcmc_questions import McmcOptions
+from templates_engine.asking.questions import Term
 from templates_engine.data.dataset import Dataset
-from templates_engine.options import McmcOptions
-from templates_engine.questions import Term
-from templates_engine.sampling import glm_sampler, mixed_fits, mixed_normal, mixed_rows, mixed_stats, nlevel_normal
-from templates_engine.sampling.mixed_data import prepare
-from templates_engine.sampling.mixed_kept import put, shelf
-from templates_engine.sampling.mixed_names import GAMMA
-from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart, Priors
-from templates_engine.sampling.mixed_questions import BINOMIAL, COUNTS, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
-from templates_engine.sampling.nlevel_normal import Chain
+from templates_engine.regression import fits as mixed_fits, predictions as mixed_rows
+from templates_engine.regression.data import prepare
+from templates_engine.regression.names import GAMMA
+from templates_engine.regression.questions import BINOMIAL, COUNTS, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
+from templates_engine.sampling.glm import sampler as glm_sampler
+from templates_engine.sampling.kept_effects import put, shelf
+from templates_engine.sampling.normal import (
+    classified as nlevel_normal,
+    two_level as mixed_normal,
+    two_level_stats as mixed_stats,
+)
+from templates_engine.sampling.normal.classified import Chain
+from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart, Priors
 
 OPTIONS = McmcOptions(2, 1, 20, 60, 1, "out", makepred=True)
 PRIORS = {1: Priors(InverseGamma(1, 1), InverseWishart(3.0, np.eye(1))),

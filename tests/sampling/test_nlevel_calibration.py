@@ -17,7 +17,8 @@ import pytest
 from nlevel_cases import CELLS, layout, mean, packed, priors, truth
 from scipy import stats
 
-from templates_engine.sampling import glm_sampler, nlevel_normal, nlevel_stats
+from templates_engine.sampling.glm import sampler as glm_sampler
+from templates_engine.sampling.normal import classified as nlevel_normal, classified_stats as nlevel_stats
 from templates_engine.sampling.rng import streams
 
 DRAWS = 63

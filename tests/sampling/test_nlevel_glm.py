@@ -15,10 +15,10 @@ from arviz_stats.base import array_stats
 from nlevel_cases import CELLS
 from scipy import special, stats
 
-from templates_engine.sampling import glm_sampler
-from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart
-from templates_engine.sampling.nlevel_normal import Priors
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.glm import sampler as glm_sampler
+from templates_engine.sampling.normal.classified import Priors
+from templates_engine.sampling.normal.classified_stats import Factor
+from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference data are not here")

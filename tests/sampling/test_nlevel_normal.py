@@ -16,10 +16,16 @@ from arviz_stats.base import array_stats
 from nlevel_cases import CELLS, layout, mean, priors, truth
 from scipy import special, stats
 
-from templates_engine.sampling import mixed_ml, mixed_priors, mixed_stats, nlevel_ml, nlevel_stats
-from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart
-from templates_engine.sampling.nlevel_normal import Chain, Priors, run_chain
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.normal import (
+    classified_ml as nlevel_ml,
+    classified_stats as nlevel_stats,
+    priors as mixed_priors,
+    two_level_ml as mixed_ml,
+    two_level_stats as mixed_stats,
+)
+from templates_engine.sampling.normal.classified import Chain, Priors, run_chain
+from templates_engine.sampling.normal.classified_stats import Factor
+from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart
 from templates_engine.sampling.saving import Live, Saved
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -122,8 +128,8 @@ def test_deviance_and_effects_agree_with_rows(kind: str, qs: list[int], core) ->
 
 
 def test_one_classification_is_the_two_level_model() -> None:
-    """Beside mixed_normal, which is built another way: same REML, same posterior within Monte Carlo error."""
-    from templates_engine.sampling import mixed_normal
+    """Beside normal.two_level, which is built another way: same REML, same posterior within Monte Carlo error."""
+    from templates_engine.sampling.normal import two_level as mixed_normal
 
     rng = np.random.default_rng(2)
     codes = rng.integers(0, 12, 80)

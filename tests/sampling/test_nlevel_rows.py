@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from templates_engine.asking.mcmc_questions import McmcOptions
+from templates_engine.asking.questions import Term
 from templates_engine.data.dataset import Dataset
-from templates_engine.options import McmcOptions
-from templates_engine.questions import Term
-from templates_engine.sampling import glm_sampler, mixed_rows, nlevel_normal, nlevel_stats
-from templates_engine.sampling.mixed_data import prepare
-from templates_engine.sampling.mixed_names import GAMMA
-from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart
-from templates_engine.sampling.mixed_questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, POISSON
-from templates_engine.sampling.nlevel_normal import Chain, Priors
-from templates_engine.sampling.nlevel_questions import NModel
+from templates_engine.regression import predictions as mixed_rows
+from templates_engine.regression.data import prepare
+from templates_engine.regression.names import GAMMA
+from templates_engine.regression.questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, POISSON
+from templates_engine.regression.questions_classes import NModel
+from templates_engine.sampling.glm import sampler as glm_sampler
+from templates_engine.sampling.normal import classified as nlevel_normal, classified_stats as nlevel_stats
+from templates_engine.sampling.normal.classified import Chain, Priors
+from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart
 
 OPTIONS = McmcOptions(2, 1, 20, 60, 1, "out", makepred=True)
 LINKS = {"logit": stats.logistic.cdf, "probit": stats.norm.cdf, "cloglog": lambda v: -np.expm1(-np.exp(v))}

@@ -13,9 +13,14 @@ import pytest
 
 from templates_engine import registry, sources
 from templates_engine.problems import Refused
-from templates_engine.sampling import mixed_normal, mixed_priors, mixed_stats, saving
-from templates_engine.sampling.mixed_names import UNIFORM
-from templates_engine.sampling.mixed_normal import Chain
+from templates_engine.regression.names import UNIFORM
+from templates_engine.sampling import saving
+from templates_engine.sampling.normal import (
+    priors as mixed_priors,
+    two_level as mixed_normal,
+    two_level_stats as mixed_stats,
+)
+from templates_engine.sampling.normal.two_level import Chain
 from templates_engine.sampling.rng import streams
 
 BURNIN = 40

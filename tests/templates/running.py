@@ -10,12 +10,12 @@ import pandas as pd
 
 from templates_engine import inputs, registry
 from templates_engine.asking import Walk, walk
-from templates_engine.bundle import STATE, Store
 from templates_engine.data import readers
 from templates_engine.data.dataset import Dataset
-from templates_engine.job import Job
 from templates_engine.outputs import Result
 from templates_engine.problems import Problem
+from templates_engine.running.job import Job
+from templates_engine.running.store import STATE, Store
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 

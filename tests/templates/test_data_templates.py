@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from running import Ran, run
 
-from templates_engine.bundle import Store
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.simulate import tutmiss, tutmiss_lev2
-from templates_engine.job import Job
 from templates_engine.problems import Problem, Refused
+from templates_engine.running.job import Job
+from templates_engine.running.store import Store
 from templates_engine.sampling.rng import streams
 
 

@@ -13,7 +13,7 @@ from scipy import stats
 
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.simulate import tutmiss
-from templates_engine.figures.scatter import Series, classes, lattice, scatter
+from templates_engine.figures.scatterplots import Series, classes, lattice, scatter
 from templates_engine.problems import Refused
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,10 +10,10 @@ import pytest
 
 from templates_engine import registry
 from templates_engine.asking import walk
-from templates_engine.bundle import Store
 from templates_engine.data.dataset import Dataset
-from templates_engine.job import Job
 from templates_engine.problems import Refused
+from templates_engine.running.job import Job
+from templates_engine.running.store import Store
 from templates_engine.runspec import RunSpec
 
 PUPILS = Dataset("pupils", {"school": np.array([1.0, 2.0, 1.0]), "town": np.array(["A", "B", "A"])})

@@ -13,12 +13,13 @@ from running import Ran, run, shared_data
 
 from templates_engine import registry
 from templates_engine.asking import walk
-from templates_engine.bundle import STATE, Store
+from templates_engine.asking.mcmc_questions import McmcOptions, Stopping
 from templates_engine.data.dataset import Dataset
-from templates_engine.job import Job
-from templates_engine.options import McmcOptions, Stopping
-from templates_engine.progress import Silent
-from templates_engine.sampling import diagnostics, lengths, saving
+from templates_engine.running import lengths
+from templates_engine.running.job import Job
+from templates_engine.running.progress import Silent
+from templates_engine.running.store import STATE, Store
+from templates_engine.sampling import diagnostics, saving
 from templates_engine.sampling.chains import Progress
 from templates_engine.sampling.saving import Live
 

@@ -15,10 +15,10 @@ from running import SHARED, Ran, run, shared_data
 
 from templates_engine import inputs, registry
 from templates_engine.asking import walk
-from templates_engine.bundle import Store
 from templates_engine.data import simulate
 from templates_engine.data.dataset import Dataset
-from templates_engine.job import Job
+from templates_engine.running.job import Job
+from templates_engine.running.store import Store
 from templates_engine.sampling import diagnostics
 
 SHORT = {"nchains": "2", "burnin": "100", "iterations": "400"}

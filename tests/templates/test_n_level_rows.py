@@ -14,7 +14,8 @@ from templates_engine import registry
 from templates_engine.asking import walk
 from templates_engine.data import simulate
 from templates_engine.data.dataset import Dataset
-from templates_engine.sampling import glm_laplace, nlevel_ml
+from templates_engine.sampling.glm import laplace as glm_laplace
+from templates_engine.sampling.normal import classified_ml as nlevel_ml
 
 TWO = {"numclass": "2", "C1": "primary", "C2": "second", "nchains": "2"}
 NORMAL = {"y": "attain", **TWO, "x": "cons,verbal"}

@@ -17,11 +17,11 @@ from scipy import stats
 
 from templates_engine import registry
 from templates_engine.asking import walk
-from templates_engine.bundle import Store
 from templates_engine.data.dataset import Dataset
-from templates_engine.data.simulate_crossed import crossed_schools
-from templates_engine.job import Job
+from templates_engine.data.simulate.crossed import crossed_schools
 from templates_engine.problems import Refused
+from templates_engine.running.job import Job
+from templates_engine.running.store import Store
 from templates_engine.sampling import diagnostics
 
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")

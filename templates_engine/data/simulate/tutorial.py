@@ -22,10 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from templates_engine.data.dataset import Dataset, Values
-from templates_engine.data.design import first_in_group
-from templates_engine.data.simulate_breeding import breeding, breeding_wide
-from templates_engine.data.simulate_crossed import crossed_schools
-from templates_engine.data.simulate_series import halfyear_insured, hourly_demand, many_series, quarterly_sales
+from templates_engine.data.design_matrix import first_in_group
+from templates_engine.data.simulate.breeding import breeding, breeding_wide
+from templates_engine.data.simulate.crossed import crossed_schools
+from templates_engine.data.simulate.series import halfyear_insured, hourly_demand, many_series, quarterly_sales
 
 SEED = 1382  # among the first 2000 the one whose ranges are nearest to the published ones
 N_PUPILS, N_SCHOOLS = 4059, 65

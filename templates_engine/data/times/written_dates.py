@@ -135,11 +135,11 @@ def days(texts: Sequence[str], regular: Callable[[Ints], bool]) -> Days | None:
     day_first = [_day(int(m[4]), int(m[3]), int(m[1])) for m in found]
     month_first = [_day(int(m[4]), int(m[1]), int(m[3])) for m in found]
     chosen = _judged(found, day_first, month_first, gap, regular)
-    wide = (_wide(found, 1), _wide(found, 3))
+    widths = (_wide(found, 1), _wide(found, 3))
 
     def write(d: date) -> str:
         one, two = (d.day, d.month) if chosen is day_first else (d.month, d.day)
-        return f"{one:0{wide[0]}d}{gap}{two:0{wide[1]}d}{gap}{d.year:04d}"
+        return f"{one:0{widths[0]}d}{gap}{two:0{widths[1]}d}{gap}{d.year:04d}"
 
     order = "day, month, year" if chosen is day_first else "month, day, year"
     said = "" if gap == "." and chosen is day_first else f"dates such as {found[0][0]}, read as {order}"

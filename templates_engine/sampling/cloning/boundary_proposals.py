@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from templates_engine.sampling.cloning_moves import DEGREES, Laplace, laplace
+from templates_engine.sampling.cloning.laplace_proposal import DEGREES, Laplace, laplace
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.linalg import solve_lower
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.normal import Floats
 
 DEPTH = 35.0  # scale of the half-Normal: about the prior's standard deviation of a logarithm
 _FAR, _EDGE = 12.0, 1.0  # below the mode: where a face is looked for, and where its half-Normal begins

@@ -2,7 +2,7 @@
 
 Effects of crossed units can be integrated neither in closed form nor by quadrature, so there are K copies of the rows,
 each with units of its own in every classification, and all of them share β and Ω_c (Lele, Dennis and Lutscher 2007).
-glm_sampler draws from their posterior; an iteration passes over K n rows.
+glm.sampler draws from their posterior; an iteration passes over K n rows.
 """
 
 from __future__ import annotations
@@ -14,16 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.sampling import cloning_priors, glm_sampler, mixed_priors
-from templates_engine.sampling.cloning_normal import Cloned
-from templates_engine.sampling.glm_data import grouped
-from templates_engine.sampling.glm_fit import fixed_only
-from templates_engine.sampling.glm_laplace import LaplaceFit
-from templates_engine.sampling.mixed_fits import FLOOR, raised, scattered
-from templates_engine.sampling.mixed_names import GAMMA, WISHART
-from templates_engine.sampling.mixed_stats import Floats
-from templates_engine.sampling.nlevel_normal import Priors
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.regression import FLOOR, GAMMA, WISHART, raised, scattered
+from templates_engine.sampling.cloning import priors as cloning_priors
+from templates_engine.sampling.cloning.normal import Cloned
+from templates_engine.sampling.glm import LaplaceFit, fixed_only, grouped, sampler as glm_sampler
+from templates_engine.sampling.normal import Factor, Floats, Priors, priors as mixed_priors
 from templates_engine.sampling.saving import Saved
 
 

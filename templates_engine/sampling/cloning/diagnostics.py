@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.normal import Floats
 
 ESTIMABLE, UNDECIDED, NOT_ESTIMABLE = "estimable", "undecided", "not estimable"
 STEEP, FLAT = -0.8, -0.5  # of log variance on log K: at most STEEP estimable, at least FLAT not

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.normal import Floats
 
 VARIANCE, CORRELATION = "omega", "rho"
 

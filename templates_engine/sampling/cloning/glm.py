@@ -1,11 +1,11 @@
 """Data cloning of binomial and Poisson models with one classification: the likelihood once, to the power K.
 
-The group effects are integrated out by adaptive quadrature (cloning_quadrature), so the clones of an effect, which are
+The group effects are integrated out by adaptive quadrature (cloning.quadrature), so the clones of an effect, which are
 alike in law, are never written out: the target K log L(β, Ω) + log prior costs the same for every K. It is sampled in
 γ, orthonormal coordinates of β, and the log-Cholesky factor of Ω (log τ for a random intercept), by an independence
-proposal with a part for each face on which a variance vanishes (cloning_faces), a random walk on γ, and slices of the
-other coordinates. One iteration costs one evaluation, each of n M rows for M nodes, and every eighth time one more and
-about five for each element of Ω.
+proposal with a part for each face on which a variance vanishes (cloning.boundary_proposals), a random walk on γ, and
+slices of the other coordinates. One iteration costs one evaluation, each of n M rows for M nodes, and every eighth
+time one more and about five for each element of Ω.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.sampling.cloning_faces import mixture, mixture_density, propose_mixture
-from templates_engine.sampling.cloning_kernel import SLICE_EVERY
-from templates_engine.sampling.cloning_moves import Laplace, laplace
-from templates_engine.sampling.cloning_normal import Cloned
-from templates_engine.sampling.cloning_priors import Prior, log_prior
-from templates_engine.sampling.cloning_quadrature import grid, log_likelihood
+from templates_engine.sampling.cloning.boundary_proposals import mixture, mixture_density, propose_mixture
+from templates_engine.sampling.cloning.laplace_proposal import Laplace, laplace
+from templates_engine.sampling.cloning.normal import Cloned
+from templates_engine.sampling.cloning.normal_kernel import SLICE_EVERY
+from templates_engine.sampling.cloning.priors import Prior, log_prior
+from templates_engine.sampling.cloning.quadrature import grid, log_likelihood
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.glm_data import Grouped
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.glm import Grouped
+from templates_engine.sampling.normal import Floats
 from templates_engine.sampling.saving import Saved, saved
 
 _LOW, _HIGH = -300.0, 7.0  # of the logarithm of a standard deviation: beyond, exp would leave the range of numbers

@@ -1,7 +1,7 @@
 """Maximum likelihood by adaptive quadrature for binomial and Poisson models with random slopes, and its profiles.
 
 Searched in γ and the Cholesky factor T of Ω, in which the likelihood is even, so that a variance of zero is an ordinary
-point; started from the Laplace approximation (glm_laplace).
+point; started from the Laplace approximation (glm.laplace).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from templates_engine.sampling.cloning_glm import Target
-from templates_engine.sampling.cloning_pinned import Pinned, lower_root
-from templates_engine.sampling.cloning_profile import Profile, correlation_profile, found_profile, search
-from templates_engine.sampling.glm_families import constant
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.cloning.fixed_variance import Pinned, lower_root
+from templates_engine.sampling.cloning.glm import Target
+from templates_engine.sampling.cloning.profile import Profile, correlation_profile, found_profile, search
+from templates_engine.sampling.glm import constant
+from templates_engine.sampling.normal import Floats
 
 _SINGULAR = 1e-5  # smallest eigenvalue of Ω, in units in which 1 matters as much as 1 on the scale of η
 _STEP = 1e-3  # of differences, relative to standard errors

@@ -12,7 +12,7 @@ from scipy import optimize
 
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.linalg import solve_lower
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.normal import Floats
 
 DEGREES = 8.0  # of freedom of the Student proposal: tails heavier than the target's
 
@@ -20,7 +20,7 @@ DEGREES = 8.0  # of freedom of the Student proposal: tails heavier than the targ
 @dataclass(frozen=True)
 class Laplace:
     """Mode and spread of a target. `regular`: it has one interior mode that a Student proposal covers; else `proposal`
-    may cover it (cloning_faces.Mixture)."""
+    may cover it (cloning.boundary_proposals.Mixture)."""
 
     mode: Floats  # (d,)
     factor: Floats  # (d, d) lower Cholesky factor of the covariance

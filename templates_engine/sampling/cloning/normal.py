@@ -11,10 +11,10 @@ Lutscher 2007.) Coordinates, all unbounded:
     effects as parameters (no smoothing)   log σ²; the effects' variance is that of their prior
 
 One iteration: an independence proposal (Student with 8 degrees of freedom at the mode, and a part for each face on
-which a variance vanishes, cloning_faces), and every eighth time slice sampling of each coordinate with stepping out
-(Neal 2003, Annals of Statistics 31, 705-767). Where the target has not one interior mode, a wide independence proposal
-of one logarithm of a standard deviation is added, which reaches the far end of a ridge in one step, and there are more
-slices.
+which a variance vanishes, cloning.boundary_proposals), and every eighth time slice sampling of each coordinate with
+stepping out (Neal 2003, Annals of Statistics 31, 705-767). Where the target has not one interior mode, a wide
+independence proposal of one logarithm of a standard deviation is added, which reaches the far end of a ridge in one
+step, and there are more slices.
 """
 
 from __future__ import annotations
@@ -27,15 +27,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.sampling.cloning_cells import Cells, cells
-from templates_engine.sampling.cloning_faces import mixture
-from templates_engine.sampling.cloning_kernel import SLICE_EVERY, Arrays, Room, log_target, marginal, sample
-from templates_engine.sampling.cloning_moves import Laplace, laplace
-from templates_engine.sampling.cloning_priors import LOG_SD, Prior
-from templates_engine.sampling.cloning_sparse import Classes
-from templates_engine.sampling.cloning_sparse_kernel import Pattern, Work
-from templates_engine.sampling.mixed_stats import Coordinates, Floats, Statistics
+from templates_engine.sampling.cloning.boundary_proposals import mixture
+from templates_engine.sampling.cloning.joined_groups import Cells, cells
+from templates_engine.sampling.cloning.laplace_proposal import Laplace, laplace
+from templates_engine.sampling.cloning.normal_kernel import SLICE_EVERY, Arrays, Room, log_target, marginal, sample
+from templates_engine.sampling.cloning.priors import LOG_SD, Prior
+from templates_engine.sampling.normal import Coordinates, Floats, Statistics
 from templates_engine.sampling.saving import Saved, saved
+from templates_engine.sampling.sparse import Classes, Pattern, Work
 
 _FAR = 25.0  # log density below the mode at which a tail is not worth a visit
 _SLICES_OF_FACES = 4  # iterations, where the proposal has parts for the faces

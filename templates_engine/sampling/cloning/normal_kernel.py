@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from templates_engine.sampling.cloning_cells import reduced
-from templates_engine.sampling.cloning_faces import mixture_density, propose_mixture
-from templates_engine.sampling.cloning_priors import log_prior
-from templates_engine.sampling.cloning_sparse_kernel import reduced_classes
+from templates_engine.sampling.cloning.boundary_proposals import mixture_density, propose_mixture
+from templates_engine.sampling.cloning.joined_groups import reduced
+from templates_engine.sampling.cloning.priors import log_prior
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.linalg import cholesky, log_determinant, solve_lower, solve_upper
+from templates_engine.sampling.sparse import reduced_classes
 
 SLICE_EVERY = 8  # iterations, where the target is regular
 WIDE = 60.0  # standard deviation of the wide proposal, about that of the prior

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 from scipy import linalg, optimize
 
-from templates_engine.sampling.cloning_normal import Target
-from templates_engine.sampling.cloning_pinned import CORRELATION, Pinned, lower_root
-from templates_engine.sampling.cloning_profile import search
+from templates_engine.sampling.cloning.fixed_variance import CORRELATION, Pinned, lower_root
+from templates_engine.sampling.cloning.normal import Target
+from templates_engine.sampling.cloning.profile import search
 from templates_engine.sampling.differences import hessian
-from templates_engine.sampling.mixed_stats import Floats
-from templates_engine.sampling.nlevel_ml import Fit
+from templates_engine.sampling.normal import Fit, Floats
 
 _ZERO = 0.02  # of a relative sd in its unit: near enough to zero to try zero itself
 _SINGULAR = 1e-7  # smallest eigenvalue, in the same units

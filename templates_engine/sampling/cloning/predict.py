@@ -17,16 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from templates_engine.sampling.cloning_moves import DEGREES
-from templates_engine.sampling.cloning_normal import Target
-from templates_engine.sampling.cloning_quadrature import find_mode
-from templates_engine.sampling.cloning_sparse import Classes
-from templates_engine.sampling.cloning_sparse_kernel import draw_effects, reduced_classes
+from templates_engine.sampling.cloning.laplace_proposal import DEGREES
+from templates_engine.sampling.cloning.normal import Target
+from templates_engine.sampling.cloning.quadrature import find_mode
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.glm_data import Grouped
-from templates_engine.sampling.glm_families import row
+from templates_engine.sampling.glm import Grouped, row
 from templates_engine.sampling.linalg import solve_upper
-from templates_engine.sampling.mixed_stats import Floats, Statistics
+from templates_engine.sampling.normal import Floats, Statistics
+from templates_engine.sampling.sparse import Classes, draw_effects, reduced_classes
 
 GRID = 41  # points of the density from which a binomial or Poisson effect is drawn
 STEPS = 20  # Metropolis steps for several coefficients

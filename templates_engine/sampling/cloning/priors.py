@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.normal import Floats
 
 LOG_SD, UNIFORM, GAMMA, INVERSE_GAMMA = 0.0, 1.0, 2.0, 3.0  # kinds of prior of a variance
 LOG_VARIANCE, COEFFICIENT_VARIANCE = 1000.0, 10.0

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
-from templates_engine.sampling.cloning_cells import Cells, reduced
-from templates_engine.sampling.mixed_stats import Coordinates, Floats
+from templates_engine.sampling.cloning.joined_groups import Cells, reduced
+from templates_engine.sampling.normal import Coordinates, Floats
 
 POINTS = 41
 

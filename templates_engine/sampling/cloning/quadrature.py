@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.glm_families import information, row
+from templates_engine.sampling.glm import information, row
 from templates_engine.sampling.linalg import cholesky, log_determinant, solve_lower, solve_upper
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.normal import Floats
 
 NODES = (0, 15, 9, 7)  # in each direction, for 1, 2 or 3 random coefficients
 MOST_COEFFICIENTS = len(NODES) - 1

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from templates_engine.sampling.glm_families import CODES
-from templates_engine.sampling.mixed_stats import Coordinates, Floats, Ints, orthonormal, starts_of
+from templates_engine.sampling.glm.families import CODES
+from templates_engine.sampling.normal import Coordinates, Floats, Ints, orthonormal, starts_of
 
 
 @dataclass(frozen=True)

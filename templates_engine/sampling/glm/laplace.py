@@ -4,7 +4,8 @@ crossed classifications and random coefficients, or with none.
 The effects are integrated out by a Normal approximation at their joint mode, in which the curvature is Fisher's
 information, as in glmer of lme4 with nAGQ = 1 (Bates, Mächler, Bolker and Walker 2015; Breslow and Clayton 1993,
 equation 5). β, the covariance factors T_c (Ω_c = T_c T_c') and log α are searched together with exact first derivatives
-(glm_laplace_kernel). Standard errors come from their differences: the whole observed information, as glmer has them.
+(glm.laplace_likelihood). Standard errors come from their differences: the whole observed information, as glmer has
+them.
 """
 
 from __future__ import annotations
@@ -17,14 +18,13 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special
 
-from templates_engine.sampling.glm_data import grouped
-from templates_engine.sampling.glm_families import CODES, constant
-from templates_engine.sampling.glm_fit import fixed_only
-from templates_engine.sampling.glm_laplace_kernel import laplace
-from templates_engine.sampling.glm_negative_binomial import NEGATIVE_BINOMIAL
-from templates_engine.sampling.mixed_stats import Floats, orthonormal
-from templates_engine.sampling.nlevel_stats import Factor
-from templates_engine.sampling.sparse_effects import eliminate
+from templates_engine.sampling.glm.data import grouped
+from templates_engine.sampling.glm.families import CODES, constant
+from templates_engine.sampling.glm.laplace_likelihood import laplace
+from templates_engine.sampling.glm.negative_binomial import NEGATIVE_BINOMIAL
+from templates_engine.sampling.glm.quadrature_fit import fixed_only
+from templates_engine.sampling.normal import Factor, Floats, orthonormal
+from templates_engine.sampling.sparse import eliminate
 
 MOST_WORK = 4e7  # multiplications a step of Newton's method
 MOST_CELLS = 2e7  # numbers held

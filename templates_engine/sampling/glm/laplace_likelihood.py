@@ -1,4 +1,4 @@
-"""The compiled part of the Laplace approximation (glm_laplace): mode of the effects, determinant, first derivatives.
+"""The compiled part of the Laplace approximation (glm.laplace): mode of the effects, determinant, first derivatives.
 
 Effects are spherical, b ~ N(0, I), and a row's predictor is η = fixed + z̃'b, z̃ = T'z for the factor T of its
 classification. One classification is eliminated unit by unit (its part of H = I + Z̃'WZ̃ is block diagonal); the
@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.glm_families import information, log_cdf, row
-from templates_engine.sampling.glm_negative_binomial import one_row
+from templates_engine.sampling.glm.families import information, log_cdf, row
+from templates_engine.sampling.glm.negative_binomial import one_row
 from templates_engine.sampling.linalg import cholesky, log_determinant, solve, solve_lower, solve_upper
 
 Array = Any  # inside kernels: float64 arrays

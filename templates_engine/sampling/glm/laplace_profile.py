@@ -14,12 +14,9 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from templates_engine.sampling.cloning_crossed import Centre
-from templates_engine.sampling.cloning_pinned import Pinned, lower_root
-from templates_engine.sampling.cloning_profile import Profile, correlation_profile, found_profile
-from templates_engine.sampling.glm_laplace import Criterion, LaplaceFit
-from templates_engine.sampling.mixed_stats import Floats
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.cloning import Centre, Pinned, Profile, correlation_profile, found_profile, lower_root
+from templates_engine.sampling.glm.laplace import Criterion, LaplaceFit
+from templates_engine.sampling.normal import Factor, Floats
 
 DRAWS, VISITS = 200, 500_000  # draws at each place that tell the error, and rows that they pass over at most
 _STEP, _NUDGE = 1e-4, 1e-2

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.glm_negative_binomial import weight_of
+from templates_engine.sampling.glm.negative_binomial import weight_of
 from templates_engine.sampling.linalg import cholesky, inverse_spd, solve
-from templates_engine.sampling.nlevel_moves import Prior
+from templates_engine.sampling.normal import Prior
 
 Array = Any  # inside kernels: float64 arrays
 
@@ -32,7 +32,7 @@ class Data(NamedTuple):
     rows_of: Array  # (N, n), unsigned: Numba then leaves out the look for negative indices
     first: Array  # (units,) where a unit's rows begin in rows_of
     last: Array
-    pairs: Array  # nested pairs, as in nlevel_stats.Layout
+    pairs: Array  # nested pairs, as in normal.classified_stats.Layout
     parent_ptr: Array
     parent: Array
     shared_ptr: Array

@@ -1,4 +1,4 @@
-"""The steps of one sweep of the sampler of non-Normal responses, compiled; what they are and whose, in glm_sampler."""
+"""The steps of one sweep of the sampler of non-Normal responses, compiled; what they are and whose, in glm.sampler."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from templates_engine.sampling.compiled import njit, njit_inlined
-from templates_engine.sampling.glm_metric import Array, Data, Shape, State, Work
-from templates_engine.sampling.glm_negative_binomial import one_row, rising, rising_slope
+from templates_engine.sampling.glm.metric import Array, Data, Shape, State, Work
+from templates_engine.sampling.glm.negative_binomial import one_row, rising, rising_slope
 from templates_engine.sampling.linalg import draw_inverse_wishart, inverse_spd, solve, solve_lower, solve_upper
-from templates_engine.sampling.nlevel_moves import Prior
+from templates_engine.sampling.normal import Prior
 
 FARTHEST = 3.0  # a Newton step on log α goes no further, in units of its noise
 

@@ -1,4 +1,4 @@
-"""The negative binomial likelihood beside those of glm_families, and one row of any of them.
+"""The negative binomial likelihood beside those of glm.families, and one row of any of them.
 
 A count with mean μ = exp(η) and variance μ + α μ². With r = 1/α
 
@@ -17,9 +17,9 @@ import numpy as np
 from scipy import special
 
 from templates_engine.sampling.compiled import njit, njit_inlined
-from templates_engine.sampling.glm_families import Floats, information, row
+from templates_engine.sampling.glm.families import Floats, information, row
 
-NEGATIVE_BINOMIAL = 4  # after the links of glm_families
+NEGATIVE_BINOMIAL = 4  # after the links of glm.families
 DIRECT = 200.0  # counts up to this have their sum over k < y taken term by term
 
 

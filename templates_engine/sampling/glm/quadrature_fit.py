@@ -15,9 +15,9 @@ import numpy as np
 from scipy import optimize
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.glm_data import Grouped
-from templates_engine.sampling.glm_families import constant, information, informations, row, rows
-from templates_engine.sampling.mixed_stats import Floats
+from templates_engine.sampling.glm.data import Grouped
+from templates_engine.sampling.glm.families import constant, information, informations, row, rows
+from templates_engine.sampling.normal import Floats
 
 NODES = 15
 _SMALLEST, _LARGEST = math.log(1e-4), math.log(1e3)  # of the standard deviation between groups

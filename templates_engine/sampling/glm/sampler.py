@@ -14,7 +14,7 @@ A row is η = offset + q_matrix γ + Σ_c z_c u_c. One sweep:
 3. For each random coefficient k the scale of u_ck and of row and column k of Ω_c together (Liu and Sabatti 2000), by a
    random walk on its logarithm, whose width is set during the burn-in.
 4. Ω_c given u_c: inverse Wishart (inverse gamma for one coefficient).
-5. Effects of nested classifications shifted against each other (nlevel_normal, step 5).
+5. Effects of nested classifications shifted against each other (normal.classified, step 5).
 6. Negative binomial, Var(y) = μ + α μ²: log α by such a Newton step, the curvature being its mean over the burn-in,
    then by a random walk whose width is drawn anew each time.
 
@@ -34,8 +34,8 @@ import numpy as np
 import numpy.typing as npt
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.glm_families import CODES, constant
-from templates_engine.sampling.glm_metric import (
+from templates_engine.sampling.glm.families import CODES, constant
+from templates_engine.sampling.glm.metric import (
     Array,
     Data,
     Shape,
@@ -46,7 +46,7 @@ from templates_engine.sampling.glm_metric import (
     set_metric,
     set_shape,
 )
-from templates_engine.sampling.glm_moves import (
+from templates_engine.sampling.glm.moves import (
     draw_omega,
     ends_of,
     evaluate,
@@ -55,13 +55,22 @@ from templates_engine.sampling.glm_moves import (
     move_fixed,
     move_scale,
 )
-from templates_engine.sampling.glm_negative_binomial import DIRECT, NEGATIVE_BINOMIAL
-from templates_engine.sampling.mixed_kept import put, shelf
-from templates_engine.sampling.mixed_priors import InverseWishart
-from templates_engine.sampling.mixed_stats import Coordinates, Floats, orthonormal, starts_of
-from templates_engine.sampling.nlevel_moves import Prior, shift_nested
-from templates_engine.sampling.nlevel_normal import Chain, Priors, prior_arrays
-from templates_engine.sampling.nlevel_stats import Factor, nesting
+from templates_engine.sampling.glm.negative_binomial import DIRECT, NEGATIVE_BINOMIAL
+from templates_engine.sampling.kept_effects import put, shelf
+from templates_engine.sampling.normal import (
+    Chain,
+    Coordinates,
+    Factor,
+    Floats,
+    InverseWishart,
+    Prior,
+    Priors,
+    nesting,
+    orthonormal,
+    prior_arrays,
+    shift_nested,
+    starts_of,
+)
 from templates_engine.sampling.saving import Live, Saved, saved
 
 

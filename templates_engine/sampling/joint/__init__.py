@@ -1,0 +1,28 @@
+"""The joint imputation model: responses of four types at two levels, sampled together.
+
+In: a JointModel (responses, designs, priors). Out: a JointChain with draws and completed columns. Neighbours: sampling.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from templates_engine.faces import lazily
+
+if TYPE_CHECKING:
+    from templates_engine.sampling.joint.chain import (
+        JointChain as JointChain,
+        NumericalFailure as NumericalFailure,
+        run_chain as run_chain,
+    )
+    from templates_engine.sampling.joint.model import (
+        InverseWishart as InverseWishart,
+        JointModel as JointModel,
+        Normal as Normal,
+        Prior as Prior,
+        Response as Response,
+        parameter_names as parameter_names,
+    )
+    from templates_engine.sampling.joint.proper import propriety as propriety
+
+__getattr__, __all__ = lazily(__name__, __file__)

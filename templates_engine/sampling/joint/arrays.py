@@ -3,7 +3,7 @@
 Indices: dimension d = 0..p-1, first the p1 latent dimensions of level 1 (in order of response, then of latent), then
 the p2 of level 2. Distinct designs are stored once, side by side: K columns at level 1, K2 at level 2; dimension d uses
 columns first[d] .. first[d] + terms[d] - 1 of its level, and coefficients offset[d] .. offset[d + 1] - 1 of theta.
-Internal units: see joint_layout.
+Internal units: see joint.layout.
 """
 
 from __future__ import annotations

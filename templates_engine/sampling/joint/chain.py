@@ -3,7 +3,7 @@
     model = JointModel(level1=(Response(...), ...), level2=(...), groups=codes)
     chain = run_chain(model, streams(seed, 1)[0], progress, iterations=2000, impute_at=(1000, 1050))
 
-The model and its priors: joint_model. The steps of a sweep: joint_kernel, and the modules it names.
+The model and its priors: joint.model. The steps of a sweep: joint.sweep, and the modules it names.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.sampling import joint_saved
-from templates_engine.sampling.joint_kernel import STEPS, sweeps
-from templates_engine.sampling.joint_layout import Layout, build, completed
-from templates_engine.sampling.joint_model import (
+from templates_engine.sampling.joint import saved as joint_saved
+from templates_engine.sampling.joint.layout import Layout, build, completed
+from templates_engine.sampling.joint.model import (
     InverseWishart,
     JointModel,
     Normal,
@@ -26,8 +25,9 @@ from templates_engine.sampling.joint_model import (
     Uniform,
     parameter_names,
 )
-from templates_engine.sampling.joint_propriety import propriety
-from templates_engine.sampling.joint_saved import Completed
+from templates_engine.sampling.joint.proper import propriety
+from templates_engine.sampling.joint.saved import Completed
+from templates_engine.sampling.joint.sweep import STEPS, sweeps
 from templates_engine.sampling.saving import Live, Saved
 
 __all__ = [

@@ -21,8 +21,8 @@ import math
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.joint_arrays import Floats, Ints
-from templates_engine.sampling.joint_linalg import cholesky, inverse, invert_lower
+from templates_engine.sampling.joint.arrays import Floats, Ints
+from templates_engine.sampling.joint.linalg import cholesky, inverse, invert_lower
 
 SLICE_PASSES = 3  # over the covariances between categorical responses; each costs O(m^3), nothing beside a row pass
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.sampling.joint_model import Array, Response
+from templates_engine.sampling.joint.model import Array, Response
 
 Whole = npt.NDArray[np.int64]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.joint_arrays import Dims, Groups, Priors, State, Sums
-from templates_engine.sampling.joint_groups import Basis
-from templates_engine.sampling.joint_linalg import clear, copy_into, draw_canonical, inverse
+from templates_engine.sampling.joint.arrays import Dims, Groups, Priors, State, Sums
+from templates_engine.sampling.joint.group_effects import Basis
+from templates_engine.sampling.joint.linalg import clear, copy_into, draw_canonical, inverse
 
 
 @njit
@@ -130,7 +130,7 @@ def marginal_effects(
 ) -> bool:
     """All coefficients given y and z, the group effects integrated out: generalised least squares.
 
-    In the basis of joint_groups, coordinate k of group j has precision I - w 11', w = D / (1 + n D), and mean
+    In the basis of joint.group_effects, coordinate k of group j has precision I - w 11', w = D / (1 + n D), and mean
     sum_d C_kd x_d' beta_d + G_k (z - W gamma). Accumulated a coordinate:
         H = sum w xs xs',  F = sum xs W' / (1 + n D),  E = sum n W W' / (1 + n D),  and the matching linear terms.
     """

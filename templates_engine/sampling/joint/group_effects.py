@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from templates_engine.sampling.compiled import njit, njit_inlined
-from templates_engine.sampling.joint_arrays import INTERVAL, NORMAL, Dims, Floats, Groups, State, Sums
-from templates_engine.sampling.joint_linalg import cholesky, draw_canonical, eigen_symmetric, inverse, invert_lower
-from templates_engine.sampling.joint_rows import maximum_bounds
+from templates_engine.sampling.joint.arrays import INTERVAL, NORMAL, Dims, Floats, Groups, State, Sums
+from templates_engine.sampling.joint.latents import maximum_bounds
+from templates_engine.sampling.joint.linalg import cholesky, draw_canonical, eigen_symmetric, inverse, invert_lower
 from templates_engine.sampling.truncated import normal_between
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from templates_engine.sampling.compiled import njit, njit_inlined
-from templates_engine.sampling.joint_arrays import INTERVAL, Dims, Floats, Patterns, Rows, State, Sums
-from templates_engine.sampling.joint_linalg import cholesky, clear, copy_into, invert_lower
+from templates_engine.sampling.joint.arrays import INTERVAL, Dims, Floats, Patterns, Rows, State, Sums
+from templates_engine.sampling.joint.linalg import cholesky, clear, copy_into, invert_lower
 from templates_engine.sampling.truncated import normal_between
 
 

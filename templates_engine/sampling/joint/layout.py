@@ -14,7 +14,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.sampling.joint_arrays import (
+from templates_engine.sampling.joint.arrays import (
     INTERVAL,
     MAXIMUM,
     NORMAL,
@@ -27,10 +27,9 @@ from templates_engine.sampling.joint_arrays import (
     State,
     Sums,
 )
-from templates_engine.sampling.joint_designs import Designs, Whole, distinct_rows, stack
-from templates_engine.sampling.joint_groups import Basis
-from templates_engine.sampling.joint_kernel import Output
-from templates_engine.sampling.joint_model import (
+from templates_engine.sampling.joint.designs import Designs, Whole, distinct_rows, stack
+from templates_engine.sampling.joint.group_effects import Basis
+from templates_engine.sampling.joint.model import (
     Array,
     InverseWishart,
     JointModel,
@@ -41,6 +40,7 @@ from templates_engine.sampling.joint_model import (
     free_elements,
     free_threshold_places,
 )
+from templates_engine.sampling.joint.sweep import Output
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ class JointModel:
     groups: npt.NDArray[np.int64] | None = None  # (n,) codes 0..J-1, rows in any order; None: one level
     latent_covariance: str = "differences"
     prior: Prior = field(default_factory=Prior)
-    algorithm: str = "conditional"  # "conditional" or "marginal": the same posterior, see joint_effects
+    algorithm: str = "conditional"  # "conditional" or "marginal": the same posterior, see joint.fixed_effects
 
     def __post_init__(self) -> None:
         if not self.level1:

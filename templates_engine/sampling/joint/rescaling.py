@@ -15,8 +15,8 @@ import math
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.joint_arrays import INTERVAL, Dims, Floats, Priors, State
-from templates_engine.sampling.joint_linalg import inverse
+from templates_engine.sampling.joint.arrays import INTERVAL, Dims, Floats, Priors, State
+from templates_engine.sampling.joint.linalg import inverse
 
 
 @njit

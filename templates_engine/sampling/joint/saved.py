@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.sampling.joint_layout import Layout
-from templates_engine.sampling.joint_model import Response
+from templates_engine.sampling.joint.layout import Layout
+from templates_engine.sampling.joint.model import Response
 from templates_engine.sampling.saving import Saved, saved
 
 Array = npt.NDArray[np.float64]

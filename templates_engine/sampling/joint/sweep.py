@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.joint_arrays import Base, Dims, Floats, Groups, Ints, Patterns, Priors, Rows, State, Sums
-from templates_engine.sampling.joint_covariance import draw_covariance
-from templates_engine.sampling.joint_effects import centred_effects, conditional_effects, marginal_effects
-from templates_engine.sampling.joint_groups import (
+from templates_engine.sampling.joint.arrays import Base, Dims, Floats, Groups, Ints, Patterns, Priors, Rows, State, Sums
+from templates_engine.sampling.joint.covariance import draw_covariance
+from templates_engine.sampling.joint.fixed_effects import centred_effects, conditional_effects, marginal_effects
+from templates_engine.sampling.joint.group_effects import (
     Basis,
     diagonalise,
     draw_groups,
@@ -19,10 +19,10 @@ from templates_engine.sampling.joint_groups import (
     group_residuals,
     shift_latents,
 )
-from templates_engine.sampling.joint_linalg import copy_into, inverse
-from templates_engine.sampling.joint_rows import draw_rows, finish_sums, fitted_values, pattern_regressions
-from templates_engine.sampling.joint_scale import scale_latents
-from templates_engine.sampling.joint_thresholds import thresholds_level1, thresholds_level2
+from templates_engine.sampling.joint.latents import draw_rows, finish_sums, fitted_values, pattern_regressions
+from templates_engine.sampling.joint.linalg import copy_into, inverse
+from templates_engine.sampling.joint.rescaling import scale_latents
+from templates_engine.sampling.joint.thresholds import thresholds_level1, thresholds_level2
 
 # what a sweep was doing when a matrix stopped being positive definite
 STEPS = (

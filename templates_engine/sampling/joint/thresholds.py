@@ -15,9 +15,9 @@ import math
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.joint_arrays import INTERVAL, Codes, Dims, Floats, Groups, Priors, Rows, State, Sums
-from templates_engine.sampling.joint_groups import fixed_level2
-from templates_engine.sampling.joint_linalg import cholesky, clear, inverse
+from templates_engine.sampling.joint.arrays import INTERVAL, Codes, Dims, Floats, Groups, Priors, Rows, State, Sums
+from templates_engine.sampling.joint.group_effects import fixed_level2
+from templates_engine.sampling.joint.linalg import cholesky, clear, inverse
 from templates_engine.sampling.truncated import normal_between
 
 ROOT_HALF = math.sqrt(0.5)

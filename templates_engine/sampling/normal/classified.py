@@ -1,4 +1,5 @@
-"""Gibbs sampler of the Normal model with N nested or crossed classifications, on sufficient statistics (nlevel_stats).
+"""Gibbs sampler of the Normal model with N nested or crossed classifications, on sufficient statistics
+(normal.classified_stats).
 
 An iteration costs O(pairs of units that share rows + Σ J_c q_c²), nothing a row. One sweep (whose scheme each step is):
 
@@ -27,9 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.mixed_kept import put, shelf
-from templates_engine.sampling.mixed_priors import InverseGamma, InverseWishart
-from templates_engine.sampling.nlevel_moves import (
+from templates_engine.sampling.kept_effects import put, shelf
+from templates_engine.sampling.normal.classified_moves import (
     Prior,
     State,
     draw_block,
@@ -41,7 +41,8 @@ from templates_engine.sampling.nlevel_moves import (
     scale_large,
     shift_nested,
 )
-from templates_engine.sampling.nlevel_stats import Layout, Statistics
+from templates_engine.sampling.normal.classified_stats import Layout, Statistics
+from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart
 from templates_engine.sampling.saving import Live, Saved, saved
 
 Floats = npt.NDArray[np.float64]

@@ -3,7 +3,7 @@
 The criterion is profiled over β and σ² (Bates, Mächler, Bolker and Walker 2015, section 2.3). The effects of the
 largest classification are eliminated unit by unit, and then either those of all the others and β in one dense
 factorisation of sums made once, so that an evaluation costs J q P² + P³, P the number of the other effects; or,
-where these are many and fall into parts (classes in schools), part by part (sparse_effects), at the cost of a pass
+where these are many and fall into parts (classes in schools), part by part (sparse.effects), at the cost of a pass
 over the rows. `affordable` says when one of the two is a matter of milliseconds.
 """
 
@@ -19,11 +19,10 @@ import numpy.typing as npt
 from scipy import linalg, optimize
 
 from templates_engine.sampling.differences import hessian
-from templates_engine.sampling.glm_laplace_kernel import factor as factor_matrix
-from templates_engine.sampling.glm_laplace_kernel import gather, solve_with
-from templates_engine.sampling.mixed_stats import Coordinates, Floats, orthonormal
-from templates_engine.sampling.nlevel_stats import Factor, statistics
-from templates_engine.sampling.sparse_effects import eliminate
+from templates_engine.sampling.glm import factor as factor_matrix, gather, solve_with
+from templates_engine.sampling.normal.classified_stats import Factor, statistics
+from templates_engine.sampling.normal.two_level_stats import Coordinates, Floats, orthonormal
+from templates_engine.sampling.sparse import eliminate
 
 MOST_WORK = 2e8  # multiplications an evaluation
 MOST_CELLS = 2e7  # numbers held

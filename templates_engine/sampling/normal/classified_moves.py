@@ -1,4 +1,4 @@
-"""The steps of the Normal sampler with N classifications, compiled; which is whose, in nlevel_normal."""
+"""The steps of the Normal sampler with N classifications, compiled; which is whose, in normal.classified."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.linalg import cholesky, draw_inverse_wishart, draw_precision, inverse_spd, solve_upper
-from templates_engine.sampling.mixed_normal import slice_scale
-from templates_engine.sampling.nlevel_stats import Layout
+from templates_engine.sampling.normal.classified_stats import Layout
+from templates_engine.sampling.normal.two_level import slice_scale
 
 Array = Any  # inside kernels: float64 arrays
 

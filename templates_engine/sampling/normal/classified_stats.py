@@ -25,7 +25,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg as sparse_linalg
 
-from templates_engine.sampling.mixed_stats import Coordinates, Floats, Ints, orthonormal
+from templates_engine.sampling.normal.two_level_stats import Coordinates, Floats, Ints, orthonormal
 
 MOST_CORE = 150  # coefficients and effects drawn jointly
 MOST_WORK = 3e6  # multiplications an iteration that joining a classification to the core may cost

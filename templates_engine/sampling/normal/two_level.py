@@ -11,8 +11,8 @@ One sweep (the schemes that each step follows):
 3. Ω given u: inverse Wishart (inverse gamma for q = 1).
 4. σ² given γ and u: inverse gamma.
 
-Statistics and coordinates: mixed_stats. Without groups (J = 0) steps 1 to 4 are the Normal linear model, and with flat
-β each σ², β pair is all but independent of the last.
+Statistics and coordinates: normal.two_level_stats. Without groups (J = 0) steps 1 to 4 are the Normal linear model,
+and with flat β each σ², β pair is all but independent of the last.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import numpy as np
 import numpy.typing as npt
 
 from templates_engine.sampling.compiled import njit
+from templates_engine.sampling.kept_effects import put, shelf
 from templates_engine.sampling.linalg import cholesky, cholesky_semi, draw_inverse_wishart, inverse_spd, solve_upper
-from templates_engine.sampling.mixed_kept import put, shelf
-from templates_engine.sampling.mixed_priors import Priors
-from templates_engine.sampling.mixed_stats import Statistics
+from templates_engine.sampling.normal.priors import Priors
+from templates_engine.sampling.normal.two_level_stats import Statistics
 from templates_engine.sampling.saving import Live, Saved, saved
 
 Floats = npt.NDArray[np.float64]

@@ -17,7 +17,7 @@ from scipy import optimize
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.differences import hessian
 from templates_engine.sampling.linalg import cholesky, log_determinant, solve, solve_lower
-from templates_engine.sampling.mixed_stats import Statistics
+from templates_engine.sampling.normal.two_level_stats import Statistics
 
 Floats = npt.NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Where the effects of several classifications stand when one of them is eliminated (glm_laplace_kernel).
+"""Where the effects of several classifications stand when one of them is eliminated (glm.laplace_likelihood).
 
 The classification with most effects is eliminated: its part of Z'WZ is block diagonal. The effects of the others, the
 core, fall into parts that share no unit of it, so that what is left is dense within each part and empty between them.
@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from templates_engine.sampling.glm_laplace_kernel import Matrix, Pattern
-from templates_engine.sampling.mixed_stats import Floats, Ints
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.glm import Matrix, Pattern
+from templates_engine.sampling.normal import Factor, Floats, Ints
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The compiled part of the sparse Normal likelihood (cloning_sparse): factor, cross-products, draws of effects."""
+"""The compiled part of the sparse Normal likelihood (sparse.likelihood): factor, cross-products, draws of effects."""
 
 from __future__ import annotations
 

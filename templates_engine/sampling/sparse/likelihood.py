@@ -7,7 +7,7 @@ With Z = [Z_1 Z_2 …], T block-diagonal, W = [Q, r] (orthonormal fixed part, le
     M = I + T'Z'Z T = L L',   B = L^-1 T'Z'W,   log|V| = log|M|,   W'V^-1 W = W'W - B'B
 
 (Bates, Mächler, Bolker and Walker 2015, Journal of Statistical Software 67(1), section 3). The pattern of L is found
-once, here; cloning_sparse_kernel fills it. Classifications are eliminated from the one with most effects down, so that
+once, here; sparse.factor fills it. Classifications are eliminated from the one with most effects down, so that
 nested ones cause no fill; where the last ones have become nearly dense, they are kept as a dense block. An evaluation
 costs about Σ_j c_j² + t³/3 + c p multiplications (c_j entries in column j, c in all, t the side of the dense block),
 whatever the number of rows.
@@ -22,10 +22,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from templates_engine.sampling.cloning_sparse_kernel import Pattern, Work
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.mixed_stats import Coordinates, Floats, orthonormal
-from templates_engine.sampling.nlevel_stats import Factor
+from templates_engine.sampling.normal import Coordinates, Factor, Floats, orthonormal
+from templates_engine.sampling.sparse.factor import Pattern, Work
 
 MOST_ENTRIES = 60_000_000  # of the factor
 _DENSE = 0.2  # time of a multiplication in the dense block, relative to one outside it

@@ -23,11 +23,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri
 
-from model_templates.holt_winters import mixture
-from model_templates.holt_winters.layout import layout
-from model_templates.holt_winters.models import Array, Constants, Fit, Forecast, Model
-from model_templates.holt_winters.recursions import ahead, simulate
-from model_templates.holt_winters.sampled import Draws
+from templates_engine.smoothing.intervals import mixture
+from templates_engine.smoothing.intervals.sampled import Draws
+from templates_engine.smoothing.layout import layout
+from templates_engine.smoothing.models import Array, Constants, Fit, Forecast, Model
+from templates_engine.smoothing.recursions import ahead, simulate
 
 
 def forecast(

@@ -20,10 +20,10 @@ import math
 
 import numpy as np
 
-from model_templates.holt_winters.gradients import settle, start_derivatives
-from model_templates.holt_winters.recursions import ROW_0, YES, errors_only, part
-from model_templates.holt_winters.starts import decompose
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling import njit
+from templates_engine.smoothing.gradients import settle, start_derivatives
+from templates_engine.smoothing.recursions import ROW_0, YES, errors_only, part
+from templates_engine.smoothing.starts import decompose
 
 STEPS = 3  # Gauss-Newton steps to a multiplicative model's reference
 

@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from model_templates.holt_winters.recursions import NO, ahead, next_row, part, positions, simulate
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling import njit
+from templates_engine.smoothing.recursions import NO, ahead, next_row, part, positions, simulate
 
 LIGHT = 1e-5  # draws of less weight are left out
 

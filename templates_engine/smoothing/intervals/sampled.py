@@ -23,11 +23,11 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import chi2, qmc
 
-from model_templates.holt_winters.layout import Layout, layout, put_start
-from model_templates.holt_winters.marginal import marginal, put_reference
-from model_templates.holt_winters.models import Array, Constants, Fit, Model
-from model_templates.holt_winters.recursions import part
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling import njit
+from templates_engine.smoothing.intervals.marginal import marginal, put_reference
+from templates_engine.smoothing.layout import Layout, layout, put_start
+from templates_engine.smoothing.models import Array, Constants, Fit, Model
+from templates_engine.smoothing.recursions import part
 
 STAGE = 32  # draws a stage; the first two: a wide start, and the surroundings of the estimates
 STAGES = 16  # at most; five or six are usual, the most where the estimates lie far from where the density does
@@ -190,12 +190,12 @@ def draw(  # type: ignore[no-untyped-def]
         top = np.max(targets[:made])
         if not math.isfinite(top) or free - width < 2:
             return 0, 0.0
-        top = -math.inf
+        highest = -math.inf
         for k in range(made):
             logs[k] = targets[k] - math.log(mixed[k])
-            top = max(top, logs[k])
+            highest = max(highest, logs[k])
         for k in range(made):
-            logs[k] -= top
+            logs[k] -= highest
         total, number = effective(logs, made, 1.0)
         if stage > 0 and number >= ENOUGH:
             break

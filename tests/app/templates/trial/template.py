@@ -14,9 +14,9 @@ import numpy as np
 
 from templates_engine.asking import Ask
 from templates_engine.data.dataset import Dataset
-from templates_engine.job import Job, Progress
 from templates_engine.outputs import Draws, Result, Table
 from templates_engine.problems import Problem, Refused
+from templates_engine.running.job import Job, Progress
 from templates_engine.template import Template
 
 HOW = ("well", "raise", "refuse", "singular", "memory", "deaf", "killed", "killed-once", "check", "notice", "nan",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from templates_engine.figures import style
 from templates_engine.figures.canvas import cut, picture
 from templates_engine.figures.curves import thinned
-from templates_engine.figures.panel import MARGIN, Panel
+from templates_engine.figures.panel import MARGIN, PlotPanel
 
 Array = npt.NDArray[np.float64]
 MOST_POINTS = 5000  # drawn one by one; more become hexagons
@@ -41,7 +41,7 @@ def scatter(series: Sequence[Series], x_name: str, lines: bool, title: str, word
     apart = len(series) > TOGETHER or (counted and len(series) > 1)
     groups = [[one] for one in series] if apart else [list(series)]
 
-    def paint(k: int, make: Callable[[str], Panel]) -> None:
+    def paint(k: int, make: Callable[[str], PlotPanel]) -> None:
         mine = groups[k]
         panel = make(mine[0].name if len(mine) == 1 else "")
         xs, ys = (np.concatenate([getattr(one, axis) for one in mine]) for axis in ("x", "y"))
@@ -74,7 +74,7 @@ def _range(values: Array) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _points(panel: Panel, one: Series, place: int, radius: float) -> None:
+def _points(panel: PlotPanel, one: Series, place: int, radius: float) -> None:
     shape = _SHAPES[place]
     if shape is None:
         panel.dots(one.x, one.y, style.SERIES[place], radius)
@@ -82,13 +82,13 @@ def _points(panel: Panel, one: Series, place: int, radius: float) -> None:
         panel.polygons(panel.pixels(one.x, one.y)[:, None, :] + radius * shape[None], style.SERIES[place])
 
 
-def _line(panel: Panel, one: Series, place: int) -> None:
+def _line(panel: PlotPanel, one: Series, place: int) -> None:
     order = np.argsort(one.x, kind="stable")
     at, drawn = thinned(one.y[order])
     panel.line(one.x[order][at.astype(int)], drawn, style.SERIES[place], 1.5, style.DASHES[place])
 
 
-def _key(panel: Panel, series: Sequence[Series], lines: bool) -> None:
+def _key(panel: PlotPanel, series: Sequence[Series], lines: bool) -> None:
     """Shape, colour and name of each series, in a row over the plot."""
     y, room = panel.bottom + panel.height + 20, panel.width / len(series)
     for place, one in enumerate(series):
@@ -108,7 +108,7 @@ def _circle(corners: int = 24) -> Array:
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
-def _hexagons(panel: Panel, one: Series) -> None:
+def _hexagons(panel: PlotPanel, one: Series) -> None:
     """Counts in a lattice of hexagons (Carr et al. 1987), in classes that double or grow tenfold."""
     centres, counts = lattice(panel.pixels(one.x, one.y), _HEXAGON)
     steps = classes(int(counts.max()))

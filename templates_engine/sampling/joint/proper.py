@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from templates_engine.sampling.joint_model import Array, InverseWishart, JointModel, Prior, Response, Uniform
+from templates_engine.sampling.joint.model import Array, InverseWishart, JointModel, Prior, Response, Uniform
 
 
 def propriety(model: JointModel) -> list[str]:

@@ -1,7 +1,7 @@
 """Groups that the Normal likelihood cannot tell apart, joined: what K clones of the data need at the cost of one.
 
-The marginal likelihood of the two-level Normal model (statistics in mixed_stats) depends on group j through its
-triangle T_j and through D_j = [C_j, t_j]; with M_j = I + T_j Λ T_j', Λ = Ω/σ²,
+The marginal likelihood of the two-level Normal model (statistics in normal.two_level_stats) depends on group j through
+its triangle T_j and through D_j = [C_j, t_j]; with M_j = I + T_j Λ T_j', Λ = Ω/σ²,
 
     -2 log L(γ, Λ, σ²) = n log(2πσ²) + Σ_j log|M_j| + (γ', -1) R(Λ) (γ', -1)' / σ²
     R(Λ) = B + Σ_j D_j' M_j^-1 D_j
@@ -20,7 +20,7 @@ import numpy as np
 
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.linalg import cholesky, log_determinant, solve_lower
-from templates_engine.sampling.mixed_stats import Floats, Statistics
+from templates_engine.sampling.normal import Floats, Statistics
 
 _NOTHING = 1e-24  # of the total sum of squares: what is left within groups of one is rounding
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from templates_engine.asking import once
-from templates_engine.columns import Columns
-from templates_engine.data.schema import Schema
+from templates_engine.asking.asked import Asked, Walk
+from templates_engine.asking.columns import Columns
+from templates_engine.asking.questions import Choice, Dataset, Integer, Number, Text, YesNo
+from templates_engine.asking.suggest import MOST, meant, nearest, one_of, quoted
+from templates_engine.data import Schema
 from templates_engine.problems import Problem
-from templates_engine.questions import Choice, Dataset, Integer, Number, Text, YesNo
 from templates_engine.template import Template
-from templates_engine.walks import Asked, Walk
-from templates_engine.words import MOST, meant, nearest, one_of, quoted
 
 BUDGET = 20_000  # questions asked in one exploration, all walks together: about a third of a second
 ROUNDS = 300  # walks in one conversation

@@ -1,11 +1,11 @@
 """Effects of several classifications given the parameters, for binomial and Poisson responses: exact draws of u | y, θ.
 
 A draw begins at the Laplace approximation of this θ, N(b̂, H^-1) of all spherical effects jointly, H = L L'
-(glm_laplace_kernel), and takes TRAJECTORIES of Hamiltonian Monte Carlo in w = L'(b - b̂), in which the target is nearly
-N(0, I): the Normal part of the motion is a rotation and exact, and only the gradient of log p(b | y) + w'w/2, which is
-zero where the approximation is right, is met in steps (Shahbaba, Lan, Johnson and Neal 2014, Statistics and Computing
-24, 339-349). A quarter turn makes a new draw whatever the units have in common, where steps of one unit at a time would
-go slowly. What such steps err by is accepted or not by Metropolis' rule.
+(glm.laplace_likelihood), and takes TRAJECTORIES of Hamiltonian Monte Carlo in w = L'(b - b̂), in which the target is
+nearly N(0, I): the Normal part of the motion is a rotation and exact, and only the gradient of log p(b | y) + w'w/2,
+which is zero where the approximation is right, is met in steps (Shahbaba, Lan, Johnson and Neal 2014, Statistics and
+Computing 24, 339-349). A quarter turn makes a new draw whatever the units have in common, where steps of one unit at a
+time would go slowly. What such steps err by is accepted or not by Metropolis' rule.
 
 What the approximation of the likelihood errs by is told in the same coordinates. Its log ratio to the likelihood is
 D(θ) = log E[exp g(w; θ)] over w ~ N(0, I), g the logarithm above less its value at w = 0, and so D changes along a way
@@ -22,11 +22,20 @@ from typing import Any
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.glm_families import CODES, constant, information, row
-from templates_engine.sampling.glm_laplace_kernel import factor, find_mode, gather, predict, solve_back, solve_forth
-from templates_engine.sampling.mixed_stats import Floats
-from templates_engine.sampling.nlevel_stats import Factor
-from templates_engine.sampling.sparse_effects import eliminate
+from templates_engine.sampling.glm import (
+    CODES,
+    constant,
+    factor,
+    find_mode,
+    gather,
+    information,
+    predict,
+    row,
+    solve_back,
+    solve_forth,
+)
+from templates_engine.sampling.normal import Factor, Floats
+from templates_engine.sampling.sparse import eliminate
 
 TRAJECTORIES = 4  # after the approximation; in the tests nothing of it is left after two
 TURNS = 4  # steps of a quarter turn, doubled until enough are accepted

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from templates_engine.figures import style
 from templates_engine.figures.canvas import cut, picture
-from templates_engine.figures.panel import Panel
+from templates_engine.figures.panel import PlotPanel
 
 Array = npt.NDArray[np.float64]
 _GAP = 0.1  # share of a bar's width left empty between the bars of separate values
@@ -36,7 +36,7 @@ def histogram(
     top = 1.05 * max((float(h.max(initial=0)) for h in heights), default=1.0) or 1.0
     gap = _GAP * (bins.edges[1:] - bins.edges[:-1]) / 2 if bins.separate else 0.0
 
-    def paint(k: int, make: Callable[[str], Panel]) -> None:
+    def paint(k: int, make: Callable[[str], PlotPanel]) -> None:
         panel = make(f"{panels[k]}, {unit.lower()}" if panels[k] else unit)
         ticks, said = None, None
         if bins.separate and len(bins.centres) <= 30:
