@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from templates_engine.data import simulate
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.design_matrix import varies_within
-from templates_engine.data.simulate import SUPPLIED, tutmiss, tutmiss_lev2
+from templates_engine.data.simulate import SUPPLIED, tutmiss, tutmiss_lev2, tutorial as simulate
 
 
 def test_columns_counts_and_codes_are_the_published_ones() -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from templates_engine import registry
 from templates_engine.asking import walk
-from templates_engine.data import readers, simulate
+from templates_engine.data import readers
 from templates_engine.data.dataset import Dataset
+from templates_engine.data.simulate import tutorial as simulate
 from templates_engine.running.job import Job
 from templates_engine.running.store import STATE, Store
 

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from listening import Listener
 
-from templates_engine import registry, running
+from templates_engine import registry
 from templates_engine.data.dataset import Dataset
 from templates_engine.outputs import Draws, Result, Table
 from templates_engine.problems import Problem, Refused
+from templates_engine.running import run as running
 from templates_engine.running.job import Call, Job, Progress
 from templates_engine.running.store import Store
 from templates_engine.sampling import diagnostics

@@ -15,8 +15,8 @@ from running import SHARED, Ran, run, shared_data
 
 from templates_engine import inputs, registry
 from templates_engine.asking import walk
-from templates_engine.data import simulate
 from templates_engine.data.dataset import Dataset
+from templates_engine.data.simulate import tutorial as simulate
 from templates_engine.running.job import Job
 from templates_engine.running.store import Store
 from templates_engine.sampling import diagnostics

@@ -12,8 +12,8 @@ from running import run
 
 from templates_engine import registry
 from templates_engine.asking import walk
-from templates_engine.data import simulate
 from templates_engine.data.dataset import Dataset
+from templates_engine.data.simulate import tutorial as simulate
 from templates_engine.sampling.glm import laplace as glm_laplace
 from templates_engine.sampling.normal import classified_ml as nlevel_ml
 
