@@ -48,6 +48,10 @@ def _imports(file: Path) -> frozenset[Path]:
     """The project's modules that a file names in its imports, wherever these stand, but for type checkers only."""
     package = file.parent.relative_to(_ROOT).parts if file.is_relative_to(_ROOT) else ()
     names: set[str] = set()
+    if file.name == "__init__.py":  # a face that is imported whole may be asked for any of its names
+        names |= {
+            module if module != ".".join(package) else f"{module}.{inner}" for module, inner in offered(file).values()
+        }
     waiting: list[ast.AST] = [ast.parse(file.read_bytes())]
     while waiting:
         node = waiting.pop()
@@ -69,10 +73,10 @@ def _named(base: str, name: str) -> set[str]:
     """The modules that `from base import name` may mean; a name that a face offers, the one module that has it."""
     face = _ROOT.joinpath(*base.split("."), "__init__.py")
     found = offered(face) if base.split(".")[0] in _PACKAGES and face.is_file() else {}
-    if name not in found:
-        return {base, f"{base}.{name}"}
-    module, inner = found[name]
-    return {f"{base}.{inner}"} if module == base else {module}
+    if name in found:
+        module, inner = found[name]
+        return {f"{base}.{inner}"} if module == base else {module}
+    return {f"{base}.{name}"} if found else {base, f"{base}.{name}"}
 
 
 def _files(names: set[str]) -> Iterator[Path]:

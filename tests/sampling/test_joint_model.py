@@ -214,6 +214,6 @@ def test_a_lost_matrix_is_named_with_its_iteration(monkeypatch: pytest.MonkeyPat
     """Protects against silent NaN: two responses equal but for one cell's rounding have no covariance matrix."""
     y = np.random.default_rng(1).standard_normal(30)
     model = JointModel((response("a", "Normal", y), response("b", "Normal", y * (1 + 1e-9 * np.arange(30)))))
-    monkeypatch.setattr("templates_engine.sampling.joint.propriety", lambda model: [])
+    monkeypatch.setattr("templates_engine.sampling.joint.chain.propriety", lambda model: [])
     with pytest.raises(NumericalFailure, match=rf"Iteration \d+ .*{STEPS[5]}"):
         run_chain(model, streams(1, 1)[0], nothing(), 20)
