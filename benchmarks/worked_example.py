@@ -66,7 +66,8 @@ def sampler(data: Any, walked: Any) -> float:
     """Compile (or load), then time the imputation sampler alone. Returns CPU seconds an iteration."""
     from model_templates.two_level_impute.imputing import SETTLING, joint_model
     from templates_engine.outputs import Draws
-    from templates_engine.sampling import diagnostics, joint
+    from templates_engine.running import summaries
+    from templates_engine.sampling import joint
     from templates_engine.sampling.rng import streams
 
     model = joint_model(walked.spec, data)
@@ -79,7 +80,7 @@ def sampler(data: Any, walked: Any) -> float:
     spent = cpu() - before
     each = spent / (ITERATIONS + SETTLING)
     draws = Draws(chain.parameters, chain.variables, chain.values[None, SETTLING:])
-    ess = {r["parameter"]: r["ess_bulk"] / spent for r in diagnostics.summary(draws).records()}
+    ess = {r["parameter"]: r["ess_bulk"] / spent for r in summaries.summary(draws).records()}
     ordered = sorted(ess.items(), key=lambda item: item[1])
     rows(
         "Imputation sampler, one chain",

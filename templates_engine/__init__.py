@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 from templates_engine.faces import lazily
 
 if TYPE_CHECKING:
-    from templates_engine.asking.ask import Ask as Ask
-    from templates_engine.asking.questions import Option as Option, TemplateBug as TemplateBug, Term as Term
-    from templates_engine.data.dataset import Dataset as Dataset
-    from templates_engine.data.schema import Column as Column, Schema as Schema
+    from templates_engine.asking import Ask as Ask, Option as Option, TemplateBug as TemplateBug, Term as Term
+    from templates_engine.data import Column as Column, Dataset as Dataset, Schema as Schema
     from templates_engine.outputs import (
         Cell as Cell,
         Draws as Draws,
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
         table_from as table_from,
     )
     from templates_engine.problems import Problem as Problem, Refused as Refused
-    from templates_engine.running.job import Job as Job
+    from templates_engine.running import Job as Job
     from templates_engine.template import Example as Example, Template as Template
 
 __getattr__, __all__ = lazily(__name__, __file__)

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from templates_engine.asking import TemplateBug, meant, nearest, quoted
+from templates_engine.asking import TemplateBug
 from templates_engine.problems import Problem, Refused
+from templates_engine.suggest import meant, nearest, quoted
 from templates_engine.template import Example, Template, slug_of
 
 PACKAGE = "model_templates"

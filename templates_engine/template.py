@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from templates_engine.data import Dataset, Schema
     from templates_engine.outputs import Result
     from templates_engine.problems import Problem
-    from templates_engine.running import Job
 
 
 def slug_of(name: str) -> str:
@@ -71,8 +70,8 @@ class Template:
         """What only the rows can tell: errors, and notices (level="notice")."""
         return []
 
-    def run(self, spec: Any, data: Dataset, job: Job) -> Result:
-        """Do the work, handing tables, draws and datasets to the job."""
+    def run(self, spec: Any, data: Dataset, job: Any) -> Result:
+        """Do the work, handing tables, draws and datasets to the job (a Job, which stands a floor above)."""
         raise TypeError(f"{type(self).__name__} declares no run")
 
     def warm(self) -> None:

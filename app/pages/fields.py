@@ -12,9 +12,10 @@ from starlette.datastructures import FormData
 
 from app.pages.conversation import Talk
 from app.pages.format import names, plural
-from templates_engine.asking import OTHER, Asked, Columns, OneColumn, Text, one_of
+from templates_engine.asking import OTHER, Asked, Columns, OneColumn, Text
 from templates_engine.data import Column, Schema
 from templates_engine.problems import Problem
+from templates_engine.suggest import one_of
 
 FEW = 4  # choices shown as radio buttons; more become a drop-down list
 MOST_CATEGORIES = 50

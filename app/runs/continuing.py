@@ -37,12 +37,12 @@ class Standing:
 
 def standing(run: Run) -> Standing | None:
     """None where nothing was kept to go on from."""
-    from templates_engine.sampling import saving
+    from templates_engine.running import kept_chains
 
     if run.parent_id is not None:  # its parent's folder is not its own
         return None
     try:
-        about = saving.read_about(folders.state(run))
+        about = kept_chains.read_about(folders.state(run))
         return Standing(str(about["key"]), int(about["reached"]), str(about["program"]))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
@@ -51,7 +51,7 @@ def standing(run: Run) -> Standing | None:
 def unfit(session: Session, run: Run) -> Problem | None:
     """Why this run cannot be made longer; None where it can."""
     from templates_engine import registry
-    from templates_engine.sampling import saving
+    from templates_engine.running import kept_chains
 
     name = f"Run {run.id}"
     if run.parent_id is not None:
@@ -65,8 +65,8 @@ def unfit(session: Session, run: Run) -> Problem | None:
         text = "its template draws no chains, or they were stopped before they began, discarded or not kept."
         return Problem("no-state", f"{name} has nothing to go on from: {text}")
     form = registry.all().get(run.template)
-    if form is None or form.version != run.version or there.program != saving.program(form):
-        return Problem("other-program", saving.OTHER_PROGRAM)
+    if form is None or form.version != run.version or there.program != kept_chains.program(form):
+        return Problem("other-program", kept_chains.OTHER_PROGRAM)
     row = session.get(Dataset, run.dataset_id) if run.dataset_id else None
     if row is None:
         text = f"The dataset {run.dataset_name} is not there any more, so {name.lower()} cannot be made longer."

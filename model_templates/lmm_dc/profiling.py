@@ -17,11 +17,11 @@ from templates_engine.sampling.cloning import (
     correlation_profile,
     found_profile,
     glm_ml as cloning_glm_ml,
+    laplace_profile as glm_laplace_profile,
     normal_profile,
     profiled,
     target as glm_target,
 )
-from templates_engine.sampling.glm import laplace_profile as glm_laplace_profile
 
 from . import figures
 from .fitting import Fitted

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from templates_engine.asking import meant, nearest
 from templates_engine.data import ExpressionError, Node, columns_of, read
+from templates_engine.suggest import meant, nearest
 
 _NAME = re.compile(r"[A-Za-z]\w{0,39}$")
 _OTHER = ("mean", "sd", "rank", "missing", "text")  # of whole columns and of texts: nothing that a parameter has

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from templates_engine.asking import Ask
-from templates_engine.regression import GAMMA, RegressionTemplate, questions as q
+from templates_engine.regression import RegressionTemplate, questions as q
+from templates_engine.sampling import GAMMA
 
 
 class OneLevelMod(RegressionTemplate):

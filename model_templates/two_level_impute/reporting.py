@@ -8,7 +8,7 @@ import numpy as np
 
 from templates_engine import Dataset, Draws, Result, Table
 from templates_engine.imputation import pooling
-from templates_engine.sampling import diagnostics
+from templates_engine.running import summaries
 
 from .spec import Spec
 
@@ -68,7 +68,7 @@ def complete_cases_table(fit: Result) -> Table:
     """`ResultsTable:CompleteCases`, in the columns of the pooled table."""
     assert fit.draws is not None
     notes = (f"{_sizes(fit.info)}. Posterior mean, sd and 95% interval of the complete rows.",)
-    return pooling.complete_cases_table(diagnostics.summary(fit.draws), "The same model on the complete rows", notes)
+    return pooling.complete_cases_table(summaries.summary(fit.draws), "The same model on the complete rows", notes)
 
 
 def _sizes(info: dict[str, float] | object) -> str:
@@ -80,11 +80,11 @@ def verdicts(
     imputation: Draws, fits: Sequence[Result], parameters: Sequence[str], pooled: Sequence[pooling.Pooled]
 ) -> Table:
     """One line a judgement: the imputation chains, the fits, the number of imputations."""
-    said = diagnostics.verdicts(imputation, subject="The imputation chains")
+    said = summaries.verdicts(imputation, subject="The imputation chains")
     lines = []
     for k, fit in enumerate(fits, start=1):
         assert fit.draws is not None
-        lines += [(word, f"Fit {k}: {text}") for word, text in diagnostics.verdicts(fit.draws) if word != "Fine"]
+        lines += [(word, f"Fit {k}: {text}") for word, text in summaries.verdicts(fit.draws) if word != "Fine"]
     if lines:
         more = f" {len(lines) - 1} more of the {len(fits)} fits are alike." if len(lines) > 1 else ""
         said.append((lines[0][0], lines[0][1] + more))

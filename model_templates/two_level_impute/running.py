@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from templates_engine import Dataset, Draws, Result
-from templates_engine.running import Call
-from templates_engine.sampling import diagnostics, joint
+from templates_engine.running import Call, summaries
+from templates_engine.sampling import joint
 
 from .equations import algorithm, imputation_model
 from .imputing import Imputed, impute
@@ -60,7 +60,7 @@ def _report_imputation(spec: Spec, imputed: Imputed, job: Any) -> None:
     """The draws, their table and pictures, and the completed datasets under their two names."""
     draws = imputed.draws
     if draws.values.shape[1] >= 2:
-        table = diagnostics.summary(draws)
+        table = summaries.summary(draws)
         job.table(IMPUTATION + "ModelParameters", table)
         job.table(IMPUTATION + "ModelResults", table)
         job.draws(IMPUTATION + "out", draws, title="Parameter chains of the imputation model")
@@ -82,7 +82,7 @@ def _pool(fits: list[Result], complete: Result, imputed: Imputed, spec: Spec, da
     assert first is not None
     joined = np.concatenate([fit.draws.values for fit in fits if fit.draws is not None])
     combined = Draws(first.parameters, first.variables, joined, first.first, first.thin)
-    job.table("CombinedResults", diagnostics.summary(combined))
+    job.table("CombinedResults", summaries.summary(combined))
     job.diagnostics("CombinedResults_", combined, title="Each completed dataset as a chain (a diagnostic)")
     job.table("Verdicts", verdicts(imputed.draws, fits, parameters, pooled))
     job.text("Methods", methods(spec, data, fits, complete), title="Methods paragraph")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from templates_engine import Cell, Dataset, Job, Problem, Result, Table
-from templates_engine.asking import one_of
 from templates_engine.data import correlation
 from templates_engine.figures import Series, hexagons, scatter
+from templates_engine.suggest import one_of
 
 
 def series_of(y: str, x: str, data: Dataset) -> Series:

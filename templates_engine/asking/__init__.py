@@ -13,6 +13,7 @@ from templates_engine.faces import lazily
 if TYPE_CHECKING:
     from templates_engine.asking.ask import Ask as Ask
     from templates_engine.asking.asked import ESTOPTIONS as ESTOPTIONS, Asked as Asked, Walk as Walk
+    from templates_engine.asking.bare_walk import once as once
     from templates_engine.asking.columns import OTHER as OTHER, Columns as Columns, OneColumn as OneColumn
     from templates_engine.asking.exploring import (
         Clause as Clause,
@@ -45,13 +46,6 @@ if TYPE_CHECKING:
         Text as Text,
         YesNo as YesNo,
     )
-    from templates_engine.asking.suggest import (
-        clean as clean,
-        meant as meant,
-        nearest as nearest,
-        one_of as one_of,
-        quoted as quoted,
-    )
-    from templates_engine.asking.walking import once as once, rename as rename, walk as walk
+    from templates_engine.asking.walking import rename as rename, walk as walk
 
 __getattr__, __all__ = lazily(__name__, __file__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from templates_engine.asking.asked import INVARS, Asked
 from templates_engine.asking.columns import Columns, Names, OneColumn
@@ -26,14 +26,21 @@ from templates_engine.asking.questions import (
 from templates_engine.data import Column, Schema
 from templates_engine.problems import Problem
 
-if TYPE_CHECKING:
-    from templates_engine.template import Template
-
 MOST_QUESTIONS = 500  # in one walk: an answer of 10 ** 9 categories must not fill the memory
 
 
 class TooMany(BaseException):
     """More questions than any template should ask."""
+
+
+class Asks(Protocol):
+    """What a walk needs of a template."""
+
+    @property
+    def accepted(self) -> Mapping[str, str]: ...
+    @property
+    def renamed(self) -> Mapping[str, str]: ...
+    def questions(self, ask: Ask) -> Any: ...
 
 
 class Ask:
@@ -210,15 +217,11 @@ class Ask:
         finally:
             self._section = before
 
-    def template(self, name: str | Template, prefix: str = "") -> Any:
+    def template(self, template: Asks, prefix: str = "") -> Any:
         """Ask another template's questions here, each key with the prefix. Returns that template's Spec."""
-        if isinstance(name, str):
-            from templates_engine import registry  # the registry imports this module
-
-            name = registry.get(name)
         before, self._prefix = self._prefix, self._prefix + prefix
         try:
-            return name.questions(self)
+            return template.questions(self)
         finally:
             self._prefix = before
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from templates_engine.asking.placeholder import PENDING
 from templates_engine.asking.questions import Option, Question, Reading, Term, fault
-from templates_engine.asking.suggest import MOST, fold, meant, nearest, quoted
 from templates_engine.data import Column, Schema
 from templates_engine.problems import Invalid
+from templates_engine.suggest import MOST, fold, meant, nearest, quoted
 
 TEXT = "it holds text, and numbers are needed"
 EMPTY = "all its values are missing"

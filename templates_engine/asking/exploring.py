@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from templates_engine.asking import once
+from templates_engine.asking.ask import Asks
 from templates_engine.asking.asked import Asked, Walk
 from templates_engine.asking.columns import Columns
 from templates_engine.asking.questions import Choice, Dataset, Integer, Number, Text, YesNo
-from templates_engine.asking.suggest import MOST, meant, nearest, one_of, quoted
 from templates_engine.data import Schema
 from templates_engine.problems import Problem
-from templates_engine.template import Template
+from templates_engine.suggest import MOST, meant, nearest, one_of, quoted
 
 BUDGET = 20_000  # questions asked in one exploration, all walks together: about a third of a second
 ROUNDS = 300  # walks in one conversation
@@ -83,7 +83,7 @@ def simplest(asked: Asked) -> str | None:
 
 
 def converse(
-    template: Template,
+    template: Asks,
     answers: Mapping[str, str],
     schema: Schema,
     choose: Callable[[Asked], str | None] = simplest,
@@ -111,7 +111,7 @@ def converse(
 
 
 def explore(
-    template: Template, answers: Mapping[str, str], schema: Schema, *, datasets: Mapping[str, Schema] | None = None
+    template: Asks, answers: Mapping[str, str], schema: Schema, *, datasets: Mapping[str, Schema] | None = None
 ) -> Exploration:
     """What can be asked on this dataset, starting from these answers (gaps and faults are filled in)."""
     start = converse(template, answers, schema, datasets=datasets)
@@ -159,7 +159,7 @@ def _finite(asked: Asked) -> list[str]:
 
 
 def unknown_keys(
-    template: Template,
+    template: Asks,
     given: Mapping[str, str],
     schema: Schema,
     found: Walk,

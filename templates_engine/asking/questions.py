@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from templates_engine.asking.placeholder import PENDING
-from templates_engine.asking.suggest import fold, meant, nearest, one_of, quoted
 from templates_engine.data import Schema
 from templates_engine.problems import Invalid
+from templates_engine.suggest import fold, meant, nearest, one_of, quoted
 
 
 class TemplateBug(Exception):

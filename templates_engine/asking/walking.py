@@ -9,37 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from templates_engine.asking.ask import MOST_QUESTIONS, Ask, TooMany
-from templates_engine.asking.asked import ESTOPTIONS, INVARS, Asked, Walk, missing
-from templates_engine.asking.placeholder import PENDING, Unanswered
-from templates_engine.asking.questions import Option, TemplateBug, Term
-from templates_engine.asking.suggest import clean, meant, nearest, quoted
+from templates_engine.asking.ask import Asks
+from templates_engine.asking.asked import Walk, missing
+from templates_engine.asking.bare_walk import once
+from templates_engine.asking.exploring import explore, unknown_keys
+from templates_engine.asking.placeholder import PENDING
 from templates_engine.data import Schema
-from templates_engine.problems import Problem, Refused
-
-if TYPE_CHECKING:
-    from templates_engine.template import Template
-
-__all__ = [
-    "ESTOPTIONS",
-    "INVARS",
-    "PENDING",
-    "Ask",
-    "Asked",
-    "Option",
-    "TemplateBug",
-    "Term",
-    "Walk",
-    "once",
-    "rename",
-    "walk",
-]
+from templates_engine.problems import Problem
+from templates_engine.suggest import clean, meant, nearest, quoted
 
 
 def walk(
-    template: Template | type[Template],
+    template: Asks | type[Asks],
     answers: Mapping[str, str],
     schema: Schema,
     *,
@@ -65,8 +47,6 @@ def walk(
         found, said=(*said, *refused, *found.said), unasked=tuple(k for k in found.unasked if k not in accepted)
     )
     if strict_keys:
-        from templates_engine.asking.exploring import unknown_keys  # exploring walks too
-
         more = unknown_keys(template, given, schema, found, datasets=datasets)
         found = replace(found, said=(*found.said, *more, *missing(found)))
     if found.spec is not None and any(p.level == "error" for p in found.said):
@@ -74,35 +54,7 @@ def walk(
     return found
 
 
-def once(
-    template: Template,
-    given: Mapping[str, str],
-    schema: Schema,
-    datasets: Mapping[str, Schema],
-    defaults: bool,
-    recover: bool,
-) -> Walk:
-    """The bare run, without the care for older, accepted and unknown keys."""
-    ask = Ask(given, schema, datasets, defaults, recover)
-    finished, spec = True, None
-    try:
-        spec = template.questions(ask)
-    except Unanswered:
-        finished = False
-    except TooMany:
-        finished = False
-        message = f"These answers lead to more than {MOST_QUESTIONS} questions; make a list or a number smaller."
-        ask.said.append(Problem("too-many-questions", message))
-    except Refused as refused:
-        finished = False
-        ask.said.extend(refused.problems)
-    if any(not asked.answered for asked in ask.asked.values()):
-        spec = None
-    unasked = tuple(key for key in given if key not in ask.asked)
-    return Walk(ask.asked, spec, unasked, finished, tuple(ask.said))
-
-
-def rename(template: Template, answers: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
+def rename(template: Asks, answers: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
     """The answers under today's keys, and what is wrong where an old and a new key are both given."""
     given = {clean(key): clean(text) for key, text in answers.items()}
     said = []
@@ -117,7 +69,7 @@ def rename(template: Template, answers: Mapping[str, str]) -> tuple[dict[str, st
 
 
 def _recover_keys(
-    template: Template,
+    template: Asks,
     given: Mapping[str, str],
     schema: Schema,
     datasets: Mapping[str, Schema],
@@ -128,8 +80,6 @@ def _recover_keys(
     stand_ins: dict[str, str] = {}  # the question's key -> the misspelt one
     if not found.unasked or all(asked.text is not None for asked in found.open):
         return found
-    from templates_engine.asking.exploring import explore  # exploring walks too
-
     known = explore(template, given, schema, datasets=datasets)
     foreign = [k for k in found.unasked if k not in template.accepted and not known.knows(k)]
     for _ in range(3):
@@ -156,7 +106,7 @@ def _recover_keys(
     return replace(found, asked=questions, spec=None, unasked=unasked)
 
 
-def _accept(template: Template, given: Mapping[str, str], found: Walk) -> tuple[Sequence[str], list[Problem]]:
+def _accept(template: Asks, given: Mapping[str, str], found: Walk) -> tuple[Sequence[str], list[Problem]]:
     """Published keys that have one working answer: accepted with it, refused with another."""
     accepted = [key for key in found.unasked if key in template.accepted]
     said = []

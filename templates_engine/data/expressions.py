@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from templates_engine.asking import meant, nearest, quoted
 from templates_engine.data.schema import Schema
+from templates_engine.suggest import meant, nearest, quoted
 
 LONGEST = 1000  # characters
 DEEPEST = 60  # steps of nesting, so that no text can exhaust the stack

@@ -12,9 +12,9 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from templates_engine.asking import clean, meant, nearest, quoted
 from templates_engine.inputs.tokens import DEEPEST, DOUBLE, MOST_TOKENS, SINGLE, Token, tokens
 from templates_engine.problems import Problem
+from templates_engine.suggest import clean, meant, nearest, quoted
 
 MOST_CHARACTERS = 2_500_000  # an answer of a million characters, with its line breaks as \n
 MOST_FAULTS = 20

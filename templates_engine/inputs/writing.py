@@ -16,9 +16,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from templates_engine.asking import ESTOPTIONS, Walk, clean
+from templates_engine.asking import ESTOPTIONS, Walk
 from templates_engine.inputs.parse import Parsed, read
 from templates_engine.problems import Problem
+from templates_engine.suggest import clean
 
 __all__ = ["Parsed", "command", "plain", "read", "rest", "shell", "write"]
 

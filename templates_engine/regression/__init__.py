@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     )
     from templates_engine.regression.data import Rows as Rows, prepare as prepare
     from templates_engine.regression.equation import LINKS as LINKS
-    from templates_engine.regression.fits import FLOOR as FLOOR, raised as raised, scattered as scattered
-    from templates_engine.regression.names import GAMMA as GAMMA, UNIFORM as UNIFORM, WISHART as WISHART
     from templates_engine.regression.questions import (
         BINOMIAL as BINOMIAL,
         NORMAL as NORMAL,

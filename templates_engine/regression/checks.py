@@ -9,8 +9,8 @@ from templates_engine.problems import Problem, Refused
 from templates_engine.regression import checks_classes as mixed_classes
 from templates_engine.regression.checks_classes import LONG_TAIL
 from templates_engine.regression.data import Rows, prepare
-from templates_engine.regression.names import UNIFORM
 from templates_engine.regression.questions import BINOMIAL, COUNTS, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
+from templates_engine.sampling import UNIFORM
 
 
 def check(model: Model, data: Dataset) -> list[Problem]:

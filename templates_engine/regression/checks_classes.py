@@ -7,8 +7,8 @@ import numpy as np
 from templates_engine.data import Design, collinear
 from templates_engine.problems import Problem
 from templates_engine.regression.data import Rows
-from templates_engine.regression.names import UNIFORM
 from templates_engine.regression.questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
+from templates_engine.sampling import UNIFORM
 from templates_engine.sampling.normal import Factor, nested_in, statistics
 
 LONG_TAIL = (

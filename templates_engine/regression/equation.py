@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from templates_engine.data import Schema
 from templates_engine.manual import PER_LINE, columns, var
-from templates_engine.regression.names import GAMMA, UNIFORM
 from templates_engine.regression.questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, Classification, Model
+from templates_engine.sampling import GAMMA, UNIFORM
 
 LINKS = {
     "logit": r"\mathrm{logit}(\pi_{%s})",

@@ -12,7 +12,7 @@ from templates_engine.outputs import Table
 from templates_engine.regression.data import Rows
 from templates_engine.regression.questions import NEGATIVE_BINOMIAL, NORMAL, Model
 from templates_engine.regression.tables import estimates_table, packed_tail
-from templates_engine.sampling import Live, Progress, Saved
+from templates_engine.sampling import FLOOR, Live, Progress, Saved, at_least, raised, scattered
 from templates_engine.sampling.glm import (
     data as glm_data,
     laplace as glm_laplace,
@@ -35,7 +35,6 @@ from templates_engine.sampling.normal import (
 )
 
 LAPLACE = "Laplace approximation"
-FLOOR = 0.05  # least variance on the linear predictor that a start, or the centre of a prior, has
 
 
 # (random stream, progress, iterations in all, room for effects, where to go on from, who looks on)
@@ -238,13 +237,6 @@ def named_priors(choice: str, factors: Sequence[Factor], guesses: Sequence[Float
     return Priors(variance.sigma2, tuple(prior.omega for prior in each))
 
 
-def scattered(rng: np.random.Generator, sigma2: float, omega: Floats, width: float = 0.5) -> tuple[float, Floats]:
-    """Starting variances of one chain: around the estimate by factors of e^±½ or so, so that R-hat can see a chain
-    that does not forget its start; around a user's own value by less."""
-    factors = np.exp(width * rng.standard_normal(len(omega)))
-    return float(sigma2 * np.exp(width * rng.standard_normal())), omega * np.outer(factors, factors)
-
-
 def _started(model: Model, rows: Rows) -> list[Floats]:
     """Ω's of the user's starting values: the same variance for each random coefficient, no covariances."""
     given = dict(model.mcmc.starts.variances) if model.mcmc.starts is not None else {}
@@ -260,15 +252,4 @@ def _guess(fit: mixed_ml.Fit, stats: Statistics) -> Floats:
     if len(fit.omega) == 0:
         return np.eye(1)
     unit = np.sqrt(stats.n / np.maximum(np.sum(stats.triangles**2, axis=(0, 1)), 1e-300))
-    return _least(fit.omega, unit, 0.01 * fit.sigma2 if fit.singular else 0.0)
-
-
-def raised(omega: Floats, z: Floats, least: float) -> Floats:
-    """Ω with each variance at least so large, on the scale on which the coefficient moves its rows; positive definite
-    for least > 0."""
-    return _least(omega, 1.0 / np.sqrt(np.maximum(np.mean(z**2, axis=0), 1e-300)), least)
-
-
-def _least(omega: Floats, unit: Floats, least: float) -> Floats:
-    values, vectors = np.linalg.eigh(omega / np.outer(unit, unit))
-    return np.asarray((vectors * np.maximum(values, least)) @ vectors.T * np.outer(unit, unit), dtype=float)
+    return at_least(fit.omega, unit, 0.01 * fit.sigma2 if fit.singular else 0.0)

@@ -20,7 +20,7 @@ from templates_engine.asking import (
     walk,
 )
 from templates_engine.data import Column, Schema
-from templates_engine.regression.names import GAMMA, UNIFORM, WISHART
+from templates_engine.sampling import GAMMA, UNIFORM, WISHART
 from templates_engine.template import Template
 
 NORMAL, BINOMIAL, POISSON, NEGATIVE_BINOMIAL = "Normal", "Binomial", "Poisson", "Negative binomial"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from templates_engine.asking import Ask, Term
-from templates_engine.regression.names import GAMMA, UNIFORM, WISHART
 from templates_engine.regression.questions import (
     MADE_OF_ROWS,
     OUTPUTS as COMMON,
@@ -14,6 +13,7 @@ from templates_engine.regression.questions import (
     finish,
     variances,
 )
+from templates_engine.sampling import GAMMA, UNIFORM, WISHART
 
 MOST_CLASSES = 8
 RESIDUALS = "residuals_u"

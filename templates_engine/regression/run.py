@@ -18,7 +18,7 @@ from templates_engine.regression.equation import algorithm_latex, model_latex
 from templates_engine.regression.fits import fitted
 from templates_engine.regression.questions import NEGATIVE_BINOMIAL, NORMAL, POISSON, Model, said
 from templates_engine.regression.questions_classes import RESIDUALS, NModel
-from templates_engine.running import lengths
+from templates_engine.running import lengths, summaries
 from templates_engine.sampling import Live, Progress, Saved, criteria, diagnostics, streams
 from templates_engine.sampling.normal import Chain
 from templates_engine.template import Template
@@ -63,7 +63,7 @@ def run(template: Template, model: Model, data: Dataset, job: Job) -> Result:
         return Result(info=info)
     draws = mixed_tables.draws_of(model, rows, chains, kept)
     notes = mixed_tables.result_notes(model, rows, mle is not None)
-    results = diagnostics.summary(draws, title=f"{model.y}: {template.title}", notes=notes)
+    results = summaries.summary(draws, title=f"{model.y}: {template.title}", notes=notes)
     sample = mixed_rows.sample_of(model, chains)
     found = _criteria(model, rows, sample, results)
     tables = {
@@ -73,7 +73,7 @@ def run(template: Template, model: Model, data: Dataset, job: Job) -> Result:
     }
     for name, table in tables.items():
         job.table(name, table)
-    words = tuple(diagnostics.verdicts(draws, results))
+    words = tuple(summaries.verdicts(draws, results))
     job.table("Verdicts", Table(("word", "sentence"), words, "What to think of these results"))
     job.draws(options.outdata, draws, title="Parameter chains")
     for c, each in enumerate(model.classifications):

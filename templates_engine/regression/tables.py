@@ -9,10 +9,10 @@ import numpy as np
 from templates_engine.data import Dataset
 from templates_engine.outputs import Cell, Draws, Table
 from templates_engine.regression.data import Rows
-from templates_engine.regression.names import GAMMA, WISHART
 from templates_engine.regression.predictions import spread
 from templates_engine.regression.questions import NEGATIVE_BINOMIAL, NORMAL, Model
-from templates_engine.sampling import criteria, diagnostics
+from templates_engine.running import summaries
+from templates_engine.sampling import GAMMA, WISHART, criteria
 from templates_engine.sampling.normal import Chain, Floats, packed
 
 
@@ -96,7 +96,7 @@ def more_parameters(model: Model, draws: Draws, chains: Sequence[Chain], kept: i
         notes.append("vpc: variance partition coefficient, the variance's share of the sum of all variances.")
     joined = np.concatenate([draws.values, np.stack(values, axis=2)], axis=2)
     more = Draws((*draws.parameters, *names), (*draws.variables, *variables), joined, draws.first, draws.thin)
-    return diagnostics.summary(more, title="Parameters and what is made of them", notes=tuple(notes))
+    return summaries.summary(more, title="Parameters and what is made of them", notes=tuple(notes))
 
 
 def fit_table(

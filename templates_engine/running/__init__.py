@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from templates_engine.faces import lazily
 
 if TYPE_CHECKING:
-    from templates_engine.running import lengths as lengths
+    from templates_engine.running import kept_chains as kept_chains, lengths as lengths, summaries as summaries
     from templates_engine.running.job import Call as Call, Job as Job
     from templates_engine.running.lengths import CHAINS as CHAINS
     from templates_engine.running.run import Run as Run, heartbeat as heartbeat

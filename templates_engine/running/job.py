@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from templates_engine.figures import Figure, Picture, as_json
 from templates_engine.outputs import Draws, Result, Table
 from templates_engine.problems import Problem, Refused
-from templates_engine.running import Run, heartbeat, pictures as drawing
+from templates_engine.running import Run, heartbeat, kept_chains, pictures as drawing
 from templates_engine.running.live import Watched
 from templates_engine.running.progress import Reporter, Silent, Steps
 from templates_engine.running.store import Artifact, Store
-from templates_engine.sampling import Live, Progress, Saved, cores, saving, side_by_side
+from templates_engine.sampling import Live, Progress, Saved, cores, side_by_side
 
 if TYPE_CHECKING:
     from templates_engine.data import Dataset
@@ -63,7 +63,7 @@ class Job:
         is; chains are not gone on with that it drew when it, or what it rests on, was another.
         """
         self._run = Run(store, reporter or Silent())
-        self._run.continues = saving.unpack(continues, template) if continues is not None else {}
+        self._run.continues = kept_chains.unpack(continues, template) if continues is not None else {}
         self._run.template = template
         self._run.others = dict(others or {})
         self._workers = max(1, threads or cores())
@@ -167,7 +167,7 @@ class Job:
         if self.called:
             return
         self._run.kept[sampler] = list(chains)
-        self.store.keep_state(saving.pack({"key": key, "reached": reached}, self._run.kept, self._run.template))
+        self.store.keep_state(kept_chains.pack({"key": key, "reached": reached}, self._run.kept, self._run.template))
 
     def note(self, problem: Problem) -> None:
         """A notice shown with the results."""

@@ -1,4 +1,4 @@
-"""What the draws are worth: moments, quantiles, effective sample size, Monte Carlo error, R-hat, and a verdict.
+"""What the draws are worth in numbers: moments, quantiles, effective sample size, Monte Carlo error, R-hat.
 
 Rank-normalised split R-hat, bulk and tail ESS: Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), Bayesian
 Analysis 16, 667-718, by the array functions of arviz-stats. Imported when first used, because they bring SciPy.
@@ -7,18 +7,12 @@ Analysis 16, 667-718, by the array functions of arviz-stats. Imported when first
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.outputs import Cell, Draws, Table
-
-COLUMNS = ("parameter", "variable", "mean", "sd", "q025", "median", "q975", "ess_bulk", "ess_tail", "mcse", "rhat")
-RHAT = 1.01  # Vehtari and others (2021), section 4: below it, the chains agree
-RHAT_DOUBT = 1.2  # so far apart that a longer run is no longer the first thing to think of
-ESS_PER_CHAIN = 100  # the same section: R-hat and ESS themselves are reliable from here on
+MEASURES = ("mean", "sd", "q025", "median", "q975", "ess_bulk", "ess_tail", "mcse", "rhat")
 
 Array = npt.NDArray[np.float64]
 
@@ -27,33 +21,19 @@ _one_at_a_time = threading.Lock()
 
 
 def warm() -> None:
-    """Import what `summary` needs (about half a second), so that the first run does not wait for it."""
+    """Import what `measures` needs (about half a second), so that the first run does not wait for it."""
     _stats()
 
 
-def summary(draws: Draws, title: str = "", notes: tuple[str, ...] = ()) -> Table:
-    """One row a parameter, with COLUMNS. What cannot be computed is None.
-
-    Needs 4 draws a chain for ESS, MCSE and R-hat; R-hat of one chain compares its two halves. A parameter with a
-    value that is not finite has no summary; one that never moves has no ESS, MCSE or R-hat.
-    """
-    numbers = measures(np.moveaxis(draws.values, 2, 0))
-    rows = []
-    for k, parameter in enumerate(draws.parameters):
-        cells: list[Cell] = [_finite(numbers[name][k]) for name in COLUMNS[2:]]
-        rows.append((parameter, draws.variables[k], *cells))
-    return Table(COLUMNS, tuple(rows), title, notes)
-
-
 def measures(values: Array) -> dict[str, Array]:
-    """The columns of `summary` as arrays, NaN where there is no number. values: (parameter, chain, draw)."""
+    """MEASURES as arrays, NaN where there is no number. values: (parameter, chain, draw)."""
     with np.errstate(all="ignore"):  # what overflows becomes infinite, and is then no number of the table
         return _measures(values)
 
 
 def _measures(values: Array) -> dict[str, Array]:
     parameters, chains, kept = values.shape
-    out = {name: np.full(parameters, np.nan) for name in COLUMNS[2:]}
+    out = {name: np.full(parameters, np.nan) for name in MEASURES}
     pooled = values.reshape(parameters, -1)
     if chains * kept == 0:
         return out
@@ -110,75 +90,3 @@ def _stats() -> Any:
     from arviz_stats.base.array import array_stats
 
     return array_stats
-
-
-def _finite(number: float) -> float | None:
-    return float(number) if np.isfinite(number) else None
-
-
-def verdicts(draws: Draws, table: Table | None = None, subject: str = "The chains") -> list[tuple[str, str]]:
-    """What to think of these draws: (word, sentence) pairs, words as "Fine", "Too short", "Read with care".
-
-    `table` is their summary, if it is there already. The iterations still needed are a forecast: for a chain that
-    mixes, R-hat - 1 falls, and the ESS rises, in proportion to the length.
-    """
-    chains, kept = draws.values.shape[:2]
-    if chains * kept == 0:
-        return [("Too short", "There are no draws.")]
-    rows = (table or summary(draws)).records()
-    iterations = kept * draws.thin
-    said: list[tuple[str, str]] = []
-
-    unknown = [r for r in rows if r["rhat"] is None or r["ess_bulk"] is None]
-    known = [r for r in rows if r not in unknown]
-    broken = [r for r in unknown if r["mean"] is None]
-    if broken:
-        said.append(("Model in doubt", f"{_names(broken)} left the range of numbers; its draws cannot be used."))
-    still = [r for r in unknown if r["mean"] is not None]
-    if still and kept < 8:
-        said.append(("Too short", f"With {kept} draws a chain nothing can be said of convergence."))
-    elif still:
-        said.append(("Read with care", f"{_names(still)} never moved, so nothing can be said of convergence."))
-    if not known:
-        return said
-
-    worst = max(known, key=_of("rhat"))
-    fewest = min(known, key=lambda r: min(_of("ess_bulk")(r), _of("ess_tail")(r)))
-    rhat = _of("rhat")(worst)
-    ess = min(_of("ess_bulk")(fewest), _of("ess_tail")(fewest))
-    enough = ESS_PER_CHAIN * chains
-    halves = "the chains have" if chains > 1 else "the two halves of the chain have"
-    if rhat > RHAT_DOUBT:
-        sentence = f"R-hat of {worst['parameter']} is {rhat:.2f}: {halves} settled on different answers."
-        said.append(("Model in doubt", f"{sentence} A longer run alone may not mend it."))
-    elif rhat > RHAT:
-        more = _round_up(iterations * max((rhat - 1) / (RHAT - 1), enough / ess) - iterations)
-        sentence = f"R-hat of {worst['parameter']} is {rhat:.{2 if rhat >= 1.015 else 3}f}"
-        said.append(("Too short", f"{sentence}; {more:,} more iterations should bring it under {RHAT}."))
-    elif ess < enough:
-        more = _round_up(iterations * (enough / ess - 1))
-        sentence = f"The effective sample size of {fewest['parameter']} is {ess:,.0f}"
-        said.append(("Too short", f"{sentence}; {more:,} more iterations should bring it to {enough:,}."))
-    elif not said:
-        agree = "agree" if chains > 1 else "has settled"
-        name = subject if chains > 1 or subject != "The chains" else "The chain"
-        numbers = f"largest R-hat {rhat:.2f}, smallest effective sample size {ess:,.0f} ({fewest['parameter']})"
-        said.append(("Fine", f"{name} {agree}: {numbers}."))
-    return said
-
-
-def _of(column: str) -> Callable[[dict[str, Cell]], float]:
-    return lambda record: float(record[column] or 0.0)
-
-
-def _names(records: list[dict[str, Cell]]) -> str:
-    names = [str(r["parameter"]) for r in records]
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-
-
-def _round_up(number: float) -> int:
-    """A number of iterations that does not pretend to precision: one significant digit, upwards, at least 100."""
-    if number <= 100:
-        return 100
-    unit = 10 ** int(np.floor(np.log10(number)))
-    return int(np.ceil(number / unit) * unit)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
-from templates_engine.sampling.normal import Floats
+Floats = npt.NDArray[np.float64]
 
 
 def hessian(value: Callable[[Floats], float], point: Floats, step: Floats) -> Floats:

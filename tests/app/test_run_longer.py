@@ -24,6 +24,7 @@ from app.main import create_app
 from app.models import Dataset, Run
 from templates_engine import registry
 from templates_engine.problems import Refused
+from templates_engine.running import kept_chains
 from templates_engine.running.job import Job
 from templates_engine.sampling import saving
 
@@ -191,7 +192,8 @@ def test_a_run_that_was_stopped_is_finished(home: object, held: Callable[..., th
     """Wherever the stop fell; and going on beyond what was asked for finishes it too."""
     length = {"iterations": "4000", "thinning": "4"}
     number = cancelled(NORMAL, held(20_000, 30_000), **length)
-    sweeps = [chain.sweeps for chain in saving.unpack(folders.state(look(number)), registry.get("2LevelMod"))["chains"]]
+    kept = kept_chains.unpack(folders.state(look(number)), registry.get("2LevelMod"))
+    sweeps = [chain.sweeps for chain in kept["chains"]]
     assert 60 + 100 < sweeps[0] < 60 + 4000, "it was not stopped in the middle"
     assert len(set(sweeps)) == 2, "the chains were stopped at one place"
     whole = carried_out(NORMAL, **length)
@@ -249,7 +251,7 @@ def test_what_cannot_be_made_longer_says_why(database: str, monkeypatch: pytest.
     assert refused(number) == "failed"
     change(number, state="done")
     with monkeypatch.context() as patch:
-        patch.setattr(saving, "program", lambda _: "another")
+        patch.setattr(kept_chains, "program", lambda _: "another")
         assert refused(number) == "other-program"
     right, wrong = look(number).version, look(number).dataset_sha256[::-1]
     change(number, version="0")

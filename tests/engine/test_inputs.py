@@ -15,8 +15,8 @@ from templates_engine import inputs
 from templates_engine.asking import walk
 from templates_engine.asking.asked import Asked, Walk
 from templates_engine.asking.questions import Text
-from templates_engine.asking.suggest import clean
 from templates_engine.inputs.parse import MOST_CHARACTERS
+from templates_engine.suggest import clean
 
 READ = {
     "python": ("{'y': 'normexam', 'n': '10'}", {"y": "normexam", "n": "10"}),

@@ -23,8 +23,9 @@ from templates_engine.asking import walk
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.simulate.crossed import crossed_schools
 from templates_engine.sampling.cloning import (
-    crossed_effects as cloning_crossed,
+    crossed_draws as cloning_crossed,
     glm as cloning_glm,
+    laplace_profile as glm_laplace_profile,
     priors as cloning_priors,
 )
 from templates_engine.sampling.cloning.crossed_draws import Centre, general_crossed_effects
@@ -32,7 +33,6 @@ from templates_engine.sampling.cloning.normal import Cloned
 from templates_engine.sampling.glm import (
     data as glm_data,
     laplace as glm_laplace,
-    laplace_profile as glm_laplace_profile,
 )
 from templates_engine.sampling.normal.classified_stats import Factor
 from templates_engine.sampling.rng import streams

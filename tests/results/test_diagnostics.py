@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from templates_engine.outputs import Draws
-from templates_engine.sampling.diagnostics import COLUMNS, summary, verdicts
+from templates_engine.running.summaries import COLUMNS, summary, verdicts
 
 
 def ar1(rng: np.random.Generator, chains: int, n: int, phi: float) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ import pytest
 from joint_cases import Case, Variable, simulate
 from test_joint_exact import response
 
-from templates_engine.sampling import saving
+from templates_engine.running import kept_chains
 from templates_engine.sampling.joint import (
     InverseWishart,
     JointModel,
@@ -113,8 +113,8 @@ def test_a_chain_that_goes_on_is_the_chain_in_one_go(case: Case, first: int, tmp
     at, live = (5, 20, 33, 60), Live()
     whole = run_chain(model, streams(3, 1)[0], nothing(), 60, at, "dispersed")
     before = run_chain(model, streams(3, 1)[0], nothing(), first, [t for t in at if t <= first], "dispersed")
-    (tmp_path / "state.npz").write_bytes(saving.pack({}, {"chains": [before.saved]}))
-    (stood,) = saving.unpack(tmp_path / "state.npz")["chains"]
+    (tmp_path / "state.npz").write_bytes(kept_chains.pack({}, {"chains": [before.saved]}))
+    (stood,) = kept_chains.unpack(tmp_path / "state.npz")["chains"]
     after = run_chain(model, streams(8, 1)[0], nothing(), 60, at, resume=stood, live=live, shown_from=10)
     np.testing.assert_array_equal(whole.values, after.values)
     np.testing.assert_array_equal(live.draws(), whole.values[10:])

@@ -16,7 +16,6 @@ from templates_engine.asking.questions import Term
 from templates_engine.data.dataset import Dataset
 from templates_engine.regression import fits as mixed_fits, predictions as mixed_rows
 from templates_engine.regression.data import prepare
-from templates_engine.regression.names import GAMMA
 from templates_engine.regression.questions import BINOMIAL, COUNTS, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
 from templates_engine.sampling.glm import sampler as glm_sampler
 from templates_engine.sampling.kept_effects import put, shelf
@@ -27,6 +26,7 @@ from templates_engine.sampling.normal import (
 )
 from templates_engine.sampling.normal.classified import Chain
 from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart, Priors
+from templates_engine.sampling.prior_names import GAMMA
 
 OPTIONS = McmcOptions(2, 1, 20, 60, 1, "out", makepred=True)
 PRIORS = {1: Priors(InverseGamma(1, 1), InverseWishart(3.0, np.eye(1))),

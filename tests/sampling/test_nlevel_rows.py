@@ -16,13 +16,13 @@ from templates_engine.asking.questions import Term
 from templates_engine.data.dataset import Dataset
 from templates_engine.regression import predictions as mixed_rows
 from templates_engine.regression.data import prepare
-from templates_engine.regression.names import GAMMA
 from templates_engine.regression.questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, POISSON
 from templates_engine.regression.questions_classes import NModel
 from templates_engine.sampling.glm import sampler as glm_sampler
 from templates_engine.sampling.normal import classified as nlevel_normal, classified_stats as nlevel_stats
 from templates_engine.sampling.normal.classified import Chain, Priors
 from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart
+from templates_engine.sampling.prior_names import GAMMA
 
 OPTIONS = McmcOptions(2, 1, 20, 60, 1, "out", makepred=True)
 LINKS = {"logit": stats.logistic.cdf, "probit": stats.norm.cdf, "cloglog": lambda v: -np.expm1(-np.exp(v))}

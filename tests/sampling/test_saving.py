@@ -13,7 +13,7 @@ import pytest
 
 from templates_engine import registry, sources
 from templates_engine.problems import Refused
-from templates_engine.regression.names import UNIFORM
+from templates_engine.running import kept_chains
 from templates_engine.sampling import saving
 from templates_engine.sampling.normal import (
     priors as mixed_priors,
@@ -21,6 +21,7 @@ from templates_engine.sampling.normal import (
     two_level_stats as mixed_stats,
 )
 from templates_engine.sampling.normal.two_level import Chain
+from templates_engine.sampling.prior_names import UNIFORM
 from templates_engine.sampling.rng import streams
 
 BURNIN = 40
@@ -59,10 +60,10 @@ def assert_same(one: Chain, other: Chain) -> None:
 
 def through_file(chains: list[saving.Saved], folder: Path) -> list[saving.Saved]:
     file = folder / "state.npz"
-    file.write_bytes(saving.pack({"key": "iterations", "reached": 7}, {"chains": chains}))
-    about = saving.read_about(file)
+    file.write_bytes(kept_chains.pack({"key": "iterations", "reached": 7}, {"chains": chains}))
+    about = kept_chains.read_about(file)
     assert (about["key"], about["reached"]) == ("iterations", 7)
-    return saving.unpack(file)["chains"]
+    return kept_chains.unpack(file)["chains"]
 
 
 @pytest.mark.parametrize("slopes", [False, True])
@@ -120,10 +121,10 @@ def test_nothing_is_shown_that_is_not_drawn() -> None:
 
 def test_chains_of_another_program_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "state.npz"
-    file.write_bytes(saving.pack({"key": "iterations", "reached": 7}, {}))
-    monkeypatch.setattr(saving, "program", lambda _: "another")
+    file.write_bytes(kept_chains.pack({"key": "iterations", "reached": 7}, {}))
+    monkeypatch.setattr(kept_chains, "program", lambda _: "another")
     with pytest.raises(Refused, match="Another version"):
-        saving.unpack(file)
+        kept_chains.unpack(file)
 
 
 def test_a_chain_does_not_go_on_in_another_model() -> None:
@@ -159,10 +160,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def program_now() -> str:
     """The digest of the template of `project`, read anew."""
-    saving._program.cache_clear()
+    kept_chains._program.cache_clear()
     sources._imports.cache_clear()
-    found = saving.program(type("Mine", (), {"__module__": "model_templates.mine.template"})())  # type: ignore[arg-type]
-    saving._program.cache_clear()
+    found = kept_chains.program(type("Mine", (), {"__module__": "model_templates.mine.template"})())  # type: ignore[arg-type]
+    kept_chains._program.cache_clear()
     sources._imports.cache_clear()
     return found
 
@@ -189,8 +190,8 @@ def test_only_what_the_draws_rest_on_makes_another_program(project: Path, change
 
 @pytest.mark.parametrize("library", ["numpy", "scipy", "numba"])
 def test_another_library_makes_another_program(project: Path, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, real = program_now(), saving.version
-    monkeypatch.setattr(saving, "version", lambda name: "0.0" if name == library else real(name))
+    before, real = program_now(), kept_chains.version
+    monkeypatch.setattr(kept_chains, "version", lambda name: "0.0" if name == library else real(name))
     assert program_now() != before
 
 
@@ -199,7 +200,7 @@ def keepers() -> dict[str, set[Path]]:
     reached = {}
     for name, template in registry.all().items():
         own = Path(str(sys.modules[type(template).__module__].__file__)).parent.rglob("*.py")
-        reached[name] = sources.closure(own, without=saving.PICTURES)
+        reached[name] = sources.closure(own, without=kept_chains.PICTURES)
     return {name: files for name, files in reached.items() if any(file.stem == "saving" for file in files)}
 
 

@@ -15,11 +15,11 @@ from templates_engine import registry
 from templates_engine.asking import walk
 from templates_engine.asking.mcmc_questions import McmcOptions, Stopping
 from templates_engine.data.dataset import Dataset
-from templates_engine.running import lengths
+from templates_engine.running import kept_chains, lengths
 from templates_engine.running.job import Job
 from templates_engine.running.progress import Silent
 from templates_engine.running.store import STATE, Store
-from templates_engine.sampling import diagnostics, saving
+from templates_engine.sampling import diagnostics
 from templates_engine.sampling.chains import Progress
 from templates_engine.sampling.saving import Live
 
@@ -49,7 +49,7 @@ def test_targets_are_met_and_the_draws_are_those_of_one_run(data: Dataset, tmp_p
     draws = ran.result.draws
     assert draws is not None
     reached = draws.values.shape[1]
-    assert saving.read_about(tmp_path / "rule" / "state.npz")["reached"] == reached
+    assert kept_chains.read_about(tmp_path / "rule" / "state.npz")["reached"] == reached
     found = diagnostics.measures(np.moveaxis(draws.values, 2, 0))
     assert found["rhat"].max() <= 1.02
     assert min(found["ess_bulk"].min(), found["ess_tail"].min()) >= 500
@@ -77,7 +77,7 @@ def test_the_time_is_over_first(data: Dataset, tmp_path: Path) -> None:
 def test_thinned_chains_stop_at_whole_steps(data: Dataset, tmp_path: Path) -> None:
     asked = {**NORMAL, **RULE, "iterations": "70", "thinning": "7", "maxrhat": "1.3", "miness": "40"}
     ran = run("2LevelMod", data, asked, tmp_path)
-    reached = saving.read_about(tmp_path / "state.npz")["reached"]
+    reached = kept_chains.read_about(tmp_path / "state.npz")["reached"]
     assert reached % 7 == 0
     assert ran.result.draws is not None
     assert ran.result.draws.values.shape[1] == reached // 7
@@ -86,7 +86,7 @@ def test_thinned_chains_stop_at_whole_steps(data: Dataset, tmp_path: Path) -> No
 def test_a_run_that_stopped_by_a_rule_is_made_longer(data: Dataset, tmp_path: Path) -> None:
     asked = {**NORMAL, **RULE, "iterations": "100", "maxrhat": "1.1", "miness": "20"}
     run("2LevelMod", data, asked, tmp_path / "rule")
-    reached = saving.read_about(tmp_path / "rule" / "state.npz")["reached"]
+    reached = kept_chains.read_about(tmp_path / "rule" / "state.npz")["reached"]
     more = {**NORMAL, "iterations": str(reached + 123)}
     run("2LevelMod", data, more, tmp_path / "longer", continues=tmp_path / "rule")
     run("2LevelMod", data, more, tmp_path / "whole")
@@ -198,7 +198,7 @@ def test_a_chain_that_has_not_begun_does_not_hide_the_others(
     text = (tmp_path / "ModelResults.json").read_text()
     count = len(result.draws.values)
     assert f"{count} chain{'s' if count > 1 else ''} of" in text
-    assert len(saving.unpack(tmp_path / STATE)["chains"]) == 4
+    assert len(kept_chains.unpack(tmp_path / STATE)["chains"]) == 4
 
 
 # Every template with a sampler: (template, dataset, answers)

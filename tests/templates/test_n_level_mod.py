@@ -17,9 +17,9 @@ from templates_engine import inputs, registry
 from templates_engine.asking import walk
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.simulate import tutorial as simulate
+from templates_engine.running import summaries
 from templates_engine.running.job import Job
 from templates_engine.running.store import Store
-from templates_engine.sampling import diagnostics
 
 SHORT = {"nchains": "2", "burnin": "100", "iterations": "400"}
 SCOTS = {"y": "attain", "numclass": "2", "C1": "primary", "C2": "second", "x": "cons,verbal,girl,social"}
@@ -51,7 +51,7 @@ def test_outputs_under_their_names(scots: Ran) -> None:
     } <= names
     assert {"algorithm.tex", "Inputs.txt", "script.py", "out.dta", "residuals_u1.dta", "residuals_u2.dta"} <= names
     table = scots.table("ModelResults")
-    assert tuple(table.columns) == diagnostics.COLUMNS
+    assert tuple(table.columns) == summaries.COLUMNS
     assert list(table["parameter"]) == [*(f"beta_{k}" for k in range(4)), "sigma2_u1", "sigma2_u2", "sigma2"]
     assert list(table["variable"][4:6]) == ["primary", "second"]
     assert (table["rhat"] < 1.02).all()

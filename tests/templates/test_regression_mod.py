@@ -20,9 +20,9 @@ from templates_engine.asking import walk
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.simulate.crossed import crossed_schools
 from templates_engine.problems import Refused
+from templates_engine.running import summaries
 from templates_engine.running.job import Job
 from templates_engine.running.store import Store
-from templates_engine.sampling import diagnostics
 
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 
@@ -62,7 +62,7 @@ def test_outputs_under_their_names(complete_cases: Ran) -> None:
     } <= names
     assert {"equation.tex", "algorithm.tex", "Inputs.txt", "script.py", "out.dta", "residuals.dta"} <= names
     table = complete_cases.table("ModelResults")
-    assert tuple(table.columns) == diagnostics.COLUMNS
+    assert tuple(table.columns) == summaries.COLUMNS
     assert list(table["parameter"]) == [*(f"beta_{k}" for k in range(5)), "sigma2_u", "sigma2"]
     assert list(table["variable"][:5]) == ["cons", "standlrtmiss", "girlmiss", "schgendmiss_0", "schgendmiss_1"]
     assert table["variable"][5:].isna().all()

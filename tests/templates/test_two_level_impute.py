@@ -14,7 +14,7 @@ from templates_engine import registry
 from templates_engine.asking import walk
 from templates_engine.data.dataset import Dataset
 from templates_engine.problems import Refused
-from templates_engine.sampling import saving
+from templates_engine.running import kept_chains
 
 SHORT = {"numimpute": "5", "imputefirst": "20", "imputeevery": "5", "iterations": "40", "burnin": "10", "nchains": "4"}
 
@@ -154,7 +154,7 @@ def test_more_datasets_later_are_those_of_one_run(
     longer = run(
         "2LevelImpute", data, {**little, "numimpute": "7"}, tmp_path / "longer", continues=tmp_path / "first"
     )  # fmt: skip
-    about = saving.read_about(tmp_path / "first" / "state.npz")
+    about = kept_chains.read_about(tmp_path / "first" / "state.npz")
     assert (about["key"], about["reached"]) == ("numimpute", fewer)
     names = {path.name for path in whole.folder.iterdir()} - {"state.npz"}
     assert names == {path.name for path in longer.folder.iterdir()} - {"state.npz"}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         copies as copies,
         glm as glm,
         glm_ml as glm_ml,
+        laplace_profile as laplace_profile,
         normal as normal,
         normal_ml as normal_ml,
         predict as predict,

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.regression import FLOOR, GAMMA, WISHART, raised, scattered
+from templates_engine.sampling import GAMMA, WISHART
 from templates_engine.sampling.cloning import priors as cloning_priors
 from templates_engine.sampling.cloning.normal import Cloned
 from templates_engine.sampling.glm import LaplaceFit, fixed_only, grouped, sampler as glm_sampler
 from templates_engine.sampling.normal import Factor, Floats, Priors, priors as mixed_priors
 from templates_engine.sampling.saving import Saved
+from templates_engine.sampling.starts import FLOOR, raised, scattered
 
 
 @dataclass(frozen=True)

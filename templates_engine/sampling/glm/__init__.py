@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         data as data,
         families as families,
         laplace as laplace,
-        laplace_profile as laplace_profile,
         negative_binomial as negative_binomial,
         quadrature_fit as quadrature_fit,
         sampler as sampler,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
         information as information,
         row as row,
     )
-    from templates_engine.sampling.glm.laplace import LaplaceFit as LaplaceFit
+    from templates_engine.sampling.glm.laplace import Criterion as Criterion, LaplaceFit as LaplaceFit
     from templates_engine.sampling.glm.laplace_likelihood import (
         Matrix as Matrix,
         Pattern as Pattern,

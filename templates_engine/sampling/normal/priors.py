@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.regression import GAMMA, UNIFORM, WISHART
+from templates_engine.sampling import GAMMA, UNIFORM, WISHART
 
 Floats = npt.NDArray[np.float64]
 

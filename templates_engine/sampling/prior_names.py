@@ -1,4 +1,4 @@
-"""Words that questions, equation and sampler share."""
+"""The names of priors, which questions, equation and sampler share."""
 
 GAMMA = "Gamma(0.001, 0.001)"
 WISHART = "Inverse Wishart"

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import optimize
 
 from templates_engine.sampling.cloning import Centre, Pinned, Profile, correlation_profile, found_profile, lower_root
-from templates_engine.sampling.glm.laplace import Criterion, LaplaceFit
+from templates_engine.sampling.glm import Criterion, LaplaceFit
 from templates_engine.sampling.normal import Factor, Floats
 
 DRAWS, VISITS = 200, 500_000  # draws at each place that tell the error, and rows that they pass over at most
