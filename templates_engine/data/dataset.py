@@ -33,7 +33,8 @@ class Dataset:
     """Columns of one length, with what their file said about them.
 
     `labels` holds the value labels: column -> {code written by code_text: label}. `titles` holds each variable's own
-    label. `notes` are sentences on how the data were read or made. Two datasets are compared by `sha256()`.
+    label. `notes` are sentences on how the data were read or made; `doubts` are those of single columns whose numbers
+    may mean something else, told again wherever the column is used. Two datasets are compared by `sha256()`.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Dataset:
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    doubts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         columns = {str(name): _frozen(values) for name, values in self.columns.items()}
@@ -52,6 +54,7 @@ class Dataset:
         object.__setattr__(self, "labels", kept)
         object.__setattr__(self, "titles", {c: str(self.titles[c]) for c in columns if self.titles.get(c)})
         object.__setattr__(self, "notes", tuple(self.notes))
+        object.__setattr__(self, "doubts", {c: str(self.doubts[c]) for c in columns if self.doubts.get(c)})
 
     # --- looking
 
@@ -88,7 +91,10 @@ class Dataset:
     @cached_property
     def _described(self) -> Schema:
         columns = tuple(
-            describe(name, values, self.labels.get(name, {}), self.titles.get(name, ""))
+            replace(
+                describe(name, values, self.labels.get(name, {}), self.titles.get(name, "")),
+                doubt=self.doubts.get(name, ""),
+            )
             for name, values in self.columns.items()
         )
         return Schema(self.name, self.n_rows, columns)
@@ -152,7 +158,8 @@ class Dataset:
     def with_columns(self, columns: Mapping[str, npt.ArrayLike] | None = None, /, **more: npt.ArrayLike) -> Dataset:
         """With these columns replaced in place or put at the end."""
         given = {**(columns or {}), **more}
-        return replace(self, columns={**self.columns, **{n: np.asarray(v) for n, v in given.items()}})
+        doubts = {n: d for n, d in self.doubts.items() if n not in given}
+        return replace(self, columns={**self.columns, **{n: np.asarray(v) for n, v in given.items()}}, doubts=doubts)
 
     def with_name(self, name: str) -> Dataset:
         return replace(self, name=name)
@@ -168,6 +175,7 @@ class Dataset:
             columns=dict(zip(new, self.columns.values(), strict=True)),
             labels={names.get(n, n): v for n, v in self.labels.items()},
             titles={names.get(n, n): v for n, v in self.titles.items()},
+            doubts={names.get(n, n): v for n, v in self.doubts.items()},
         )
 
     # --- the store's own format
@@ -184,6 +192,7 @@ class Dataset:
             "labels": self.labels,
             "titles": self.titles,
             "notes": self.notes,
+            "doubts": self.doubts,
         }
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         target = Path(path)
@@ -221,7 +230,8 @@ class Dataset:
                     "damaged-file", f"The stored dataset {Path(path).name} is damaged and cannot be read ({error})."
                 )
             ) from error
-        return cls(about["name"], columns, about["labels"], about["titles"], tuple(about["notes"]))
+        doubts = about.get("doubts", {})
+        return cls(about["name"], columns, about["labels"], about["titles"], tuple(about["notes"]), doubts)
 
 
 def code_text(value: float | str) -> str:

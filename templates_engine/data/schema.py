@@ -26,6 +26,7 @@ class Column:
     levels: tuple[float | str, ...] = ()  # the distinct values in order, when there are at most 100
     labels: dict[str, str] = field(default_factory=dict)  # value label of a code, the code written as in str(int)
     title: str = ""  # the variable's own label in its file
+    doubt: str = ""  # what is not certain of its numbers: told wherever the column is used
 
     @property
     def is_text(self) -> bool:

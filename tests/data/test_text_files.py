@@ -56,7 +56,7 @@ def test_utf16_as_excel_writes_it(read_text: Read) -> None:
 def test_letters_of_an_older_encoding_are_read_with_a_note(read_text: Read) -> None:
     data = read_text("name,x\nJosé,1\n".encode("latin-1"))
     assert data["name"].tolist() == ["José"]
-    assert any("Latin-1" in note for note in data.notes)
+    assert any("Windows-1252" in note for note in data.notes)
     assert read_text("name,x\nJosé,1\n").notes == ()
 
 
@@ -96,17 +96,19 @@ def test_a_slip_among_decimal_commas_is_named_too(read_text: Read) -> None:
     """Else a whole column of marks would turn into categories without a word."""
     rows = "\n".join(f"{i};{'k.A.' if i in (3, 5) else f'{i},5'}" for i in range(1, 31))
     data = read_text("id;note\n" + rows)
-    assert data.notes == ("note: row 3 holds 'k.A.', and 1 more row is like it; the column is kept as text.",)
+    assert data.notes == ("note: row 3 holds 'k.A.', row 5 'k.A.'; the column is kept as text.",)
     assert content(data)["note"][:3] == ["1,5", "2,5", "k.A."]
     spaced = read_text("id;note\n1;2,5\n2; 1.234,5\n3;3,5\n")
-    assert spaced.notes == ("note: row 2 holds '1.234,5'; the column is kept as text.",)
+    assert content(spaced)["note"] == [2.5, 1234.5, 3.5]
+    assert spaced.notes == ("Thousands marks were left out: note (point).",)
 
 
-def test_commas_in_quoted_numbers_are_not_guessed_at(read_text: Read) -> None:
-    data = read_text('id,x\n1,"2,5"\n2,"3,5"\n')
-    assert content(data)["x"] == ["2,5", "3,5"]
-    (note,) = data.notes
-    assert note.startswith("x: row 1 holds '2,5', and 1 more row is like it; whether its comma marks decimals")
+def test_commas_in_quoted_numbers(read_text: Read) -> None:
+    """Other than three digits after it, a comma marks decimals; before three it is asked about."""
+    assert content(read_text('id,x\n1,"2,5"\n2,"3,5"\n'))["x"] == [2.5, 3.5]
+    thousands = read_text('id,x\n1,"2,500"\n2,"3,500"\n')
+    assert content(thousands)["x"] == [2500, 3500]
+    assert thousands.doubts["x"].startswith("x: the comma was read as a thousands mark (2,500 (row 1) is 2500).")
     assert read_text('id,place\n1,"Leeds, York"\n2,"Ely, 3"\n').notes == ()
 
 

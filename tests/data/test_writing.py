@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings, strategies as st
 
 from templates_engine.data import readers, writers
 from templates_engine.data.dataset import Dataset
-from templates_engine.data.readers.cells import MISSING_SPELLINGS
+from templates_engine.data.readers.typed import MISSING_SPELLINGS
 from templates_engine.data.writers import stata_names, write
 from templates_engine.problems import Refused
 

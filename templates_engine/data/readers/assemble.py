@@ -5,7 +5,6 @@ from __future__ import annotations
 from templates_engine.data.dataset import Dataset, Values
 from templates_engine.data.names import column_names
 from templates_engine.data.readers import MAX_CELLS, MAX_COLUMNS, refused
-from templates_engine.data.readers.cells import Found, listed, values_of
 from templates_engine.data.readers.raw import Raw
 from templates_engine.problems import Refused
 
@@ -25,23 +24,30 @@ def check_size(shown: str, n_rows: int, n_columns: int) -> None:
 
 def assemble(raw: Raw, name: str, shown: str) -> Dataset:
     """The dataset, or a refusal naming every column that cannot be used."""
+    from templates_engine.data.readers.cells import values_of
+    from templates_engine.data.readers.found import Found
+    from templates_engine.data.readers.typed import Open
+
     check_size(shown, len(raw.columns[0]) if raw.columns else 0, len(raw.columns))
     names, notes = column_names(raw.names)
     found = Found()
     columns: dict[str, Values] = {}
+    waiting: dict[str, Open] = {}
     for i, column in enumerate(names):
-        columns[column] = values_of(column, raw.columns[i], found, raw.free_text, raw.decimal)
+        values = values_of(column, raw.columns[i], found, raw)
         raw.columns[i] = raw.columns[i].iloc[:0]  # let go of the memory as we go along
+        if isinstance(values, Open):
+            waiting[column] = values
+            columns[column] = values.typed.codes.astype(float)  # keeps the place
+        else:
+            columns[column] = values
+    for column, still in waiting.items():
+        columns[column] = still.end(found, raw)
     if found.problems:
         raise Refused(found.problems)
-    spelled = sorted(found.spellings)
-    notes = raw.notes + notes + found.notes
-    notes += listed([f"“{s}”" for s in spelled], lambda s: f"Read as missing values: empty cells and {s}.")
-    notes += listed(found.yes_no, lambda s: f"True and false became 1 and 0: {s}.")
-    notes += listed(found.dates, lambda s: f"Dates and times are kept as text: {s}.")
     titles = {column: raw.titles.get(i) or _original(raw.names[i], column) for i, column in enumerate(names)}
     labels = {names[i]: labels for i, labels in raw.labels.items()}
-    return Dataset(name, columns, labels, titles, tuple(notes))
+    return Dataset(name, columns, labels, titles, tuple(raw.notes + notes + found.all_notes()), found.doubts)
 
 
 def _original(given: str, name: str) -> str:

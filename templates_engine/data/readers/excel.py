@@ -1,4 +1,4 @@
-"""Excel .xlsx: the first sheet, its first row that is not empty holding the names.
+"""Excel .xlsx: the first sheet with cells; its names may stand below a title, in two rows, and in merged cells.
 
 The file is a zip archive, so what it unpacks to is counted, byte by byte, before anything is parsed.
 """
@@ -6,6 +6,7 @@ The file is a zip archive, so what it unpacks to is counted, byte by byte, befor
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,17 @@ import pandas as pd
 from templates_engine.data.dataset import code_text
 from templates_engine.data.readers import refused
 from templates_engine.data.readers.assemble import check_size
+from templates_engine.data.readers.found import listed
+from templates_engine.data.readers.headers import Heading, heading
 from templates_engine.data.readers.raw import Raw
+from templates_engine.data.readers.sheet import Sheet, letters, look
 
 MAX_UNPACKED = 800 << 20  # bytes; a sheet of 200,000 x 14 numbers takes about 120 MB
 MAX_MEMBERS = 5_000
+LOOKED_AT = 200  # rows from which the heading is judged
+_ERRORS = frozenset(("#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!"))
+
+Rows = list[tuple[int, tuple[Any, ...]]]  # (row of the sheet, from 1; its cells)
 
 
 def read_raw(path: Path, shown: str) -> Raw:
@@ -28,27 +36,81 @@ def read_raw(path: Path, shown: str) -> Raw:
         sheets = book.worksheets
         if not sheets:
             raise refused("no-columns", f"{shown} has no sheet with cells.")
-        sheet = sheets[0]
-        sheet.reset_dimensions()  # what the file claims of its size may be wrong
-        rows = [row for row in sheet.iter_rows(values_only=True) if any(_filled(cell) for cell in row)]
-        notes = [f"Only the first of {len(sheets)} sheets, “{sheet.title}”, was read."] if len(sheets) > 1 else []
+        rows: Rows = []
+        for sheet in sheets:
+            sheet.reset_dimensions()  # what the file claims of its size may be wrong
+            every = enumerate(sheet.iter_rows(values_only=True), 1)
+            rows = [(i, row) for i, row in every if any(_filled(cell) for cell in row)]
+            if rows:
+                break
+        else:
+            raise refused("empty-file", f"{shown}: its first sheet is empty.")
+        first = "Only the first of" if sheet is sheets[0] else "Only one of"
+        notes = [f"{first} {len(sheets)} sheets, “{sheet.title}”, was read."] if len(sheets) > 1 else []
+        about = look(path, str(getattr(sheet, "_worksheet_path", "")))
     finally:
         book.close()
-    if not rows:
-        raise refused("empty-file", f"{shown}: its first sheet is empty.")
-    width = max(i + 1 for row in rows for i in range(len(row) - 1, -1, -1) if _filled(row[i]))
-    names = ["" if not _filled(cell) else _name(cell) for cell in (*rows[0], *[None] * width)[:width]]
-    check_size(shown, len(rows) - 1, width)
-    columns: list[list[Any]] = [[None] * (len(rows) - 1) for _ in range(width)]
-    for r, row in enumerate(rows[1:]):
+    raw = _table(rows, about, shown)
+    raw.notes = notes + raw.notes
+    return raw
+
+
+def _table(rows: Rows, about: Sheet, shown: str) -> Raw:
+    """The columns below the heading."""
+    width = max(i + 1 for _, row in rows for i in range(len(row) - 1, -1, -1) if _filled(row[i]))
+    head = _heading(rows, about, width)
+    body = rows[head.above + head.rows :]
+    check_size(shown, len(body), width)
+    places = {number: k for k, (number, _) in enumerate(body)}
+    columns: list[list[Any]] = [[None] * len(body) for _ in range(width)]
+    errors: list[str] = []
+    for r, (number, row) in enumerate(body):
         for c, cell in enumerate(row[:width]):
-            columns[c][r] = cell if _filled(cell) else None
+            if _filled(cell):
+                columns[c][r] = cell
+            elif isinstance(cell, str) and cell in _ERRORS:
+                errors.append(f"{letters(c)}{number} ({cell})")
+    notes = head.notes + _merged_down(columns, places, about)
+    notes += listed(errors, lambda s: f"Cells in error were read as missing: {s}.")
+    without = "has formulas" if len(about.uncalculated) > 1 else "has a formula"
+    text = f"The file {without} without stored values, read as missing: {{}}. Open it in a spreadsheet and save it."
+    notes += listed(about.uncalculated, text.format)
     raw = Raw([], [], notes=notes, free_text=True)
-    for name, cells in zip(names, columns, strict=True):
+    names = [*head.names, *[""] * width][:width]
+    for c, (name, cells) in enumerate(zip(names, columns, strict=True)):
         if name or any(cell is not None for cell in cells):
+            if title := head.titles.get(c):
+                raw.titles[len(raw.names)] = title
             raw.names.append(name)
             raw.columns.append(pd.Series(cells, dtype=object))
     return raw
+
+
+def _heading(rows: Rows, about: Sheet, width: int) -> Heading:
+    first = [[_text(cell) if _filled(cell) else "" for cell in (*row, *[None] * width)[:width]] for _, row in rows]
+    numbers = [number for number, _ in rows[:LOOKED_AT]]
+
+    def span(i: int, j: int) -> tuple[int, int]:
+        return about.span(numbers[i], j)
+
+    return heading(first[:LOOKED_AT], span)
+
+
+def _merged_down(columns: list[list[Any]], places: dict[int, int], about: Sheet) -> list[str]:
+    """Cells merged over several rows hold their value in each of them."""
+    filled: list[str] = []
+    for top, bottom, left, _ in about.merged:
+        if bottom == top or top not in places or left >= len(columns):
+            continue
+        value = columns[left][places[top]]
+        inside = [places[i] for i in range(top + 1, min(bottom, max(places)) + 1) if i in places]
+        if value is None or any(columns[left][k] is not None for k in inside):
+            continue
+        for k in inside:
+            columns[left][k] = value
+        if letters(left) not in filled:
+            filled.append(letters(left))
+    return listed(filled, lambda s: f"Merged cells: their value was taken for every row they cover (columns {s}).")
 
 
 def _filled(cell: Any) -> bool:
@@ -56,17 +118,14 @@ def _filled(cell: Any) -> bool:
     return cell is not None and not (isinstance(cell, str) and (not cell.strip() or cell in _ERRORS))
 
 
-_ERRORS = frozenset(("#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"))
-
-
-def _name(cell: Any) -> str:
+def _text(cell: Any) -> str:
     return code_text(cell) if isinstance(cell, (int, float)) else str(cell)
 
 
 def _check_archive(path: Path, shown: str) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
+            members: Sequence[zipfile.ZipInfo] = archive.infolist()
             if "xl/workbook.xml" not in archive.namelist():
                 raise refused("wrong-format", f"{shown} is a zip archive, but not an Excel file.")
             if len(members) > MAX_MEMBERS:

@@ -17,4 +17,6 @@ class Raw:
     titles: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     free_text: bool = False  # cells were typed by people: "NA" means missing, "12" in a text column is a number
-    decimal: str = "."  # the mark in numbers that stand among texts
+    decimal: str = "."  # the mark by which the columns of numbers were read
+    separator: str = ""  # what stands between the fields of a text file
+    told: str = ""  # the decimal mark, where the user states it

@@ -1,50 +1,32 @@
-"""Delimited text, .csv and .txt: delimiter, decimal comma, encoding and header found from the file itself."""
+"""Delimited text, .csv and .txt: encoding, layout and numbers are found from the file itself.
+
+The rows are read once, numbers as numbers. Columns of numbers that may be identifiers (007, 1E2, 16 digits) or have
+marks of thousands are then read a second time, as texts, and judged whole (identifiers.py, numerals.py).
+"""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
-import itertools
 import re
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
+import numpy as np
 import pandas as pd
 
-from templates_engine.data.readers import MAX_COLUMNS, refused
+from templates_engine.data.readers import identifiers, refused
 from templates_engine.data.readers.assemble import check_size
-from templates_engine.data.readers.cells import MISSING_SPELLINGS
+from templates_engine.data.readers.encodings import encoding_of, marked
+from templates_engine.data.readers.layout import NAMED, SAMPLE, SPACES, Layout, Told, fields, layout_of
 from templates_engine.data.readers.raw import Raw
+from templates_engine.data.readers.typed import MISSING_SPELLINGS
 
-SAMPLE: Final = 1 << 18
-SPACES: Final = " "  # any run of blanks and tabs
-NAMED = {",": "comma", ";": "semicolon", "\t": "tab", SPACES: "spaces"}
+__all__ = ["Told", "read_raw", "read_text"]
+
 _ESCAPED = r"^'(?='*[=+\-@\t\r])"  # the apostrophe that writers.py puts before cells a spreadsheet would run
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
-
-
-@dataclass
-class Layout:
-    delimiter: str
-    header: list[str]
-    skip: int  # physical lines before the first row of data
-    decimal: str
-
-
-@dataclass(frozen=True)
-class Told:
-    """What is said of a text instead of being found from it; None: found."""
-
-    delimiter: str | None = None
-    decimal: str | None = None
-    names: bool | None = None  # whether the first line holds the names; without them V1, V2, ...
-    missing: tuple[str, ...] = ()  # words that mean a missing value, beside the usual ones
-    strict: bool = False  # a line with too few fields is refused; else what it lacks is missing, with a note
 
 
 def read_raw(path: Path, shown: str) -> Raw:
@@ -58,11 +40,11 @@ def read_text(text: str, shown: str, told: Told) -> Raw:
     """As of a file that holds this text."""
     notes: list[str] = []
     with io.BytesIO(text.replace("\r\n", "\n").replace("\r", "\n").encode()) as data:
-        return _read(data, _encoding(data, shown, notes), shown, notes, told)
+        return _read(data, encoding_of(data, shown, notes), shown, notes, told)
 
 
 def _read(data: BinaryIO, encoding: str, shown: str, notes: list[str], told: Told) -> Raw:
-    layout = _layout(data, encoding, shown, notes, told)
+    layout = layout_of(data, encoding, shown, notes, told)
     frame = _parse(data, encoding, layout, shown, told)
     check_size(shown, len(frame), frame.shape[1])
     if told.strict:
@@ -72,16 +54,18 @@ def _read(data: BinaryIO, encoding: str, shown: str, notes: list[str], told: Tol
     spellings = _spellings(data, layout.delimiter, told.missing) if gaps else []
     if spellings:
         notes.append("Read as missing values: empty cells and " + ", ".join(f"“{s}”" for s in spellings) + ".")
-    raw = Raw([], [], notes=notes, free_text=True, decimal=layout.decimal)
+    again = _doubtful(data, frame, layout)
+    texts = _parse(data, encoding, layout, shown, told, again) if again else None
+    raw = Raw([], [], notes=notes, free_text=True, decimal=layout.decimal, separator=layout.delimiter)
+    raw.told = told.decimal or ""
     for i, name in enumerate(layout.header):
-        column = frame.iloc[:, i]
+        column = frame.iloc[:, i] if texts is None or i not in again else texts[i]
         if not name and bool(column.isna().all()):
             continue  # a delimiter at the end of each line
-        if isinstance(column.dtype, pd.StringDtype):
+        if isinstance(column.dtype, pd.StringDtype) and bool(column.str.startswith("'").any()):
             column = column.str.replace(_ESCAPED, "", regex=True)
-            if told.decimal == "," and _all_points(column):
-                at = f"{name or i + 1}: numbers with a point"
-                raw.notes.append(f"{at} were read as decimals, though the decimal mark is said to be the comma.")
+        if title := layout.titles.get(i):
+            raw.titles[len(raw.names)] = title
         raw.names.append(name)
         raw.columns.append(column)
     return raw
@@ -91,134 +75,81 @@ def _open(path: Path, shown: str, notes: list[str]) -> tuple[BinaryIO, str]:
     """(a seekable binary file, its encoding). UTF-16 and lines that end in CR alone are rewritten in memory."""
     with path.open("rb") as file:
         head = file.read(SAMPLE)
-        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            whole = (head + file.read()).decode("utf-16")
-            return io.BytesIO(whole.encode()), "utf-8"
+        sure = marked(head)
+        if sure.startswith("utf-16") or sure == "utf-32":
+            try:
+                whole = (head + file.read()).decode(sure)
+            except UnicodeDecodeError:
+                raise refused("wrong-format", f"{shown} is not a text file.") from None
+            if sure.endswith("e"):
+                notes.append("The file has no byte order mark; it was read as UTF-16, as the zeros in it say.")
+            return io.BytesIO(whole.replace("\r\n", "\n").replace("\r", "\n").encode()), "utf-8"
         if b"\n" not in head and b"\r" in head:
             whole_bytes = (head + file.read()).replace(b"\r", b"\n")
-            return io.BytesIO(whole_bytes), _encoding(io.BytesIO(whole_bytes), shown, notes)
+            return io.BytesIO(whole_bytes), encoding_of(io.BytesIO(whole_bytes), shown, notes)
         file.seek(0)
-        encoding = _encoding(file, shown, notes)
+        encoding = encoding_of(file, shown, notes)
     return path.open("rb"), encoding
 
 
-def _encoding(file: BinaryIO, shown: str, notes: list[str]) -> str:
-    """utf-8 (with or without mark), or latin-1 with a note. Zero bytes are not text: refused."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    encoding = "utf-8-sig" if file.read(3) == codecs.BOM_UTF8 else "utf-8"
-    file.seek(0)
-    while chunk := file.read(1 << 20):
-        if b"\x00" in chunk:
-            raise refused("wrong-format", f"{shown} is not a text file.")
-        if encoding != "latin-1":
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError:
-                encoding = "latin-1"
-    if encoding == "latin-1":
-        notes.append("The file is not in UTF-8; its letters were read as Latin-1 (Western European).")
-    return encoding
+def _doubtful(data: BinaryIO, frame: pd.DataFrame, layout: Layout) -> list[int]:
+    """Positions of the columns of numbers that may be identifiers or have marks of thousands."""
+    numbers = [i for i in range(frame.shape[1]) if pd.api.types.is_numeric_dtype(frame.dtypes.iloc[i])]
+    numbers = [i for i in numbers if not pd.api.types.is_bool_dtype(frame.dtypes.iloc[i])]
+    if not numbers:
+        return []
+    codes = any(_hints(data))
+    found = []
+    for i in numbers:
+        values = frame.iloc[:, i].to_numpy()
+        if values.dtype.kind not in "iuf" or not len(values):
+            continue
+        with np.errstate(invalid="ignore", over="ignore"):
+            if values.dtype.kind in "iu":
+                doubtful = codes
+            else:
+                large = bool(((np.abs(values) >= identifiers.EXACT_WHOLE) & np.isfinite(values)).any())
+                doubtful = large or _may_be_thousands(values) or (codes and not bool((values > np.floor(values)).any()))
+        if doubtful:
+            found.append(i)
+    return found
 
 
-def _layout(data: BinaryIO, encoding: str, shown: str, notes: list[str], told: Told) -> Layout:
-    """Delimiter, names and decimal sign, from the first lines where they are not told."""
+def _may_be_thousands(values: np.ndarray[Any, Any]) -> bool:
+    """Could every mark stand before exactly three digits? Not in 0.5 or 1234.5, nor where there is no fraction."""
+    head = values[:2000]
+    for part in (head, values) if len(values) > len(head) else (values,):
+        seen = np.abs(part[~np.isnan(part)])
+        broken = seen[seen > np.floor(seen)]
+        if len(broken) and (bool((broken < 1).any()) or bool((broken >= 1000).any())):
+            return False
+        if len(broken) and bool((np.abs(broken * 1000 - np.rint(broken * 1000)) > 1e-6).any()):
+            return False
+    return bool(len(broken))
+
+
+def _hints(data: BinaryIO) -> tuple[bool, bool]:
+    """(are there cells that begin with 0 and a digit, are there digits with e between them)."""
+    zeros = powers = False
     data.seek(0)
-    head = data.read(SAMPLE)
-    whole = len(head) < SAMPLE
-    if not whole:  # whole lines only
-        head = head[: head.rfind(b"\n") + 1] or head
-    lines = [line + "\n" for line in head.decode(encoding, "replace").split("\n")]
-    skip = 0
-    while skip < len(lines) and not lines[skip].strip():
-        skip += 1
-    line = re.fullmatch(r"\"?sep=(.)\"?\s*", lines[skip], re.IGNORECASE) if skip < len(lines) else None
-    if line:
-        skip += 1
-    lines = lines[skip:]
-    if not lines:
-        raise refused("empty-file", f"{shown} is empty.")
-    delimiter = told.delimiter or (line.group(1) if line and line.group(1) in NAMED else _sniff(lines, told.decimal))
-    rows = list(itertools.islice(_fields(iter(lines), delimiter), 200))
-    if not rows:
-        raise refused("damaged-file", f"{shown}: its first line cannot be divided into column names.")
-    (header, used), body = rows[0], [row for row, _ in rows[1:] if any(row)]
-    if len(header) > MAX_COLUMNS:
-        check_size(shown, 1, len(header))
-    decimal = told.decimal or _decimal([*body, header], delimiter)
-    if told.names is False:
-        return Layout(delimiter, [f"V{i}" for i in range(1, len(header) + 1)], skip, decimal)
-    if told.names is None and all(_is_value(cell, decimal) for cell in header) and any(cell.strip() for cell in header):
-        notes.append(f"The first line holds only numbers, so the columns were named c1 to c{len(header)}.")
-        header, used = [f"c{i}" for i in range(1, len(header) + 1)], 0
-    elif body and all(len(row) == len(header) + 1 for row in body):
-        if all(not row[-1].strip() for row in body):
-            header = [*header, ""]
-        else:  # as R's write.table does
-            header = ["row", *header]
-            notes.append("The lines have one field more than there are names; the first was named row.")
-    return Layout(delimiter, [name.strip() for name in header], skip + used, decimal)
+    before = b"\n"
+    while not (zeros and powers) and (chunk := data.read(1 << 20)):
+        more_zeros, more_powers = identifiers.hints(before + chunk)
+        zeros, powers, before = zeros or more_zeros, powers or more_powers, chunk[-3:]
+    return zeros, powers
 
 
-def _sniff(lines: list[str], decimal: str | None = None) -> str:
-    """The delimiter that splits the first lines into the same number of fields, more than one; else the commonest.
-
-    Where the comma is known to mark decimals, it is tried last, as in lines whose numbers stand in quotes.
-    """
-    first = [line for line in lines[:30] if line.strip()]
-    counts: dict[str, list[int]] = {}
-    for delimiter in ("\t", ";", SPACES, ",") if decimal == "," else ("\t", ";", ",", SPACES):
-        counts[delimiter] = [len(row) for row, _ in _fields(iter(first), delimiter)]
-        low, high = min(counts[delimiter], default=0), max(counts[delimiter], default=0)
-        if low > 1 and high - low <= (1 if counts[delimiter][0] == low else 0):
-            return delimiter
-    at = max(("\t", ";") if decimal == "," else ("\t", ";", ","), key=lambda d: sum(counts[d][:1]))
-    return at if sum(counts[at][:1]) > 1 or decimal == "," else ","
-
-
-def _fields(lines: Iterator[str], delimiter: str) -> Iterator[tuple[list[str], int]]:
-    """(fields, physical lines used so far) of each record."""
-    lines = (line.rstrip("\r\n").replace("\r", " ") for line in lines)
-    if delimiter == SPACES:
-        lines = (line.replace("\t", " ").strip() for line in lines)
-    lines = (line + "\n" for line in lines)
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:  # an absurdly long field
-            return
-        yield row, reader.line_num
-
-
-def _decimal(rows: list[list[str]], delimiter: str) -> str:
-    if delimiter == ",":
-        return "."
-    cells = [cell.strip() for row in rows for cell in row]
-    commas = sum(bool(_DECIMAL_COMMA.fullmatch(cell)) for cell in cells)
-    points = sum("." in cell and bool(_NUMBER.fullmatch(cell)) for cell in cells)
-    return "," if commas > points else "."
-
-
-def _all_points(column: pd.Series) -> bool:
-    """Is every value a number, some with a point?"""
-    seen = column.dropna()
-    return bool(seen.str.contains(".", regex=False).any()) and bool(pd.to_numeric(seen, errors="coerce").notna().all())
-
-
-def _is_value(cell: str, decimal: str) -> bool:
-    text = cell.strip()
-    return text in MISSING_SPELLINGS or bool(_NUMBER.fullmatch(text.replace(decimal, ".") if decimal == "," else text))
-
-
-def _parse(data: BinaryIO, encoding: str, layout: Layout, shown: str, told: Told) -> pd.DataFrame:
-    """The rows under the header, numbers exact to the last digit."""
+def _parse(
+    data: BinaryIO, encoding: str, layout: Layout, shown: str, told: Told, texts: Sequence[int] = ()
+) -> pd.DataFrame:
+    """The rows under the header, numbers exact to the last digit; or of the columns `texts` the cells as they stand."""
     data.seek(0)
     for _ in range(layout.skip):
         data.readline()
     separator = r"\s+" if layout.delimiter == SPACES else layout.delimiter
     exact: Any = {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
+    if texts:
+        exact = {"usecols": list(texts), "dtype": str}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -267,7 +198,7 @@ def _uneven(data: BinaryIO, encoding: str, layout: Layout) -> Iterator[tuple[int
     lines = (line.decode(encoding, "replace") for line in data)
     for _ in range(layout.skip):
         next(lines)
-    for row, used in _fields(lines, layout.delimiter):
+    for row, used in fields(lines, layout.delimiter):
         if row and len(row) != len(layout.header):
             yield layout.skip + used, len(row)
 
@@ -279,7 +210,7 @@ def _refuse_uneven(data: BinaryIO, encoding: str, layout: Layout, shown: str) ->
     for _ in range(layout.skip):
         next(lines)
     p = len(layout.header)
-    for row, used in _fields(lines, layout.delimiter):
+    for row, used in fields(lines, layout.delimiter):
         if len(row) != p and (len(row) > 1 or any(cell.strip() for cell in row)):
             raise refused("uneven-lines", _uneven_text(shown, layout.skip + used, len(row), layout))
 
