@@ -13,6 +13,7 @@ from dataclasses import replace
 from templates_engine.asking.ask import Asks
 from templates_engine.asking.asked import Walk, missing
 from templates_engine.asking.bare_walk import once
+from templates_engine.asking.columns import Columns, OneColumn
 from templates_engine.asking.exploring import explore, unknown_keys
 from templates_engine.asking.placeholder import PENDING
 from templates_engine.data import Schema
@@ -49,9 +50,25 @@ def walk(
     if strict_keys:
         more = unknown_keys(template, given, schema, found, datasets=datasets)
         found = replace(found, said=(*found.said, *more, *missing(found)))
+    found = replace(found, said=(*found.said, *_doubts(found)))
     if found.spec is not None and any(p.level == "error" for p in found.said):
         found = replace(found, spec=None)
     return found
+
+
+def _doubts(found: Walk) -> list[Problem]:
+    """A notice for each column among the answers whose numbers may mean something else."""
+    said: dict[str, Problem] = {}
+    for asked in found.asked.values():
+        if not asked.answered or not isinstance(asked.question, OneColumn | Columns):
+            continue
+        names = [asked.value] if isinstance(asked.value, str) else [term.name for term in asked.value]
+        for name in names:
+            column = asked.question.among.columns.get(name)
+            if column is not None and column.doubt:
+                problem = Problem("doubtful-numbers", column.doubt, key=asked.key, column=name, level="notice")
+                said.setdefault(name, problem)
+    return list(said.values())
 
 
 def rename(template: Asks, answers: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:

@@ -91,6 +91,8 @@ def _cells(values: Values, gap: str) -> list[str]:
         written = list(map(str, np.where(np.isnan(values), 0, values).astype(np.int64).tolist()))
     else:
         written = list(map(repr, values.tolist()))
+        for i in np.flatnonzero((np.abs(values) > EXACT_WHOLE) & (np.abs(values) < 1e16)).tolist():
+            written[i] = np.format_float_scientific(values[i])  # with a point before its end it would be a code
     for i in np.flatnonzero(np.isnan(values)).tolist():
         written[i] = gap
     return written

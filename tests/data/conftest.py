@@ -31,3 +31,19 @@ def read_text(tmp_path: Path) -> Callable[..., Dataset]:
         return readers.read(path, filename)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def case() -> Callable[[str], Path]:
+    """The file of a case: "01", or "95b/schools.csv" where there are several."""
+    folder = SHARED.parent / "cases"
+    if not folder.is_dir():
+        pytest.skip("the shared cases are not here")
+
+    def find(name: str) -> Path:
+        number, _, file = name.partition("/")
+        found = sorted(folder.glob(f"{number}-*"))
+        assert found, f"no case {number}"
+        return found[0] / file if file else next(p for p in sorted(found[0].iterdir()) if p.stem == "d")
+
+    return find

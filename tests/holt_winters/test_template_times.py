@@ -65,6 +65,20 @@ WRITINGS = [  # times in order, the time after the last, the unit, steps a year
     (["1949 M11", "1949 M12"], "1950 M01", "month", 12),
     (["Q3 1949", "Q4 1949"], "Q1 1950", "quarter", 4),
     (["2020 H1", "2020 H2"], "2021 H1", "half", 2),
+    (["Nov-98", "Dec-98", "Jan-99"], "Feb-99", "month", 12),
+    (["Nov-99", "Dec-99", "Jan-00"], "Feb-00", "month", 12),
+    (["Nov '49", "Dec '49"], "Jan '50", "month", 12),
+    (["okt. 98", "nov. 98"], "dez. 98", "month", 12),
+    (["30-Dec-99", "31-Dec-99"], "01-Jan-00", "day", None),
+    (["11/98", "12/98"], "01/99", "month", 12),
+    (["Q3-98", "Q4-98"], "Q1-99", "quarter", 4),
+    (["30.12.98", "31.12.98"], "01.01.99", "day", None),
+    (["12/30/98", "12/31/98"], "01/01/99", "day", None),
+    ([42005.0, 42036.0, 42064.0], 42095.0, "month", 12),
+    ([42369.0, 42400.0, 42429.0, 42460.0], 42490.0, "month", 12),
+    ([42100.0, 42101.0, 42102.0, 42103.0, 42104.0, 42107.0], 42108.0, "weekday", None),
+    ([42000.0, 42001.0, 42002.0], 42003.0, "number", None),
+    ([40000.0, 40007.0, 40014.0, 40021.0], 40028.0, "number", None),
     ([11.1949, 12.1949, 1.195, 2.195], 3.195, "month", 12),
     ([200111.0, 200112.0, 200201.0], 200202.0, "month", 12),
     ([20200228.0, 20200229.0, 20200301.0], 20200302.0, "day", None),
@@ -89,6 +103,17 @@ def test_times_are_read_and_continued(times: list[Any], after: Any, unit: str, p
         assert found == [*times, after]
     else:
         assert found == pytest.approx([*times, after], abs=1e-6)
+
+
+def test_day_counts_of_a_spreadsheet_are_said_as_dates() -> None:
+    line = arrange(SPEC, data([42005.0, 42036.0, 42064.0]))
+    assert line.words(3) == "2015-04-01"
+    assert "42005, which is 1 Jan 2015" in line.notices[0].message
+
+
+def test_years_of_two_digits_are_told() -> None:
+    line = arrange(SPEC, data(["Nov-99", "Dec-99", "Jan-00"]))
+    assert "years of two digits, read as 1999 to 2000" in line.notices[0].message
 
 
 def test_rounded_years_over_a_century_do_not_drift() -> None:
@@ -146,7 +171,7 @@ def test_bad_times_are_told_with_their_rows(times: list[Any], words: list[str]) 
         (["31.01.2019 12:00", "31.01.2019 25:00"], "31.01.2019 25:00", "row 2"),
         (["12/2019", "13/2019"], "13/2019", "row 2"),
         (["Jan 2019", "Foo 2019"], "Foo 2019", "row 2"),
-        (["31.12.18", "31.12.19"], "31.12.18", "row 1"),
+        (["31.12.18", "31.12.2019"], "31.12.2019", "row 2"),
         (["2019-02-28", "2019-02-30"], "2019-02-30", "row 2"),
         (["2019-Q1", "2019-Q5"], "2019-Q5", "row 2"),
         (["2019-01", "2019-13"], "2019-13", "row 2"),

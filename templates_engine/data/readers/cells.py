@@ -81,7 +81,7 @@ def _learn_decimal(values: npt.NDArray[np.float64], found: Found, decimal: str) 
 def _numbers(name: str, series: pd.Series, found: Found) -> Values:
     if pd.api.types.is_integer_dtype(series.dtype) and len(series):
         low, high = series.min(), series.max()
-        if not pd.isna(low) and (high > EXACT_WHOLE or low < -EXACT_WHOLE):
+        if not pd.isna(low) and max(int(high), -int(low)) > EXACT_WHOLE:  # compared as whole numbers, not as doubles
             gaps = np.asarray(series.isna())
             return _long(name, series[~gaps].astype(str), gaps, found)
     return found.finite(name, series.to_numpy(np.float64, na_value=np.nan))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -66,8 +67,8 @@ class Found:
         """One sentence for each thing told of several columns, then those of single ones."""
         notes = []
         for kind, columns in self.identifiers.items():
-            names = [name for name, _ in columns]
-            notes += listed(names, lambda s, k=kind, c=columns: identifiers.WHY[k].format(names=s, sample=c[0][1]))
+            said = identifiers.WHY[kind].replace("{sample}", columns[0][1])
+            notes += listed([name for name, _ in columns], partial(str.replace, said, "{names}"))
         notes += listed(self.thousands, lambda s: f"Thousands marks were left out: {s}.")
         notes += listed(self.units, lambda s: f"Signs beside numbers were left out (30% is 30): {s}.")
         notes += listed(self.brackets, lambda s: f"Numbers in brackets were read as negative: {s}.")

@@ -116,14 +116,14 @@ def _more_names(
             numbers.append(j)
         elif j in filled and any(c.strip() == row[j].strip() for c in cells):
             return False  # the word occurs among the data, so it is one of them
-    if any(j not in filled for j in numbers):
+    if any(j not in filled and (j >= len(top) or not top[j].strip()) for j in numbers):
         return False
     gaps = any(j >= len(top) or not top[j].strip() for j in filled)
     spans = merged is not None and any(merged(candidate - 1, j)[1] > merged(candidate - 1, j)[0] for j in range(width))
-    if gaps and (numbers or spans):
+    named = [j for j in numbers if j in filled]
+    if gaps and (named or spans):
         return True
-    words = {row[j].strip() for j in numbers}
-    return len(numbers) >= 2 and len(words) > 1
+    return len(named) >= 2 and len({row[j].strip() for j in named}) > 1
 
 
 def _joined(

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-EXACT_WHOLE = 2.0**53  # beyond, doubles leave whole numbers out
+EXACT_WHOLE = 2**53  # beyond, doubles leave whole numbers out
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 _DIGITS = re.compile(r"\d+")
 _ZEROS = re.compile(r"0\d+")
+HINT = r"\s*(?:0\d|\d+[eE]\d)"  # a text that may be one of the first two
 _POWER = re.compile(r"\d+[eE]\d+")  # a measurement has a point or a sign in it: 1.0E5, 1E+05
 
 ZEROS, POWERS, LONG = "zeros", "powers", "long"

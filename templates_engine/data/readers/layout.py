@@ -82,7 +82,7 @@ def _named(
         above, used, titles = head.above, head.rows, head.titles
         notes += head.notes
         names = head.names or names
-        if all(is_value(cell) for cell in rows[above]) and any(cell.strip() for cell in rows[above]):
+        if used < 2 and all(is_value(cell) for cell in rows[above]) and any(cell.strip() for cell in rows[above]):
             notes.append(f"The first line holds only numbers, so the columns were named c1 to c{len(rows[above])}.")
             names, used = [f"c{i}" for i in range(1, len(rows[above]) + 1)], 0
     body = [row for row in rows[above + used :] if any(row)]
@@ -105,13 +105,20 @@ def sniff(lines: Sequence[str], decimal: str | None = None) -> str:
     whose numbers stand in quotes.
     """
     first = [line for line in lines[:40] if line.strip()]
+
+    def agree(odd: int, delimiter: str) -> bool:
+        counts = [len(row) for row, _ in fields(iter(first[odd : odd + 30]), delimiter)]
+        low, high = min(counts, default=0), max(counts, default=0)
+        return low > 1 and high - low <= (1 if counts[0] == low else 0)
+
     order = ("\t", ";", "|", SPACES, ",") if decimal == "," else ("\t", ";", ",", "|", SPACES)
-    for odd in range(min(MOST_ODD_LINES, max(1, len(first) - 2))):
-        for delimiter in order if odd == 0 else [d for d in order if d != SPACES]:
-            counts = [len(row) for row, _ in fields(iter(first[odd : odd + 30]), delimiter)]
-            low, high = min(counts, default=0), max(counts, default=0)
-            if low > 1 and high - low <= (1 if counts[0] == low else 0):
-                return delimiter
+    agreed = [(odd, d) for odd in range(min(MOST_ODD_LINES, max(1, len(first) - 2))) for d in order if agree(odd, d)]
+    if agreed and agreed[0][0] == 0:
+        tabs = any(d == "\t" for _, d in agreed)
+        return "\t" if agreed[0][1] == SPACES and tabs else agreed[0][1]
+    for _, delimiter in agreed:
+        if delimiter != SPACES:
+            return delimiter
     totals = {d: sum(len(row) - 1 for row, _ in fields(iter(first[:1]), d)) for d in ("\t", ";", ",", "|")}
     if decimal == ",":
         totals.pop(",")

@@ -11,6 +11,7 @@ mark, then by semicolons between the fields; else a point is the decimal mark an
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -88,9 +89,9 @@ def take(text: str) -> Numeral | None:
     body = found["body"].strip()
     signs = [s for s in (found["sign"], found["inner"], found["trailing"]) if s]
     opened, closed = found["open"] or found["open2"], found["close"] or found["close2"]
-    if len(signs) > 1 or bool(opened) != bool(closed) or (signs and opened) or (found["open"] and found["open2"]):
+    if len(signs) > 1 or (signs and opened) or not any(c.isdigit() for c in body):
         return None
-    if bool(found["open2"]) != bool(found["close2"]) or not any(c.isdigit() for c in body):
+    if (found["open"] and found["open2"]) or (found["close"] and found["close2"]) or bool(opened) != bool(closed):
         return None
     if found["before"] and found["after"]:
         return None
@@ -114,12 +115,13 @@ def read(texts: Sequence[str]) -> Written:
     """The texts of a column (different ones suffice) as numbers."""
     parts = [take(text) for text in texts]
     bodies = [part.body for part in parts if part is not None]
-    used = [mark for mark in MARKS if any(mark in body for body in bodies)]
-    candidates = [Marks(d, t) for d in ".," if d in used or d == "." for t in ("", *used) if t != d]
-    if "," in used and "." not in used:
-        candidates.append(Marks(",", ""))
-    candidates = list(dict.fromkeys(candidates))
-    fits = {marks: [p is not None and bool(_form(marks).fullmatch(p.body)) for p in parts] for marks in candidates}
+    together = "".join(bodies)
+    used = [mark for mark in MARKS if mark in together]
+    if not used:
+        return Written(parts, [Marks(".", "")], [i for i, p in enumerate(parts) if p is None], *_units(parts))
+    candidates = [Marks(d, t) for d in ".," for t in ("", *used) if t != d]
+    forms = {marks: _form(marks).fullmatch for marks in candidates}
+    fits = {m: [p is not None and form(p.body) is not None for p in parts] for m, form in forms.items()}
     most = max(map(sum, fits.values()))
     best = [marks for marks in candidates if sum(fits[marks]) == most]
     wrong = [i for i, fit in enumerate(fits[best[0]]) if not fit]
@@ -187,8 +189,8 @@ def _marked(written: Written, mark: str) -> bool:
 
 def _meaning(written: Written, marks: Marks) -> tuple[str, ...]:
     """What the first numbers with marks are under these marks: two readings may be one."""
-    some = [part for part in written.parts if part is not None and any(mark in part.body for mark in MARKS)]
-    return tuple(_bare(part, marks) for part in some[:50])
+    some = (part for part in written.parts if part is not None and any(mark in part.body for mark in MARKS))
+    return tuple(_bare(part, marks) for part in itertools.islice(some, 50))
 
 
 def _bare(part: Numeral, marks: Marks) -> str:

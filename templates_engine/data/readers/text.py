@@ -54,12 +54,11 @@ def _read(data: BinaryIO, encoding: str, shown: str, notes: list[str], told: Tol
     spellings = _spellings(data, layout.delimiter, told.missing) if gaps else []
     if spellings:
         notes.append("Read as missing values: empty cells and " + ", ".join(f"“{s}”" for s in spellings) + ".")
-    again = _doubtful(data, frame, layout)
-    texts = _parse(data, encoding, layout, shown, told, again) if again else None
+    texts = _texts_again(data, encoding, layout, shown, told, frame)
     raw = Raw([], [], notes=notes, free_text=True, decimal=layout.decimal, separator=layout.delimiter)
     raw.told = told.decimal or ""
     for i, name in enumerate(layout.header):
-        column = frame.iloc[:, i] if texts is None or i not in again else texts[i]
+        column = texts.get(i, frame.iloc[:, i])
         if not name and bool(column.isna().all()):
             continue  # a delimiter at the end of each line
         if isinstance(column.dtype, pd.StringDtype) and bool(column.str.startswith("'").any()):
@@ -92,26 +91,30 @@ def _open(path: Path, shown: str, notes: list[str]) -> tuple[BinaryIO, str]:
     return path.open("rb"), encoding
 
 
-def _doubtful(data: BinaryIO, frame: pd.DataFrame, layout: Layout) -> list[int]:
-    """Positions of the columns of numbers that may be identifiers or have marks of thousands."""
-    numbers = [i for i in range(frame.shape[1]) if pd.api.types.is_numeric_dtype(frame.dtypes.iloc[i])]
-    numbers = [i for i in numbers if not pd.api.types.is_bool_dtype(frame.dtypes.iloc[i])]
-    if not numbers:
-        return []
-    codes = any(_hints(data))
-    found = []
+def _texts_again(
+    data: BinaryIO, encoding: str, layout: Layout, shown: str, told: Told, frame: pd.DataFrame
+) -> dict[int, pd.Series]:
+    """The columns of numbers that may be identifiers or have marks of thousands, as the texts that the file holds."""
+    numbers = [i for i, dtype in enumerate(frame.dtypes) if dtype.kind in "iuf"]
+    codes = bool(numbers) and any(_hints(data))
+    marks, wholes = [], []
     for i in numbers:
         values = frame.iloc[:, i].to_numpy()
-        if values.dtype.kind not in "iuf" or not len(values):
+        if values.dtype.kind != "f":
+            wholes += [i] if codes else []
             continue
         with np.errstate(invalid="ignore", over="ignore"):
-            if values.dtype.kind in "iu":
-                doubtful = codes
-            else:
-                large = bool(((np.abs(values) >= identifiers.EXACT_WHOLE) & np.isfinite(values)).any())
-                doubtful = large or _may_be_thousands(values) or (codes and not bool((values > np.floor(values)).any()))
-        if doubtful:
-            found.append(i)
+            if ((np.abs(values) >= identifiers.EXACT_WHOLE) & np.isfinite(values)).any() or _may_be_thousands(values):
+                marks.append(i)
+            elif codes and not (values > np.floor(values)).any():
+                wholes.append(i)
+    if not marks and not wholes:
+        return {}
+    again = _parse(data, encoding, layout, shown, told, sorted(marks + wholes))
+    found = {i: again[i] for i in marks}
+    for i in wholes:
+        if bool(again[i].str.match(identifiers.HINT, na=False).any()):
+            found[i] = again[i]
     return found
 
 

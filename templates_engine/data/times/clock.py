@@ -3,7 +3,8 @@
     number    any number, steps of one size (row numbers, years with a fraction: 1949.083)
     year, half, quarter, month, week, day, weekday, second    from texts, ISO 8601 and its usual relatives, and as
                                                               people write them (written_dates)
-    month and day    also from numbers written 194901, 19490131, and 1.1949 (01.1949, read as a number)
+    month and day    also from numbers written 194901, 19490131, and 1.1949 (01.1949, read as a number), and from the
+                     day counts of spreadsheets (42005 is 1 January 2015), where the months make them unequal steps
 
 A unit is an integer scale (months since year 0, days, seconds), so that equal steps are exactly equal.
 """
@@ -29,6 +30,8 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 FORMS = "2019-03-31, 2019-03, 2019-Q1, 2019-H1, 2019-W05, 2019, 2019-03-31T14:00, 31.03.2019, 03/2019, or Mar 2019"
 _EPOCH = date(1, 1, 1).toordinal()
 _UNIX = date(1970, 1, 1).toordinal()
+_SPREADSHEET = date(1899, 12, 30).toordinal()
+_SERIALS = (10_959, 73_050)  # 1930 to 2099
 
 _YEAR = re.compile(r"(\d{4})")
 _PART = re.compile(r"(\d{4})([-/ ]?)([QqHhSs])([1-4])")
@@ -58,6 +61,8 @@ class Clock:
     def words(self, position: int) -> str:
         """The time of a position as a reader says it: 1961.083 of months is Feb 1961, 2019-03-31T14:00 has no T."""
         found = self.at(position)
+        if isinstance(self.write, _DayCount):
+            return self.write.words(self.origin + self.step * position)
         if isinstance(found, str):
             return found.replace("T", " ") if self.unit == "second" else found
         years, per_year = self.in_years(position), self.per_year
@@ -193,7 +198,41 @@ def read_codes(values: npt.NDArray[np.float64]) -> tuple[str, Ints, Callable[[fl
             lambda place: float(write(place).strftime("%Y%m%d")),
             "numbers such as 19490131, read as year, month and day",
         )
-    return None
+    return _spreadsheet_days(whole)
+
+
+def _spreadsheet_days(
+    whole: npt.NDArray[np.int64],
+) -> tuple[str, Ints, Callable[[float], str | float], str] | None:
+    """Days since 30 December 1899, which a spreadsheet's dates turn into when they are saved as numbers.
+
+    Read so only where it makes equal steps of unequal ones: months, or working days.
+    """
+    if len(whole) < 3 or whole.min() < _SERIALS[0] or whole.max() > _SERIALS[1]:
+        return None
+    steps = np.diff(np.unique(whole))
+    if (steps % steps.min() == 0).all() and steps.min() != 1:
+        return None
+    unit, places, write = as_months_or_days(whole + _SPREADSHEET - _EPOCH)
+    if unit == "day" or len(np.unique(steps)) == 1:
+        return None
+    first = date.fromordinal(int(whole.min()) + _SPREADSHEET)
+    shown = f"{first.day} {MONTHS[first.month - 1]} {first.year}"
+    said = f"day counts of a spreadsheet such as {whole.min()}, which is {shown}"
+    return unit, places, _DayCount(write), said
+
+
+class _DayCount:
+    """Writes a place as the spreadsheet's day count; a reader sees the date."""
+
+    def __init__(self, date_of: Callable[[float], Any]):
+        self.date_of = date_of
+
+    def __call__(self, place: float) -> float:
+        return float(self.date_of(place).toordinal() - _SPREADSHEET)
+
+    def words(self, place: float) -> str:
+        return str(self.date_of(place).isoformat())
 
 
 def _month_dot_year(values: npt.NDArray[np.float64]) -> tuple[str, Ints, Callable[[float], str | float], str] | None:

@@ -2,7 +2,8 @@
 
 Whether a date has its day or its month first is judged over the whole column. Dates with dots have the day first, as
 DIN 5008 has it, unless some day then has no month. Of others only one order may give dates that exist (a day above 12
-somewhere), or only one may give equal steps; where neither decides, the column is refused.
+somewhere), or only one may give equal steps; where neither decides, the column is refused. Two-digit years are those
+that lie closest together, in the latest century that ends by LAST_YEAR: 98, 99, 00 are 1998 to 2000.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Written = tuple[str, Ints, Callable[[float], str | float], str]
 
-_DATE = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:(, ?| |T)(\d{1,2}:\d{2}(?::\d{2})?))?")
-_MONTH = re.compile(r"(\d{1,2})([./-])(\d{4})")
-_NAMED = re.compile(r"(?:(\d{1,2})(\.? |[-/]|\.?))?([^\W\d_]{3,9}\.?)([-/ ]?)(\d{4})")
+_DATE = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})(?:(, ?| |T)(\d{1,2}:\d{2}(?::\d{2})?))?")
+_MONTH = re.compile(r"(\d{1,2})([./-])(\d{4}|\d{2})")
+_NAMED = re.compile(r"(?:(\d{1,2})(\.? |[-/]|\.?))?([^\W\d_]{3,9}\.?)([-/ ]?)((?:')?\d{2}|\d{4})")
 _YEAR_FIRST = re.compile(r"(\d{4})([-/ ]?)([^\W\d_]{3,9}\.?)")
-_PART = re.compile(r"([QqHhSs])([1-4])([-/ ]?)(\d{4})")
+_PART = re.compile(r"([QqHhSs])([1-4])([-/ ]?)(\d{4}|\d{2})")
+
+LAST_YEAR = 2039  # of two-digit years: the latest century is taken that does not go beyond
 
 _NAMES = [  # each with the spellings beside it that are the same but in one month or two
     "January February March April May June July August September October November December",
@@ -72,18 +75,24 @@ def months(texts: Sequence[str]) -> Written | None:
     first = texts[0].strip()
     if _MONTH.fullmatch(first):
         found = _all(_MONTH, texts)
-        places = [_month(m[1], m) + 12 * int(m[3]) for m in found]
+        years = _Years(found, 3)
+        if years.short and all(0 < int(m[3]) < 32 for m in found):  # 12/24 may be a day of a month
+            raise NotATime(first)
+        places = [_month(m[1], m) + 12 * years.of(m[3]) for m in found]
         wide, gap = _wide(found, 1), found[0][2]
-        return "month", _ints(places), lambda p: f"{round(p) % 12 + 1:0{wide}d}{gap}{round(p) // 12:04d}", ""
+        write = lambda p: f"{round(p) % 12 + 1:0{wide}d}{gap}{years.write(round(p) // 12)}"  # noqa: E731
+        return "month", _ints(places), write, years.said
     if _PART.fullmatch(first):
         found = _all(_PART, texts)
         letter, gap = found[0][1], found[0][3]
         each = 4 if letter in "Qq" else 2
         if wrong := next((m for m in found if m[1].upper() != letter.upper() or int(m[2]) > each), None):
             raise NotATime(wrong[0])
-        places = [each * int(m[4]) + int(m[2]) - 1 for m in found]
+        years = _Years(found, 4)
+        places = [each * years.of(m[4]) + int(m[2]) - 1 for m in found]
         unit = "quarter" if each == 4 else "half"
-        return unit, _ints(places), lambda p: f"{letter}{round(p) % each + 1}{gap}{round(p) // each:04d}", ""
+        write = lambda p: f"{letter}{round(p) % each + 1}{gap}{years.write(round(p) // each)}"  # noqa: E731
+        return unit, _ints(places), write, years.said
     if (match := _NAMED.fullmatch(first)) and _named(match[3]) is not None and not match[1]:
         return _named_months(_all(_NAMED, texts), month=3, year=5, gap=4)
     if (match := _YEAR_FIRST.fullmatch(first)) and _named(match[3]) is not None:
@@ -95,14 +104,45 @@ def _named_months(found: list[re.Match[str]], month: int, year: int, gap: int) -
     """Months by name; which group of the match is what."""
     if wrong := next((m for m in found if _named(m[month]) is None or (year > month and m[1])), None):
         raise NotATime(wrong[0])
-    places = [_of_name(m[month]) + 12 * int(m[year]) for m in found]
+    years = _Years(found, year)
+    places = [_of_name(m[month]) + 12 * years.of(m[year]) for m in found]
     spell, between = _spelling([m[month] for m in found]), found[0][gap]
 
     def write(place: float) -> str:
-        named, numbered = spell(round(place) % 12), f"{round(place) // 12:04d}"
+        named, numbered = spell(round(place) % 12), years.write(round(place) // 12)
         return f"{named}{between}{numbered}" if year > month else f"{numbered}{between}{named}"
 
-    return "month", _ints(places), write, ""
+    return "month", _ints(places), write, years.said
+
+
+class _Years:
+    """The years of a column, all of four digits or all of two. Raises NotATime where they are mixed."""
+
+    def __init__(self, found: Sequence[re.Match[str]], group: int):
+        texts = [match[group] for match in found]
+        self.quote = "'" if texts[0].startswith("'") else ""
+        bare = [text.lstrip("'") for text in texts]
+        self.short = len(bare[0]) == 2
+        if wrong := next((m for m in found if (len(m[group].lstrip("'")) == 2) != self.short), None):
+            raise NotATime(wrong[0])
+        self.said, self._century = "", 0
+        if not self.short:
+            return
+        seen = sorted({int(text) for text in bare})
+        gaps = [(after - before) % 100 or 100 for before, after in zip([seen[-1], *seen[:-1]], seen, strict=True)]
+        self._first = seen[gaps.index(max(gaps))]
+        span = (seen[gaps.index(max(gaps)) - 1] - self._first) % 100
+        self._century = (LAST_YEAR - self._first - span) // 100 * 100
+        first = self._century + self._first
+        range_ = f"{first}" if not span else f"{first} to {first + span}"
+        self.said = f"years of two digits, read as {range_}"
+
+    def of(self, text: str) -> int:
+        bare = int(text.lstrip("'"))
+        return bare if not self.short else self._century + self._first + (bare - self._first) % 100
+
+    def write(self, year: int) -> str:
+        return f"{self.quote}{year % 100:02d}" if self.short else f"{year:04d}"
 
 
 def days(texts: Sequence[str], regular: Callable[[Ints], bool]) -> Days | None:
@@ -118,13 +158,15 @@ def days(texts: Sequence[str], regular: Callable[[Ints], bool]) -> Days | None:
         found = _all(_NAMED, texts)
         if wrong := next((m for m in found if _named(m[3]) is None or not m[1]), None):
             raise NotATime(wrong[0])
-        numbers = [_day(int(m[5]), _of_name(m[3]) + 1, int(m[1])) for m in found]
+        years = _Years(found, 5)
+        numbers = [_day(years.of(m[5]), _of_name(m[3]) + 1, int(m[1])) for m in found]
         _refuse_first(found, numbers)
         spell, wide = _spelling([m[3] for m in found]), _wide(found, 1)
         before, after = match[2], match[4]
         return Days(
             _ints([n or 0 for n in numbers]), None,
-            lambda d: f"{d.day:0{wide}d}{before}{spell(d.month - 1)}{after}{d.year:04d}", lambda _: "", "",
+            lambda d: f"{d.day:0{wide}d}{before}{spell(d.month - 1)}{after}{years.write(d.year)}", lambda _: "",
+            years.said,
         )  # fmt: skip
     if not _DATE.fullmatch(first):
         return None
@@ -132,17 +174,19 @@ def days(texts: Sequence[str], regular: Callable[[Ints], bool]) -> Days | None:
     gap, between = found[0][2], found[0][5]
     if wrong := next((m for m in found if m[2] != gap or (m[5] is None) != (between is None)), None):
         raise NotATime(wrong[0])
-    day_first = [_day(int(m[4]), int(m[3]), int(m[1])) for m in found]
-    month_first = [_day(int(m[4]), int(m[1]), int(m[3])) for m in found]
+    years = _Years(found, 4)
+    day_first = [_day(years.of(m[4]), int(m[3]), int(m[1])) for m in found]
+    month_first = [_day(years.of(m[4]), int(m[1]), int(m[3])) for m in found]
     chosen = _judged(found, day_first, month_first, gap, regular)
     widths = (_wide(found, 1), _wide(found, 3))
 
     def write(d: date) -> str:
         one, two = (d.day, d.month) if chosen is day_first else (d.month, d.day)
-        return f"{one:0{widths[0]}d}{gap}{two:0{widths[1]}d}{gap}{d.year:04d}"
+        return f"{one:0{widths[0]}d}{gap}{two:0{widths[1]}d}{gap}{years.write(d.year)}"
 
     order = "day, month, year" if chosen is day_first else "month, day, year"
     said = "" if gap == "." and chosen is day_first else f"dates such as {found[0][0]}, read as {order}"
+    said = ", with ".join(part for part in (said, years.said) if part)
     if between is None:
         return Days(_ints([n or 0 for n in chosen]), None, write, lambda _: "", said)
     fine = any(m[6].count(":") == 2 for m in found)
