@@ -28,13 +28,14 @@ setup: .venv/installed ## make .venv with the command .venv/bin/statgrove
 serve: .venv/warmed ## set everything up and open the application on this machine
 	@$(BIN)/statgrove serve $(ARGS)
 
+JOBS ?= 2
 test: .venv/installed-test ## set up and run the tests (long calibrations left out; see test-all)
 	@$(BIN)/python tests/system_packages.py
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(ARGS)
 
 test-all: .venv/installed-test ## all tests, with the long calibrations
 	@$(BIN)/python tests/system_packages.py
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: .venv/installed-test ## style, types, import rules
 	$(BIN)/ruff check .

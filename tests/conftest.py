@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import itertools
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,16 @@ hypothesis.settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("steady")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line that says which data were missed (tests/beside.py)."""
+    said = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    missed = [m[1] for text in said if (m := re.search(r"needs \.\./shared/(\S+), which is no part", text))]
+    if missed:
+        names = ", ".join(sorted(set(missed)))
+        terminalreporter.write_line(f"{len(missed)} tests were left out: {names} are not beside the checkout.")
+
 
 LONGEST = 600.0  # seconds that anything is waited for: only a hang takes so long
 

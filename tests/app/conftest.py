@@ -71,7 +71,9 @@ def redis_server() -> str:
     """Address of a Redis server."""
     import redis
 
-    address = os.environ.get("STATGROVE_TEST_REDIS", "redis://127.0.0.1:6379/9")
+    address, _, number = os.environ.get("STATGROVE_TEST_REDIS", "redis://127.0.0.1:6379/9").rpartition("/")
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    address = f"{address}/{(int(number) + 7 * worker) % 16}"  # tests side by side have a database each
     try:
         client = redis.Redis.from_url(address, socket_connect_timeout=60)
         client.ping()

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from beside import data_file
 from run_service import ROOT, forget, start, stop
 
 pytestmark = pytest.mark.timeout(3000)
 LONG = 1200.0  # seconds: on a machine that is new, or busy, the first run compiles the kernels
-SHARED = ROOT.parent / "shared"
 TABLES = ("ResultsTable_Imputation.csv", "ResultsTable_CompleteCases.csv", "Imputation_Model_ModelResults.csv")
 TABLES += ("CombinedResults.csv", "Model1_ModelResults.csv", "Model4_ModelFit.csv", "ResultsTable_Imputation.json")
 
@@ -45,8 +45,8 @@ def environment(folder: Path) -> dict[str, str]:
 def out(folder: Path, environment: dict[str, str]) -> Path:
     """What the published command writes."""
     command = [sys.executable, "-m", "app.cli", "run", "2LevelImpute", "--out", str(folder / "out")]
-    command += ["--dataset", str(SHARED / "data/tutmiss.csv")]
-    command += ["--inputs", f"@{SHARED / 'data/strings/2LevelImpute.txt'}"]
+    command += ["--dataset", str(data_file("tutmiss.csv"))]
+    command += ["--inputs", f"@{data_file('strings/2LevelImpute.txt')}"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONG, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "out"
@@ -107,12 +107,12 @@ def test_a_worker_gives_the_same_tables(out: Path, environment: dict[str, str], 
             assert line, "the server ended"
             found = re.search(r"http://127\.0\.0\.1:\d+", line)
             address = found.group() if found else ""
-        upload = ["curl", "-sf", "-F", f"file=@{SHARED / 'data/tutmiss.csv'}", f"{address}/api/v1/datasets"]
+        upload = ["curl", "-sf", "-F", f"file=@{data_file('tutmiss.csv')}", f"{address}/api/v1/datasets"]
         dataset = json.loads(subprocess.run(upload, capture_output=True, check=True).stdout)
         body = {
             "template": "2LevelImpute",
             "dataset": dataset["name"],
-            "inputs": (SHARED / "data/strings/2LevelImpute.txt").read_text(),
+            "inputs": data_file("strings/2LevelImpute.txt").read_text(),
         }
         run = _call(address + "/api/v1/runs", body)["id"]
         end = time.monotonic() + LONG

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from beside import SHARED
 from playwright.sync_api import Error, Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
 
-TUTMISS = Path(__file__).resolve().parents[3] / "shared" / "data" / "tutmiss.csv"
 LONG = 540_000  # milliseconds: on a machine that is new, or busy, the first run compiles the kernels
 PUBLISHED = """{'numlevs': 'Yes', 'L2ID': 'school', 'MOIlevel': '2 levels', 'MOOldist': 'Normal', 'MOIslope': 'No',
 'y': 'normexam', 'x': 'cons,standlrtmiss,girlmiss,schgendmiss:cat', 'yimp1': 'normexam,standlrtmiss,girlmiss',
@@ -26,8 +26,9 @@ PUBLISHED = """{'numlevs': 'Yes', 'L2ID': 'school', 'MOIlevel': '2 levels', 'MOO
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tutorial data; a simulated file of the same shape where they are not at hand."""
-    if TUTMISS.exists():
-        return TUTMISS
+    real = SHARED / "data" / "tutmiss.csv"
+    if real.exists():
+        return real
     from templates_engine.data.simulate import tutmiss
     from templates_engine.data.writers import write
 

@@ -6,19 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from beside import data_file
 
 from templates_engine.data import readers
 from templates_engine.data.dataset import Dataset
-
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The real tutorial data, which are not part of the product."""
-    if not SHARED.is_dir():
-        pytest.skip("the shared data are not here")
-    return SHARED
+    return data_file("tutmiss.csv").parent
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar
+
+from beside import REFERENCE, SHARED
 
 from templates_engine.asking import Ask
 from templates_engine.asking.mcmc_questions import ACCEPTED, RENAMED, McmcOptions, mcmc_options, nchains, seed
@@ -14,8 +15,7 @@ from templates_engine.asking.questions import Term
 from templates_engine.data.schema import Column, Schema
 from templates_engine.template import Example, Template
 
-SHARED = Path(__file__).parents[3] / "shared"
-STRINGS = SHARED / "data" / "strings"
+STRINGS = REFERENCE / "data" / "strings"
 KINDS = ("Normal", "Binary", "Ordered", "Unordered")
 
 PUBLISHED = {

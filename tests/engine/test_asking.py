@@ -36,7 +36,6 @@ def strict(answers: dict[str, str], **options: Any) -> Walk:
 # The published conversation
 
 
-@pytest.mark.skipif(not STRINGS.exists(), reason="the shared tutorial files are not here")
 def test_the_published_string_fills_every_question() -> None:
     """The string of the guide, with its older spelling MOOldist, gives the spec the guide describes."""
     parsed = inputs.read((STRINGS / "2LevelImpute.txt").read_text())

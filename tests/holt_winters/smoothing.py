@@ -7,14 +7,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "templates"))
 
-from running import SHARED, Ran, run, shared_data
+from running import Ran, run, shared_data
 
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.simulate import SUPPLIED
 
 MANY = {"y": "sales", "time": "month", "series": "shop", "period": "12", "horizon": "6"}
 
-__all__ = ["MANY", "SHARED", "Ran", "coefficients", "holt_winters", "run", "series", "shops"]
+__all__ = ["MANY", "Ran", "coefficients", "holt_winters", "run", "series", "shops"]
 
 
 def holt_winters(folder: Path, data: Dataset, **answers: str) -> Ran:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
+from beside import data_file
 
 from templates_engine.smoothing import Model, fit_many
 from templates_engine.smoothing.gradients import settle, squared_errors
 from templates_engine.smoothing.layout import layout
 from templates_engine.smoothing.recursions import errors_only
 
-PANEL = Path(__file__).resolve().parents[3] / "shared/data/ts/hw_panel_1000x120.csv.gz"
 MODELS = [
     Model(True, True, "none"),
     Model(True, True, "additive", (4,)),
@@ -65,7 +64,6 @@ def test_matrix(model: Model, start: str, relative: bool) -> None:
     np.testing.assert_allclose(matrix / np.outer(size, size), exact / np.outer(size, size), atol=1e-5)
 
 
-@pytest.mark.skipif(not PANEL.exists(), reason="no panel")
 def test_joint_optimum_is_no_worse_than_statsmodels() -> None:
     """Protects the places of the joint search: on 40 series, at most one squared error above statsmodels' (1e-6).
 
@@ -73,7 +71,7 @@ def test_joint_optimum_is_no_worse_than_statsmodels() -> None:
     40; these 40 are always the same.
     """
     holtwinters = pytest.importorskip("statsmodels.tsa.holtwinters")
-    y = np.loadtxt(PANEL, delimiter=",", max_rows=40)
+    y = np.loadtxt(data_file("ts/hw_panel_1000x120.csv.gz"), delimiter=",", max_rows=40)
     found = fit_many(y, Model(True, False, "additive", (12,)), start="optimal", threads=1).sse
     options = {"trend": "add", "seasonal": "add", "seasonal_periods": 12, "initialization_method": "estimated"}
     with warnings.catch_warnings():

@@ -1,37 +1,34 @@
 """Agreement with R's HoltWinters, a separate implementation's optimum, and the robust reference implementation.
 
-Targets: ../shared/reference (see its README). R's multiplicative limits are wrong and are not targets.
+Targets: tests/reference (see its README). R's multiplicative limits are wrong and are not targets.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from beside import data_file, figures
 
 from templates_engine.smoothing import Model, Start, fit, forecast, residual_diagnostics
 from templates_engine.smoothing.robust import biweight_constant, tau_square
 from templates_engine.smoothing.starts import repeated_median
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-pytestmark = pytest.mark.skipif(not (SHARED / "reference/holtwinters.json").exists(), reason="no reference folder")
 PERIODS = {"AirPassengers": 12, "UKgas": 4, "JohnsonJohnson": 4, "co2": 12}
 ROBUST = {"AAA": (True, "additive"), "MAM": (True, "multiplicative"), "AAN": (True, "none"), "ANN": (False, "none")}
 
 
 @cache
 def reference(name: str) -> dict[str, Any]:
-    return json.loads((SHARED / f"reference/{name}.json").read_text())
+    return figures(name)
 
 
 @cache
 def series(name: str) -> np.ndarray:
-    with (SHARED / f"data/ts/{name}.csv").open() as file:
+    with (data_file(f"ts/{name}.csv")).open() as file:
         return np.array([float(row["value"]) for row in csv.DictReader(file)])
 
 
@@ -78,7 +75,7 @@ def test_without_season_as_r(name: str, kind: str, trend: bool) -> None:
 @pytest.mark.parametrize("kind", ["additive", "multiplicative"])
 def test_half_years_as_r(kind: str) -> None:
     """Protects the period of two: two trend values, 38 points, 2 lost to the start."""
-    with (SHARED / "data/ts/synthetic_halfyear.csv").open() as file:
+    with (data_file("ts/synthetic_halfyear.csv")).open() as file:
         y = np.array([float(row["value"]) for row in csv.DictReader(file)])
     r = reference("holtwinters")["synthetic_halfyear"][kind]
     model = Model(True, False, kind, (2,))  # type: ignore[arg-type]

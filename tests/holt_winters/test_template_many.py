@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from smoothing import MANY, SHARED, coefficients, run, shops
+from beside import data_file
+from smoothing import MANY, coefficients, run, shops
 
 from model_templates.holt_winters.pictures import series_words
 from model_templates.holt_winters.reporting import verdicts_of_many
@@ -112,7 +113,7 @@ def test_a_series_is_drawn_by_its_name(tmp_path: Path) -> None:
 
 def test_a_thousand_series_take_a_few_seconds(tmp_path: Path, cost: Callable[..., float]) -> None:
     """The panel of 1,000 series of 120 months; CPU time of a quarter against the whole would show a square law."""
-    with gzip.open(SHARED / "data/ts/hw_panel_1000x120.csv.gz") as file:
+    with gzip.open(data_file("ts/hw_panel_1000x120.csv.gz")) as file:
         text = file.read().split()
     values = np.array([[float(v) for v in line.split(b",")] for line in text])
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from smoothing import SHARED, coefficients, holt_winters, run, series
+from beside import figures
+from smoothing import coefficients, holt_winters, run, series
 
 from templates_engine import smoothing as api
 from templates_engine.data.simulate import SUPPLIED
 from templates_engine.data.simulate.series import OUTLIERS
 
-REFERENCE = json.loads((SHARED / "reference/holtwinters.json").read_text())
+REFERENCE = figures("holtwinters")
 SERIES = {"AirPassengers": "12", "UKgas": "4", "JohnsonJohnson": "4", "co2": "12"}
 FIXED = {"alpha": "0.3", "beta": "0.1", "gamma": "0.1"}
 

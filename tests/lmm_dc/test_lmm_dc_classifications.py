@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import CASES, nested
-from running import SHARED, run, shared_data
+from running import run, shared_data
 from scipy import linalg
 
 from templates_engine.data.dataset import Dataset
@@ -194,7 +194,6 @@ def test_profile_intervals_of_lme4(name: str, place: tuple[str, int, int, int], 
     np.testing.assert_allclose(ends, [low, high], atol=4e-3 * (high - low))
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 @pytest.mark.parametrize(
     ("parameter", "theirs"),
     [
@@ -367,7 +366,6 @@ def test_faces_of_the_posterior_at_one_clone(model) -> None:
         assert abs(z_scores(ours, theirs)) < 4.5
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 def test_sleepstudy_mixes_at_one_clone() -> None:
     """At one copy 40 % of the mass lies where intercepts and slopes correlate perfectly, as the prior of the documents
     is flat there: with proposals for that face no parameter's effective sample is below a quarter of the draws."""

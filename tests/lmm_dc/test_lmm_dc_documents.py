@@ -12,16 +12,16 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from running import SHARED, Ran, run, shared_data
+from beside import figures
+from running import Ran, run, shared_data
 
 from templates_engine.data.dataset import Dataset
 
-pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 LIGHT = {"tests": "No", "predict": "No"}
 
 
 def reference(name: str = "lmm_dc") -> dict:
-    return json.loads((SHARED / f"reference/{name}.json").read_text())
+    return figures(name)
 
 
 def breeding(name: str) -> Dataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from beside import data_file
 
 from templates_engine import registry
 from templates_engine.asking import walk
@@ -14,7 +15,6 @@ from templates_engine.data.simulate import tutorial as simulate
 from templates_engine.running.job import Job
 from templates_engine.running.store import STATE, Store
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 SHORT = {"nchains": "2", "burnin": "30", "clones": "1,10"}
 SLEEP = {"y": "Reaction", "C1": "Subject", "x": "Days", "x2_1": "Days"}
 CBPP = {"y": "incidence", "C1": "herd", "D": "Binomial", "n": "size", "x": "period"}
@@ -56,9 +56,7 @@ def run(data: Dataset, answers: dict[str, str], folder: Path, continues: Path | 
 
 @pytest.mark.parametrize(("file", "answers"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_longer_is_byte_for_byte_one_run(file: str, answers: dict[str, str], tmp_path: Path) -> None:
-    if file.endswith(".csv") and not SHARED.is_dir():
-        pytest.skip("the shared data are not here")
-    data = readers.read(SHARED / "data" / file, file) if file.endswith(".csv") else simulate.SUPPLIED[file]()
+    data = readers.read(data_file(file), file) if file.endswith(".csv") else simulate.SUPPLIED[file]()
     asked = {**SHORT, **answers}
     run(data, {**asked, "iterations": "110"}, tmp_path / "first")
     run(data, {**asked, "iterations": "230"}, tmp_path / "longer", tmp_path / "first" / STATE)

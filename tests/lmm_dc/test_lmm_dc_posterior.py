@@ -6,12 +6,10 @@ seeds; seeds are fixed, so a run either passes always or never.
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
-from running import SHARED
+from beside import data_file, figures
 
 from templates_engine.sampling import diagnostics
 from templates_engine.sampling.cloning import glm as cloning_glm, normal as cloning_normal, priors as cloning_priors
@@ -22,7 +20,6 @@ from templates_engine.sampling.normal.classified_stats import Factor
 from templates_engine.sampling.normal.two_level_stats import statistics
 from templates_engine.sampling.rng import streams
 
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 STOP = np.zeros(2, np.int64)
 
 
@@ -33,7 +30,7 @@ def z_scores(values: np.ndarray, expected: float) -> float:
 
 
 def breeding(name: str):
-    frame = pd.read_csv(SHARED / f"data/lmm_dc_{name}.csv")
+    frame = pd.read_csv(data_file(f"lmm_dc_{name}.csv"))
     ones = np.ones((len(frame), 1))
     return statistics(frame["y"].to_numpy(), ones, frame["id"].to_numpy() - 1, ones)
 
@@ -48,13 +45,12 @@ def drawn(stats, prior, clones: int, seed: int, iterations: int = 6000):
     ]
 
 
-@needs_shared
 @pytest.mark.parametrize("name", ["m2", "m1"])
 @pytest.mark.parametrize("at", range(5))
 def test_moments_of_the_cloned_posterior_are_exact(name: str, at: int) -> None:
     """Means by quadrature (reference) within 4.5 Monte Carlo errors, sds within 5 %, at K = 1, 10, 25, 50, 100. With
     one observation each, the posterior lies along a ridge through both variances, which the chains must travel."""
-    reference = json.loads((SHARED / "reference/lmm_dc.json").read_text())["exact_cloned_posterior"][name][at]
+    reference = figures("lmm_dc")["exact_cloned_posterior"][name][at]
     chains = drawn(breeding(name), cloning_priors.first(1), reference["K"], seed=100 + at)
     mu = np.stack([c.beta[:, 0] for c in chains])
     sigma2, tau2 = np.stack([c.sigma2 for c in chains]), np.stack([c.omega[:, 0] for c in chains])

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from running import SHARED, run, shared_data
+from running import run, shared_data
 
 from templates_engine.data.simulate.breeding import breeding
 from templates_engine.problems import Refused
@@ -13,7 +13,6 @@ from templates_engine.problems import Refused
 QUICK = {"clones": "1,10", "iterations": "300", "burnin": "100", "tests": "No"}
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 def test_share_of_variance_and_its_error(tmp_path) -> None:
     """The documents' pairs at K = 100. With λ = σ² + 2τ²: Var σ² = 2σ⁴/n, Var λ = 2λ²/n, independent (information
     matrix of the balanced one-way model), so h = τ²/(σ² + τ²) = (λ - σ²)/(λ + σ²) has
@@ -36,7 +35,6 @@ def test_share_of_variance_and_its_error(tmp_path) -> None:
     assert (table.groupby("quantity").size() == 2).all()
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 def test_a_share_that_the_data_do_not_tell_has_no_estimate(tmp_path) -> None:
     given = {"y": "y", "C1": "id", "x": "cons", "priors": "Documents 1", "clones": "1,10,25", "tests": "No"}
     text = "h = sigma2_u / (sigma2_u + sigma2); total = sigma2_u + sigma2"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import crossed
-from running import SHARED, run, shared_data
+from running import run, shared_data
 from scipy import stats
 
 from templates_engine import registry
@@ -26,7 +26,6 @@ def mixed(ratio: float, df: int) -> float:
     return 0.5 * float(stats.chi2.sf(ratio, df) + stats.chi2.sf(ratio, df - 1))
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 def test_slopes_of_sleepstudy_are_those_of_lme4(tmp_path: Path) -> None:
     given = {"y": "Reaction", "C1": "Subject", "x": "cons,Days", "x2_1": "cons,Days"}
     ran = run("LMM/DC", shared_data("lmm/sleepstudy.csv"), {**given, **QUICK}, tmp_path)

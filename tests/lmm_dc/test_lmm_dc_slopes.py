@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import SHARED, run, shared_data
+from running import run, shared_data
 from scipy import special
 
 from templates_engine.data.dataset import Dataset
@@ -203,7 +203,6 @@ def test_slopes_of_a_count_as_a_user_meets_them(tmp_path) -> None:
     assert len(ran.table("RandomEffects")) == 60
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 @pytest.mark.parametrize(("parameter", "theirs"), [("sigma2_u", "sd_(Intercept)|herd"), ("beta_0", "(Intercept)")])
 def test_profile_of_a_binomial_model_is_that_of_lme4(parameter: str, theirs: str, tmp_path) -> None:
     """cbpp with 25 quadrature points there, 15 here; splines there, hence 1 % of the width."""

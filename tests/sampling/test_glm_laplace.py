@@ -13,16 +13,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from beside import data_file, figures
 from scipy import optimize, stats
 
 from templates_engine.sampling.glm import data as glm_data, laplace as glm_laplace, quadrature_fit as glm_fit
 from templates_engine.sampling.normal.classified_stats import Factor
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 REFERENCE = json.loads((Path(__file__).parent / "reference_laplace.json").read_text())
 DATA = {name: np.array(values, dtype=float) for name, values in REFERENCE["data"].items()}
 X = np.column_stack([np.ones(240), DATA["x"]])
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference data are not here")
 LINKS = {"logit": stats.logistic.cdf, "probit": stats.norm.cdf, "cloglog": lambda v: -np.expm1(-np.exp(v))}
 
 
@@ -71,18 +70,17 @@ def test_estimates_are_those_of_lme4_and_mass(case: str) -> None:
         np.testing.assert_allclose(modes[:3], wanted["first_modes"][name], atol=5e-4)
 
 
-@needs_shared
 @pytest.mark.parametrize("key", ["cbpp_binomial_agq1", "grouse_poisson_brood_agq1"])
 def test_cbpp_and_grouseticks_are_lme4s(key: str) -> None:
     """As near as lme4 ended at its default tolerances, for cbpp 6e-4 in the deviance above the least, with standard
     errors 1.3 % off (at tight tolerances it gives 0.30664 for the first period's, as here)."""
-    wanted = json.loads((SHARED / "reference" / "lme4.json").read_text())[key]
+    wanted = figures("lme4")[key]
     if "cbpp" in key:
-        d = pd.read_csv(SHARED / "data" / "lmm" / "cbpp.csv")
+        d = pd.read_csv(data_file("lmm/cbpp.csv"))
         x = np.column_stack([np.ones(len(d)), *(d["period"] == k for k in (2, 3, 4))]).astype(float)
         y, trials, group, link = d["incidence"], d["size"].to_numpy(float), d["herd"], "logit"
     else:
-        d = pd.read_csv(SHARED / "data" / "lmm" / "grouseticks.csv")
+        d = pd.read_csv(data_file("lmm/grouseticks.csv"))
         x = np.column_stack([np.ones(len(d)), d["YEAR"] == 96, d["YEAR"] == 97, d["cHEIGHT"]]).astype(float)
         y, trials, group, link = d["TICKS"], None, d["BROOD"], "log"
     codes = pd.factorize(group, sort=True)[0].astype(np.int64)

@@ -3,14 +3,13 @@
 Statistical checks use |z| < 4.5 from the draws' own Monte Carlo error (false alarms below 1 in 100,000 each).
 """
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from arviz_stats.base import array_stats
+from beside import data_file, figures
 from scipy import stats
 
 from templates_engine.sampling.glm import data as glm_data, quadrature_fit as glm_fit, sampler as glm_sampler
@@ -18,9 +17,7 @@ from templates_engine.sampling.normal.classified import Chain, Priors
 from templates_engine.sampling.normal.classified_stats import Factor
 from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-LME4 = json.loads((SHARED / "reference" / "lme4.json").read_text()) if SHARED.is_dir() else {}
-needs_shared = pytest.mark.skipif(not LME4, reason="the shared reference data are not here")
+LME4 = figures("lme4")
 
 
 def ess(x: np.ndarray) -> float:
@@ -50,20 +47,19 @@ def grouped(link: str, y: np.ndarray, x: np.ndarray, codes: np.ndarray, trials: 
 
 def cbpp() -> tuple:
     """(link, y, x, codes, trials)."""
-    d = pd.read_csv(SHARED / "data" / "lmm" / "cbpp.csv")
+    d = pd.read_csv(data_file("lmm/cbpp.csv"))
     x = np.column_stack([np.ones(len(d)), *[d["period"] == k for k in (2, 3, 4)]]).astype(float)
     codes = pd.factorize(d["herd"], sort=True)[0].astype(np.int64)
     return "logit", d["incidence"].to_numpy(float), x, codes, d["size"].to_numpy(float)
 
 
 def grouse() -> tuple:
-    d = pd.read_csv(SHARED / "data" / "lmm" / "grouseticks.csv")
+    d = pd.read_csv(data_file("lmm/grouseticks.csv"))
     x = np.column_stack([np.ones(len(d)), d["YEAR"] == 96, d["YEAR"] == 97, d["cHEIGHT"]]).astype(float)
     codes = pd.factorize(d["BROOD"], sort=True)[0].astype(np.int64)
     return "log", d["TICKS"].to_numpy(float), x, codes, None
 
 
-@needs_shared
 @pytest.mark.parametrize(("key", "data"), [("cbpp_binomial_agq25", cbpp), ("grouse_poisson_brood_agq25", grouse)])
 def test_likelihood_fit_equals_lme4(key: str, data) -> None:
     """Estimates and standard errors to 1e-4 of glmer's with 25 quadrature points."""
@@ -74,14 +70,12 @@ def test_likelihood_fit_equals_lme4(key: str, data) -> None:
     assert not fit.singular
 
 
-@needs_shared
 def test_deviance_of_the_fit_is_on_the_scale_of_the_laplace_fit() -> None:
     """All constants are kept: glmer's Laplace log likelihood keeps them too, and is within 0.3 of the exact one."""
     for data, key in ((cbpp, "cbpp_binomial_agq1"), (grouse, "grouse_poisson_brood_agq1")):
         assert glm_fit.fit(grouped(*data())).deviance == pytest.approx(LME4[key]["deviance_or_reml"], abs=0.3)
 
 
-@needs_shared
 @pytest.mark.parametrize(
     ("key", "data", "groups"), [("cbpp_binomial_agq25", cbpp, 15), ("grouse_poisson_brood_agq25", grouse, 118)]
 )

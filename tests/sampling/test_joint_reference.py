@@ -8,18 +8,16 @@ unclipped_joint_model: an independent Gibbs sampler, 60,000 iterations, intercep
 from __future__ import annotations
 
 import csv
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats
+from beside import data_file, figures
 
 from templates_engine.sampling.joint import JointChain, JointModel, Response, run_chain
 from templates_engine.sampling.rng import streams
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
-pytestmark = pytest.mark.skipif(not (SHARED / "data" / "tutmiss.csv").exists(), reason="the tutorial data are not here")
+pytestmark = pytest.mark.skipif(not (data_file("tutmiss.csv")).exists(), reason="the tutorial data are not here")
 
 OURS = {
     "b_y": "beta1imp_0", "b_s": "beta1imp_1", "b_g": "beta1imp_2", "b2_0": "beta2imp_0", "b2_1": "beta2imp_1",
@@ -37,7 +35,7 @@ WARM = 300
 
 
 def columns() -> dict[str, np.ndarray]:
-    with (SHARED / "data" / "tutmiss.csv").open(newline="") as file:
+    with (data_file("tutmiss.csv")).open(newline="") as file:
         rows = list(csv.DictReader(file))
     return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
 
@@ -75,7 +73,7 @@ def compare(chains: list[JointChain], names: dict[str, str], targets: dict[str, 
 
 
 def reference() -> dict:
-    return json.loads((SHARED / "reference" / "imputation.json").read_text())["2LevelImpute"]
+    return figures("imputation")["2LevelImpute"]
 
 
 def check_against_peer(iterations: int, chains: int) -> None:

@@ -4,14 +4,13 @@ Statistical checks use |z| < 4.5 with z from the draws' own Monte Carlo error (f
 and the seeds are fixed).
 """
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from arviz_stats.base import array_stats
+from beside import data_file, figures
 from scipy import special, stats
 
 from templates_engine.sampling.normal import (
@@ -21,9 +20,7 @@ from templates_engine.sampling.normal import (
     two_level_stats as mixed_stats,
 )
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-LME4 = json.loads((SHARED / "reference" / "lme4.json").read_text()) if SHARED.is_dir() else {}
-needs_shared = pytest.mark.skipif(not LME4, reason="the shared reference data are not here")
+LME4 = figures("lme4")
 FLAT = mixed_priors.named(mixed_priors.UNIFORM, 1)
 GAMMA = mixed_priors.named(mixed_priors.GAMMA, 1)
 
@@ -117,7 +114,7 @@ def test_two_level_posterior_equals_integration_over_the_variance_ratio(prior: s
 
 
 def lmm(name):
-    return pd.read_csv(SHARED / "data" / "lmm" / f"{name}.csv")
+    return pd.read_csv(data_file(f"lmm/{name}.csv"))
 
 
 def two_level(frame, y, columns, group, random=None):
@@ -127,7 +124,6 @@ def two_level(frame, y, columns, group, random=None):
     return mixed_stats.statistics(frame[y].to_numpy(float), x, codes, np.ascontiguousarray(z))
 
 
-@needs_shared
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize(
     ("key", "data", "args"),
@@ -154,7 +150,6 @@ def test_likelihood_fit_equals_lme4(key: str, data: str, args: tuple, reml: bool
     assert fit.singular == reference["singular"]
 
 
-@needs_shared
 def test_posterior_on_the_tutorial_data_beside_reml() -> None:
     """Fixed effects equal REML's within Monte Carlo error and 0.03 posterior sd (the small known difference).
 
@@ -162,10 +157,10 @@ def test_posterior_on_the_tutorial_data_beside_reml() -> None:
     about the REML estimate: under Gamma(0.001, 0.001) its mean is (J - 1)/(J - 3) times REML (+3.2 %),
     under Uniform (J - 1)/(J - 5) times (+6.7 %); allowed: 2 % more or less.
     """
-    frame = pd.read_csv(SHARED / "data" / "tutorial.csv")
+    frame = pd.read_csv(data_file("tutorial.csv"))
     frame["s0"], frame["s1"] = (frame["schgend"] == 2) * 1.0, (frame["schgend"] == 3) * 1.0
     st = two_level(frame, "normexam", ["standlrt", "girl", "s0", "s1"], "school")
-    truth = json.loads((SHARED / "reference" / "imputation.json").read_text())["full_data"]["moi_2levelimpute"]
+    truth = figures("imputation")["full_data"]["moi_2levelimpute"]
     fit = mixed_ml.fit(st)
     wanted = [v["est"] for v in truth["fixed"].values()]
     np.testing.assert_allclose(fit.beta, wanted, rtol=1e-4, atol=1e-7)
@@ -185,7 +180,6 @@ def test_posterior_on_the_tutorial_data_beside_reml() -> None:
             assert ess(x) > 0.5 * len(x)
 
 
-@needs_shared
 def test_random_slopes_on_sleepstudy_beside_reml() -> None:
     """q = 2, J = 18, inverse Wishart(2, 2 Ω̂): E[Ω] ≈ ((J - 1) + 2) / (J - 1 + 2 - 3) Ω̂_REML = 1.19 Ω̂ where groups are
     well determined; the correlation is poorly determined, so the diagonal only, within 12 %; slopes' mean exact."""
@@ -206,7 +200,6 @@ def test_random_slopes_on_sleepstudy_beside_reml() -> None:
             assert abs(draws.effect_mean[j, k] - blup[j][name]) < 0.25 * draws.effect_sd[j, k]
 
 
-@needs_shared
 def test_a_variance_near_zero_does_not_stick() -> None:
     """Dyestuff2 (REML variance 0): the sampler moves across decades; ESS of its log at least 3 in 100 draws."""
     st = two_level(lmm("Dyestuff2"), "Yield", [], "Batch")

@@ -4,14 +4,13 @@ Statistical checks use |z| < 4.5 with z from the draws' own Monte Carlo error (f
 and the seeds are fixed).
 """
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from arviz_stats.base import array_stats
+from beside import data_file, figures
 from nlevel_cases import CELLS
 from scipy import special, stats
 
@@ -20,8 +19,6 @@ from templates_engine.sampling.normal.classified import Priors
 from templates_engine.sampling.normal.classified_stats import Factor
 from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference data are not here")
 INVERSE = {"logit": stats.logistic.cdf, "probit": stats.norm.cdf, "cloglog": lambda v: -np.expm1(-np.exp(v))}
 
 
@@ -165,15 +162,14 @@ def test_crossed_effects_mix_and_the_truth_is_found(link: str) -> None:
         assert ess(draws.dispersion) > 0.05 * 2000
 
 
-@needs_shared
 def test_nested_counts_on_grouseticks() -> None:
     """Broods in locations, and a unit a chick (INDEX) for extra variation, the model for which the data are known.
 
     Without the upper classifications glmer's coefficients (25 quadrature points, brood alone) are within 2.5 of its
     standard errors, and the three variances together are of the size of its brood variance.
     """
-    d = pd.read_csv(SHARED / "data" / "lmm" / "grouseticks.csv")
-    reference = json.loads((SHARED / "reference" / "lme4.json").read_text())["grouse_poisson_brood_agq25"]
+    d = pd.read_csv(data_file("lmm/grouseticks.csv"))
+    reference = figures("lme4")["grouse_poisson_brood_agq25"]
     x = np.column_stack([np.ones(len(d)), d["YEAR"] == 96, d["YEAR"] == 97, d["cHEIGHT"]]).astype(float)
     factors = [intercepts(pd.factorize(d[c], sort=True)[0]) for c in ("INDEX", "BROOD", "LOCATION")]
     rows = glm_sampler.prepare("log", d["TICKS"].to_numpy(float), x, factors)

@@ -4,15 +4,14 @@ Statistical checks use |z| < 4.5 with z from the draws' own Monte Carlo error (f
 and the seeds are fixed).
 """
 
-import json
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from arviz_stats.base import array_stats
+from beside import data_file, figures
 from nlevel_cases import CELLS, layout, mean, priors, truth
 from scipy import special, stats
 
@@ -27,9 +26,6 @@ from templates_engine.sampling.normal.classified import Chain, Priors, run_chain
 from templates_engine.sampling.normal.classified_stats import Factor
 from templates_engine.sampling.normal.priors import InverseGamma, InverseWishart
 from templates_engine.sampling.saving import Live, Saved
-
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference data are not here")
 
 
 def gamma_priors(count: int) -> Priors:
@@ -154,12 +150,12 @@ def test_one_classification_is_the_two_level_model() -> None:
 
 
 def scots(linear: bool) -> tuple:
-    d = pd.read_csv(SHARED / "data" / "scotssec.csv")
+    d = pd.read_csv(data_file("scotssec.csv"))
     social = [d["social"]] if linear else [d["social"] == k for k in (1, 2, 3)]
     x = np.column_stack([np.ones(len(d)), d["verbal"], d["girl"], *social]).astype(float)
     factors = [intercepts(pd.factorize(d[c], sort=True)[0]) for c in ("primary", "second")]
     key = "moi_social_linear" if linear else "moi"
-    reference = json.loads((SHARED / "reference" / "imputation.json").read_text())["NLevelImpute_scots"]["full_data"]
+    reference = figures("imputation")["NLevelImpute_scots"]["full_data"]
     return d["attain"].to_numpy(float), x, factors, reference[key]
 
 
@@ -170,7 +166,6 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
-@needs_shared
 @pytest.mark.parametrize("linear", [True, False])
 def test_reml_on_scotssec_equals_lme4(linear: bool, way: str) -> None:
     """Every estimate to 1e-5 and standard error to 1e-3, with the secondary schools' variance inside (0.003) and on its
@@ -191,7 +186,6 @@ def test_reml_on_scotssec_equals_lme4(linear: bool, way: str) -> None:
         assert np.isnan(se).all()
 
 
-@needs_shared
 @pytest.mark.parametrize("linear", [True, False])
 def test_posterior_on_scotssec_beside_lme4(linear: bool) -> None:
     """Coefficients: within Monte Carlo error and 0.06 posterior sd of REML (the posterior averages over the secondary

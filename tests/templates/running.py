@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from beside import data_file
 
 from templates_engine import inputs, registry
 from templates_engine.asking import Walk, walk
@@ -16,8 +17,6 @@ from templates_engine.outputs import Result
 from templates_engine.problems import Problem
 from templates_engine.running.job import Job
 from templates_engine.running.store import STATE, Store
-
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,13 @@ class Ran:
 
 
 def shared_data(name: str) -> Dataset:
-    """A dataset of ../shared/data, read as an upload would be."""
-    return readers.read(SHARED / "data" / name, name)
+    """A data file (beside.data_file), read as an upload would be."""
+    return readers.read(data_file(name), name)
 
 
 def published(template: str) -> dict[str, str]:
     """The published input string's answers."""
-    parsed = inputs.read((SHARED / "data/strings" / f"{template}.txt").read_text())
+    parsed = inputs.read((data_file(f"strings/{template}.txt")).read_text())
     assert not parsed.problems
     return parsed.answers
 

@@ -5,13 +5,13 @@ The samplers are held to exact answers in tests/sampling; here what is told, nam
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from running import SHARED, Ran, run, shared_data
+from beside import figures
+from running import Ran, run, shared_data
 
 from templates_engine import inputs, registry
 from templates_engine.asking import walk
@@ -23,7 +23,6 @@ from templates_engine.running.store import Store
 
 SHORT = {"nchains": "2", "burnin": "100", "iterations": "400"}
 SCOTS = {"y": "attain", "numclass": "2", "C1": "primary", "C2": "second", "x": "cons,verbal,girl,social"}
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +32,6 @@ def schools() -> Dataset:
 
 @pytest.fixture(scope="module")
 def scots(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    if not SHARED.is_dir():
-        pytest.skip("the shared data are not here")
     return run("NLevelMod", shared_data("scotssec.csv"), SCOTS, tmp_path_factory.mktemp("scots"))
 
 
@@ -83,7 +80,7 @@ def test_degrees_of_freedom_for_pooling(scots: Ran) -> None:
 def test_the_answer_is_lme4s(scots: Ran) -> None:
     """MLE to 1e-4 of lme4's REML; posterior means of coefficients within 0.1 sd of it, residual variance within 0.2 sd.
     The variances' posteriors lie about REML: primary within half a sd; second, all but unidentified, above it."""
-    reference = json.loads((SHARED / "reference" / "imputation.json").read_text())["NLevelImpute_scots"]["full_data"]
+    reference = figures("imputation")["NLevelImpute_scots"]["full_data"]
     expected = reference["moi_social_linear"]
     wanted = [v["est"] for v in (*expected["fixed"].values(), *expected["varcomp"].values())]
     errors = [v["se"] for v in (*expected["fixed"].values(), *expected["varcomp"].values())]

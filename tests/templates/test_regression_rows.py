@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from arviz_stats.base import array_stats
-from running import SHARED, Ran, run, shared_data
+from running import Ran, run, shared_data
 from scipy import stats
 
 from templates_engine import registry
@@ -19,8 +19,6 @@ from templates_engine.problems import Refused
 from templates_engine.running.job import Job
 from templates_engine.running.store import Store
 from templates_engine.sampling.saving import Live
-
-pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 
 TICKS = {"y": "TICKS", "D": "Poisson", "x": "cons,YEAR:cat,cHEIGHT", "nchains": "2", "burnin": "100"}
 

@@ -1,4 +1,4 @@
-"""2LevelImpute against independent programs on the published example (../shared/reference/imputation.json).
+"""2LevelImpute against independent programs on the published example (tests/reference/imputation.json).
 
 Two yardsticks. The fit to the complete data before deletion (lme4): estimates from the incomplete data differ from it
 by the noise of the deletion, whose standard deviation is about the between-imputation one. And jomo 2.7.4 with 100
@@ -12,15 +12,15 @@ jomo), the imputed test scores with the wrong sign (beta_1 off by 78), and shuff
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from running import SHARED, Ran, published, run, shared_data
+from beside import figures
+from running import Ran, published, run, shared_data
 
-REFERENCE = json.loads((SHARED / "reference/imputation.json").read_text())
+REFERENCE = figures("imputation")
 LIMIT = 4.5
 
 
