@@ -40,3 +40,13 @@ def absent(what: str) -> None:
     if os.environ.get("STATGROVE_REQUIRE_DATA"):
         pytest.fail(f"../shared/{what} is not there, and STATGROVE_REQUIRE_DATA is set")
     pytest.skip(f"needs ../shared/{what}, which is no part of the repository")
+
+
+def case(name: str) -> Path:
+    """The file of a case of ../shared/cases: "01", or "95b/schools.csv" where there are several."""
+    if not (SHARED / "cases").is_dir():
+        absent("cases")
+    number, _, file = name.partition("/")
+    found = sorted((SHARED / "cases").glob(f"{number}-*"))
+    assert found, f"no case {number}"
+    return found[0] / file if file else next(p for p in sorted(found[0].iterdir()) if p.stem == "d")

@@ -1,4 +1,4 @@
-"""Rules of the house that the import rules (.importlinter) cannot say: faces, sizes, the picture in the documentation."""
+"""Rules of the house that the import rules (.importlinter) cannot say: faces, sizes, the documentation's picture."""
 
 from __future__ import annotations
 

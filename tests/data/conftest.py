@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import beside
 import pytest
-from beside import data_file
 
 from templates_engine.data import readers
 from templates_engine.data.dataset import Dataset
@@ -15,7 +15,7 @@ from templates_engine.data.dataset import Dataset
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The real tutorial data, which are not part of the product."""
-    return data_file("tutmiss.csv").parent
+    return beside.data_file("tutmiss.csv").parent
 
 
 @pytest.fixture
@@ -33,14 +33,4 @@ def read_text(tmp_path: Path) -> Callable[..., Dataset]:
 @pytest.fixture(scope="session")
 def case() -> Callable[[str], Path]:
     """The file of a case: "01", or "95b/schools.csv" where there are several."""
-    folder = SHARED.parent / "cases"
-    if not folder.is_dir():
-        pytest.skip("the shared cases are not here")
-
-    def find(name: str) -> Path:
-        number, _, file = name.partition("/")
-        found = sorted(folder.glob(f"{number}-*"))
-        assert found, f"no case {number}"
-        return found[0] / file if file else next(p for p in sorted(found[0].iterdir()) if p.stem == "d")
-
-    return find
+    return beside.case

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
+import beside
 import pytest
 
 from model_templates.holt_winters.spec import Spec
 from model_templates.holt_winters.timeline import arrange
 from templates_engine.data import readers
 
-CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 SPEC = Spec(
     y="y", time="time", series="", periods=(12,), method="Holt-Winters", damped=False, seasonal="Additive",
     robust=False, k=2.0, start="optimal", alpha=None, beta=None, gamma=None, phi=None,
@@ -25,9 +24,7 @@ SPEC = Spec(
 )
 def test_months(case: str, first: str, after: int) -> None:
     """The right outcome: months from January 2015, and from January 1998; none taken for a gap."""
-    if not CASES.is_dir():
-        pytest.skip("the shared cases are not here")
-    data = readers.read(CASES / case / "d.csv")
+    data = readers.read(beside.case(case.partition("-")[0]))
     line = arrange(replace(SPEC), data)
     (series,) = line.series
     assert (line.clock.unit, line.clock.step, line.clock.origin) == ("month", 1, after)
