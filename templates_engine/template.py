@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from templates_engine.data import with_intercept
+
 if TYPE_CHECKING:
     from templates_engine.asking import Ask
     from templates_engine.data import Dataset, Schema
@@ -48,6 +50,7 @@ class Template:
     renamed: ClassVar[Mapping[str, str]] = {}  # older key -> today's key
     accepted: ClassVar[Mapping[str, str]] = {}  # published key -> its one working answer, accepted and ignored
     equation: ClassVar[str] = ""  # LaTeX with << >> for the spec's fields and those of equation_values
+    intercept: ClassVar[bool] = False  # its models may have an intercept: a column of ones is there in any case
     outputs: ClassVar[Mapping[str, str]] = {}  # name of an output -> what it holds, for the manual
 
     folder: Path | None = None  # where it was found, filled in by the registry
@@ -57,6 +60,10 @@ class Template:
         super().__init_subclass__(**more)
         if "slug" not in cls.__dict__:
             cls.slug = slug_of(cls.name)
+
+    def rows(self, data: Dataset) -> Dataset:
+        """The rows as `check` and `run` expect them: with a column of ones where the questions offer one."""
+        return with_intercept(data) if self.intercept else data
 
     def questions(self, ask: Ask) -> Any:
         """Ask what is needed and return a frozen Spec. Plain Python over earlier answers and `ask.data`."""

@@ -60,14 +60,15 @@ def _work(run: Run, beat: Beat) -> str:
     with Job(store, beat, others=others, continues=_before(run), template=template) as job:
         for problem in walked.problems:
             job.note(problem)
-        found = template.check(walked.spec, data)
+        rows = template.rows(data)
+        found = template.check(walked.spec, rows)
         if errors := [p for p in found if p.level == "error"]:
             raise Refused(errors)
         for notice in found:
             job.note(notice)
         fault: BaseException | None = None
         try:
-            template.run(walked.spec, data, job)
+            template.run(walked.spec, rows, job)
         except Exception as error:
             if not job.stopped:
                 raise

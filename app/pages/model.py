@@ -35,7 +35,7 @@ def model_of(talk: Talk) -> Model:
     """Checks the rows: what forbids a run, and what is worth knowing."""
     problems = list(talk.walk.said)
     try:
-        problems += talk.template.check(talk.walk.spec, datasets.open(talk.row))
+        problems += talk.template.check(talk.walk.spec, talk.template.rows(datasets.open(talk.row)))
     except Refused as refused:
         problems += refused.problems
     known = {*talk.schema.names, *talk.walk.asked}

@@ -14,7 +14,12 @@ from app.pages.longer import Offer
 from app.pages.objects import read_table
 from app.pages.tables import number, records
 
-LOOKS = {"Fine": ("tick", "ok"), "Long enough": ("tick", "ok"), "Model in doubt": ("wrong", "bad")}
+LOOKS = {
+    "Fine": ("tick", "ok"),
+    "Settled": ("tick", "ok"),
+    "Long enough": ("tick", "ok"),
+    "Model in doubt": ("wrong", "bad"),
+}
 # What the stopping rule says of itself, by the code of its notice.
 TARGETS = {"targets-met": "Long enough", "targets-missed": "Out of time"}
 
@@ -44,6 +49,9 @@ def verdicts_of(run: Run, every: Sequence[Artifact], prefix: str = "", offer: Of
         said = [(str(r.get("word")), str(r.get("sentence"))) for r in records(content)]
     elif run.state == "done":
         said = _from_parameters(run, every, prefix)
+    if lacking := [str(p["message"]) for p in run.problems or [] if p.get("code") == "no-intercept"]:
+        # That the chains have settled says nothing of a model that may not be meant.
+        said = [("No intercept", lacking[0]), *(("Settled" if word == "Fine" else word, text) for word, text in said)]
     rule = [(TARGETS[p["code"]], str(p["message"])) for p in run.problems or [] if p.get("code") in TARGETS]
     can = offer if offer and not offer.why and not offer.finish else None  # one that was stopped is finished first
     return [_verdict(run, word, sentence, can) for word, sentence in rule + said]

@@ -110,7 +110,7 @@ def submit(
 def _check_rows(form: Template, spec: object, dataset: Dataset, rows: Callable[[Dataset], Rows]) -> None:
     """Refused with the errors that the rows bring to light. A check that breaks is left to the run, which keeps why."""
     try:
-        problems = form.check(spec, rows(dataset))
+        problems = form.check(spec, form.rows(rows(dataset)))
     except Refused:
         raise
     except Exception:

@@ -14,7 +14,7 @@ from templates_engine.sampling.cloning import MOST_COEFFICIENTS
 from . import quantities
 from .names import correlations, effect_names, variance_names
 from .rows import Parts, long, rows_of
-from .spec import BINOMIAL, CONS, MANY_COPIED, MOST_COPIED, NORMAL, SECOND, Spec
+from .spec import BINOMIAL, MANY_COPIED, MOST_COPIED, NORMAL, SECOND, Spec
 
 _KEYS = {"L2ID": "C1", "x2": "x2_1"}
 _FLAT = {"improper-posterior", "long-tail", "rows-dropped"}  # matters of flat priors, which are not used here
@@ -24,7 +24,7 @@ _ELSEWHERE = {*_FLAT, "more-effects-than-rows", "no-level-1-variance"}  # and of
 def check(spec: Spec, data: Dataset) -> list[Problem]:
     """Errors that stop the run, and notices that stand with its results."""
     table = long(spec, data)
-    if CONS not in data and any(t.name not in table for t in spec.terms):
+    if any(t.name not in table for t in spec.terms):
         return [Problem("not-a-column", "A chosen column is not in the dataset any more.", key="x")]
     model = spec.model
     if isinstance(model, NModel):

@@ -6,7 +6,7 @@ from templates_engine import Schema
 from templates_engine.manual import PER_LINE, columns, var
 from templates_engine.regression import LINKS
 
-from .spec import BINOMIAL, CONS, EFFECT_VARIANCE, FIRST, NORMAL, SECOND, Spec
+from .spec import BINOMIAL, EFFECT_VARIANCE, FIRST, NORMAL, SECOND, Spec
 
 
 def _wrapped(head: str, parts: list[str]) -> list[str]:
@@ -56,7 +56,7 @@ def _crossed(spec: Spec, schema: Schema) -> str:
             parts += [rf"u^{{({c})}}_{{{k},{at}}}\,{name}_{{i}}" for k, name in enumerate(effects)]
             law = rf"\mathrm{{N}}_{{{len(effects)}}}(0, \Omega_{{u{c}}})"
         else:
-            slope = "" if tuple(map(str, terms)) == (CONS,) else "".join(rf"\,{name}_{{i}}" for name in effects)
+            slope = "" if tuple(map(str, terms)) == (spec.ones,) else "".join(rf"\,{name}_{{i}}" for name in effects)
             parts.append(rf"u^{{({c})}}_{{{at}}}{slope}")
             law = rf"\mathrm{{N}}(0, \sigma^2_{{u{c}}})"
         ends.append(rf"u^{{({c})}}_j &\sim {law}, \quad j = {var(unit)}")

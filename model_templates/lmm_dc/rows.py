@@ -13,7 +13,7 @@ from templates_engine.data import missing
 from templates_engine.regression import Rows, prepare
 from templates_engine.sampling.normal import Factor
 
-from .spec import CONS, Spec
+from .spec import Spec
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def long(spec: Spec, data: Dataset) -> Dataset:
     for name in sorted(names - {"", *spec.y}):
         if name in data:
             columns[name] = np.tile(data[name], times)
-        elif name == CONS:
+        elif name == spec.ones:
             columns[name] = np.ones(times * data.n_rows)
     if spec.unit not in columns:
         columns[spec.unit] = np.tile(np.arange(1.0, data.n_rows + 1.0), times)

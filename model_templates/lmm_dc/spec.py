@@ -44,6 +44,7 @@ class Spec:
     derived: str  # "" or quantities of the parameters
     level: float  # of all intervals, per cent
     mcmc: McmcOptions
+    ones: str = CONS  # the column of ones: alone in the random part it is a random intercept
 
     @property
     def wide(self) -> bool:
@@ -89,7 +90,7 @@ class Spec:
     @property
     def slopes(self) -> bool:
         """Whether the random part is more than intercepts."""
-        return any(tuple(str(t) for t in terms) != (CONS,) for terms in self.random)
+        return any(tuple(str(t) for t in terms) != (self.ones,) for terms in self.random)
 
     @property
     def model(self) -> Model:

@@ -17,7 +17,7 @@ from templates_engine.regression import questions as q
 
 from .equations import latex
 from .quantities import sentence, split
-from .spec import CONS, DRAWN, FIRST, MOST_CLASSES, MOST_CLONES, PLUGIN, SECOND, TWICE, WEAK, Spec
+from .spec import DRAWN, FIRST, MOST_CLASSES, MOST_CLONES, PLUGIN, SECOND, TWICE, WEAK, Spec
 
 if TYPE_CHECKING:
     from templates_engine import Dataset, Job, Problem, Result
@@ -31,6 +31,7 @@ class LmmDc(Template):
     tags = ("model", "2 levels", "maximum likelihood", "data cloning", "Normal", "binomial", "Poisson")
     renamed = RENAMED
     accepted = ACCEPTED
+    intercept = True
     equation = "<<model>>"
     outputs = {
         "Estimability": "For every parameter whether the data can tell it, or which combination; read it first",
@@ -61,7 +62,7 @@ class LmmDc(Template):
         copied = several and family != q.NORMAL
         x = _terms(ask, "x", "Explanatory variables", _FIXED, y)
         smoothing = _smoothing(ask, family, several)
-        random: tuple[tuple[Term, ...], ...] = ((Term(CONS),),)
+        random: tuple[tuple[Term, ...], ...] = ((Term(ask.intercept),),)
         if smoothing:
             random = tuple(
                 _terms(ask, "x2_{c}", _label("Variables with random coefficients", c, several), _RANDOM, y, c=c)
@@ -89,7 +90,7 @@ class LmmDc(Template):
             ask.fault("iterations", "At least 100 draws of each chain are needed for the diagnostics.")
         return Spec(
             y, classes, str(family), str(link), trials, offset, x, random, smoothing, clones, str(prior), tests,
-            profile, predict, method, truth, new, derived, float(level), mcmc,
+            profile, predict, method, truth, new, derived, float(level), mcmc, ask.intercept,
         )  # fmt: skip
 
     def equation_values(self, spec: Spec, schema: Schema) -> dict[str, Any]:
@@ -113,8 +114,8 @@ class LmmDc(Template):
 
 _FIXED = (
     "The fixed part, in the order of the coefficients beta_0, beta_1, … Nothing is added for you: choose cons, a "
-    "column of ones, for the intercept; it is made where the data have none. girl:cat enters categories as indicators, "
-    "the last category being the reference."
+    "column of ones, for the intercept; it is there also where the data have none. girl:cat enters categories as "
+    "indicators, the last category being the reference."
 )
 _RANDOM = (
     "Each of these has its own coefficient in every group: cons for random intercepts, and beside it the variables "
@@ -202,14 +203,12 @@ def _family(ask: Ask) -> tuple[str, str, str, str]:
 
 
 def _terms(ask: Ask, key: str, label: str, help_: str, y: tuple[str, ...], **fields: object) -> tuple[Term, ...]:
-    extra = () if CONS in ask.data else (CONS,)
     return ask.columns(
         key,
         label,
         categorical=True,
-        default=CONS,
+        default=ask.intercept,
         exclude=y,
-        extra=extra,
         where=lambda column: column.kind != "empty",
         why="it is empty",
         help=help_,

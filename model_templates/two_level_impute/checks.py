@@ -5,10 +5,13 @@ Errors stop the run before it starts; notices stand with the results.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from templates_engine import Dataset, Problem
+from templates_engine import Dataset, Problem, Term
 from templates_engine.data import collinear, design, first_in_group, varies_within
+from templates_engine.regression import no_intercept, spans_ones
 
 from .spec import Response, Spec
 
@@ -43,6 +46,7 @@ def check(spec: Spec, data: Dataset) -> list[Problem]:
                         found += _varying(spec, term.name, codes, data, "error", key)
                 found += _collinear(data, terms, key)
     found += _left_out(spec, data)
+    found += _without_intercept(spec, data)
     if not any(problem.level == "error" for problem in found):
         found += _improper(spec, data)
     return found
@@ -100,6 +104,27 @@ def _collinear(data: Dataset, terms: tuple, key: str) -> list[Problem]:
         return []
     text = f"{', '.join(repeated)} can be written as a sum of the other predictors: leave it out, or leave out cons."
     return [Problem("collinear", text, key=key, column=repeated[0])]
+
+
+def _without_intercept(spec: Spec, data: Dataset) -> list[Problem]:
+    """A line for the model of interest, and for each variable whose predictors lack the intercept."""
+    found = []
+    if not _has_intercept(data, spec.moi.x):
+        said = "the line or plane is forced through the origin"
+        found.append(no_intercept(data, said, "x", "in the model of interest"))
+    for level, responses in ((1, spec.level1), (2, spec.level2)):
+        for i, response in enumerate(responses):
+            if all(_has_intercept(data, terms) for terms in response.predictors):
+                continue
+            key = f"ximp{level}_{i}_0" if response.kind == "Unordered" else f"ximp{level}_{i}"
+            said = "where they are 0 its mean is taken for 0"
+            found.append(no_intercept(data, said, key, f"in the predictors of {response.name}"))
+    return found
+
+
+def _has_intercept(data: Dataset, terms: Sequence[Term]) -> bool:
+    x = design(data, [term for term in terms if term.categorical or not data.is_text(term.name)])
+    return spans_ones(x.matrix[x.complete])
 
 
 def _left_out(spec: Spec, data: Dataset) -> list[Problem]:

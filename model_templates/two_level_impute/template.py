@@ -33,6 +33,7 @@ class TwoLevelImpute(Template):
     tags = ("imputation", "1 level", "2 levels", "MCMC")
     renamed = {"MOOldist": "MOIdist"}
     accepted = {"MOIslope": "No"}
+    intercept = True
     equation = (
         r"\begin{array}{l}\textbf{Model of interest}\\[6pt]"
         "\n<<moi>>"
@@ -149,8 +150,9 @@ def _model_of_interest(ask: Ask, group: str | None) -> ModelOfInterest:
             categorical=True,
             where=lambda c: c.kind in ("number", "whole", "binary", "constant"),
             why="Text and wholly missing variables cannot be explanatory.",
-            help="Nothing is added for you: choose cons, a column of ones, for the intercept. Categorical variables "
-            "enter as dummies; their last category is the reference.",
+            default=ask.intercept,
+            help="Nothing is added for you: choose cons, a column of ones, for the intercept; it is offered also where "
+            "the data have none. Categorical variables enter as dummies; their last category is the reference.",
         )
         link = trials = None
         if family == "Binomial":
@@ -214,7 +216,7 @@ def _responses(ask: Ask, level: int, chosen: tuple[Term, ...]) -> tuple[Response
             "where": _complete,
             "why": "Predictors must be complete, so variables with missing values cannot be added here.",
             "categorical": True,
-            "default": "cons" if "cons" in ask.data else None,
+            "default": ask.intercept,
             "exclude": tuple(other for other, _, _ in types),
             "help": "Complete variables that help to predict a missing value. Keep cons for the intercept."
             if level == 1

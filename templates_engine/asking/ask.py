@@ -23,7 +23,7 @@ from templates_engine.asking.questions import (
     YesNo,
     choice_options,
 )
-from templates_engine.data import Column, Schema
+from templates_engine.data import Column, Schema, ones
 from templates_engine.problems import Problem
 
 MOST_QUESTIONS = 500  # in one walk: an answer of 10 ** 9 categories must not fill the memory
@@ -40,6 +40,8 @@ class Asks(Protocol):
     def accepted(self) -> Mapping[str, str]: ...
     @property
     def renamed(self) -> Mapping[str, str]: ...
+    @property
+    def intercept(self) -> bool: ...
     def questions(self, ask: Ask) -> Any: ...
 
 
@@ -60,6 +62,11 @@ class Ask:
         self._defaults, self._recover = defaults, recover
         self._group, self._section, self._prefix = INVARS, "", ""
         self._names: dict[int, Names] = {}
+
+    @property
+    def intercept(self) -> str:
+        """The name of the column of ones: the default of a model's predictors."""
+        return ones(self.data)
 
     # The kinds of question
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from templates_engine.asking.ask import MOST_QUESTIONS, Ask, Asks, TooMany
 from templates_engine.asking.asked import Walk
 from templates_engine.asking.placeholder import Unanswered
-from templates_engine.data import Schema
+from templates_engine.data import Schema, schema_with_intercept
 from templates_engine.problems import Problem, Refused
 
 
@@ -20,6 +20,7 @@ def once(
     recover: bool,
 ) -> Walk:
     """The bare run, without the care for older, accepted and unknown keys."""
+    schema = schema_with_intercept(schema) if template.intercept else schema
     ask = Ask(given, schema, datasets, defaults, recover)
     finished, spec = True, None
     try:

@@ -41,6 +41,12 @@ if TYPE_CHECKING:
         read as read,
     )
     from templates_engine.data.gaps import missing_patterns as missing_patterns
+    from templates_engine.data.intercept import (
+        CONS as CONS,
+        ones as ones,
+        schema_with_intercept as schema_with_intercept,
+        with_intercept as with_intercept,
+    )
     from templates_engine.data.names import unique as unique
     from templates_engine.data.schema import Column as Column, Schema as Schema
     from templates_engine.data.working_out import told as told, work_out as work_out

@@ -20,7 +20,7 @@ from typing import Any
 import jinja2
 
 from templates_engine.asking import Term
-from templates_engine.data import Schema
+from templates_engine.data import Schema, schema_with_intercept
 from templates_engine.template import Template
 
 PER_LINE = 2  # terms of a linear predictor on one line: a phone shows no more
@@ -121,6 +121,7 @@ def _compiled(source: str) -> jinja2.Template:
 
 def render(template: Template, spec: Any, schema: Schema) -> str:
     """The template's equation for a spec, in an environment of its own. Raises jinja2.UndefinedError."""
+    schema = schema_with_intercept(schema) if template.intercept else schema
     values: dict[str, Any] = {"schema": schema}
     if dataclasses.is_dataclass(spec):
         values |= {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}

@@ -9,6 +9,7 @@ from templates_engine.problems import Problem, Refused
 from templates_engine.regression import checks_classes as mixed_classes
 from templates_engine.regression.checks_classes import LONG_TAIL
 from templates_engine.regression.data import Rows, prepare
+from templates_engine.regression.intercept import no_intercept, spans_ones
 from templates_engine.regression.questions import BINOMIAL, COUNTS, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
 from templates_engine.sampling import UNIFORM
 
@@ -251,15 +252,6 @@ def _notices(model: Model, data: Dataset, rows: Rows) -> list[Problem]:
     if model.family == NORMAL and rows.n > 20 and bool(np.isin(rows.y, (0.0, 1.0)).all()):
         text = f"{model.y} holds 0 and 1 only; D = Binomial would respect that."
         found.append(Problem("binary-as-normal", text, key="D", column=model.y, level="notice"))
-    if not any(np.ptp(rows.x[:, k]) == 0 for k in range(rows.x.shape[1])) and not _sums_to_one(rows):
-        text = "There is no intercept: the line or plane is forced through the origin. Add cons if that is not meant."
-        found.append(Problem("no-intercept", text, key="x", level="notice"))
+    if not spans_ones(rows.x):
+        found.append(no_intercept(data, "the line or plane is forced through the origin", "x"))
     return found
-
-
-def _sums_to_one(rows: Rows) -> bool:
-    """The intercept lies in the span of the predictors, as with a full set of indicators."""
-    scale = np.linalg.norm(rows.x, axis=0)
-    ones = np.ones(rows.n)
-    fitted = (rows.x / scale) @ np.linalg.lstsq(rows.x / scale, ones, rcond=None)[0]
-    return bool(np.abs(fitted - 1.0).max() < 1e-8)

@@ -211,9 +211,10 @@ def ask_fixed(ask: Ask) -> tuple[Term, ...]:
         "x",
         "Explanatory variables",
         categorical=True,
-        default="cons",
+        default=ask.intercept,
         help="The fixed part, in the order of the coefficients. Nothing is added for you: choose cons, a column of "
-        "ones, for the intercept. girl:cat enters categories as indicators, the last category being the reference.",
+        "ones, for the intercept; it is offered also where the data have none. girl:cat enters categories as "
+        "indicators, the last category being the reference.",
     )
 
 
@@ -222,7 +223,7 @@ def ask_random(ask: Ask) -> tuple[Term, ...]:
         "x2",
         "Variables with random coefficients",
         categorical=True,
-        default="cons",
+        default=ask.intercept,
         help="Each of these has its own coefficient in every group. Choose cons for random intercepts and, beside it, "
         "the variables whose slopes vary. They normally are among the explanatory variables too.",
     )

@@ -89,7 +89,7 @@ def ask_slopes(ask: Ask, classes: tuple[str, ...]) -> tuple[tuple[Term, ...], ..
             "x2_{k}",
             "Variables with random coefficients, classification {k}",
             categorical=True,
-            default="cons",
+            default=ask.intercept,
             help="Each of these has its own coefficient in every unit of the classification. Choose cons for random "
             "intercepts and, beside it, the variables whose slopes vary. They normally are among the explanatory "
             "variables too.",

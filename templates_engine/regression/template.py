@@ -21,6 +21,7 @@ class RegressionTemplate(Template):
     renamed = RENAMED
     accepted = q.ACCEPTED_ROWS
     equation = "<<model>>"
+    intercept = True
     classes: ClassVar[int] = 1  # classifications of the rows: 0, 1, or 2 for any number
 
     def equation_values(self, spec: q.Model, schema: Schema) -> dict[str, Any]:

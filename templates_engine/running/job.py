@@ -259,12 +259,13 @@ class Job:
             return Result()
         self._run.check()
         template = registry.get(call.template)
-        schema = call.data.schema()
+        data = template.rows(call.data)
+        schema = data.schema()
         others = {name: data.schema() for name, data in self._run.others.items()}
         walked = walk(template, call.answers, schema, datasets=others, strict_keys=True)
         try:
             spec = walked.require()
-            checked = template.check(spec, call.data)
+            checked = template.check(spec, data)
             errors = [p for p in checked if p.level == "error"]
             if errors:
                 raise Refused(errors)
@@ -287,7 +288,7 @@ class Job:
             self._run.reporter.child(call.template, walked.answers, call.data.name, child._prefix, schema)
         self._children.append(child)
         try:
-            return template.run(spec, call.data, child)
+            return template.run(spec, data, child)
         finally:
             self._children.remove(child)
 

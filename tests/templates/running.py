@@ -60,6 +60,7 @@ def run(
     walked = walk(template, answers, data.schema(), datasets=schemas, strict_keys=True)
     walked.require()
     state = continues / STATE if continues else None
+    data = template.rows(data)
     with Job(Store(folder), others=others, continues=state) as job:
         found = template.check(walked.spec, data)
         if errors := [p for p in found if p.level == "error"]:
