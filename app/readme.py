@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app.models import Artifact, Run
+from templates_engine.outputs import INPUTS, SCRIPT, VERDICTS
 
 FILE = "README.txt"
 GROUPS = {
@@ -72,7 +73,7 @@ def _filled(words: str, first: str = "", rest: str = "") -> str:
 def _said(run: Run, ready: Sequence[Artifact], folder: Path) -> list[str]:
     """Verdicts and notices, as over the results on the page."""
     found = []
-    verdicts = next((a for a in ready if a.name == f"{run.prefix}Verdicts.json"), None)
+    verdicts = next((a for a in ready if a.name == f"{run.prefix}{VERDICTS}.json"), None)
     if verdicts is not None:
         table: dict[str, Any] = json.loads((folder / verdicts.file).read_text(encoding="utf-8"))
         rows = [dict(zip(table["columns"], row, strict=False)) for row in table["rows"]]
@@ -81,8 +82,8 @@ def _said(run: Run, ready: Sequence[Artifact], folder: Path) -> list[str]:
 
 
 def _again(run: Run, ready: Sequence[Artifact]) -> str:
-    inputs = next((a.file for a in ready if a.name == f"{run.prefix}Inputs"), "")
-    script = next((a.file for a in ready if a.name == f"{run.prefix}script.py"), "")
+    inputs = next((a.file for a in ready if a.name == f"{run.prefix}{INPUTS}"), "")
+    script = next((a.file for a in ready if a.name == f"{run.prefix}{SCRIPT}"), "")
     ways = []
     if inputs:
         ways += [

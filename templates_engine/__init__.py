@@ -16,8 +16,14 @@ if TYPE_CHECKING:
     from templates_engine.asking import Ask as Ask, Option as Option, TemplateBug as TemplateBug, Term as Term
     from templates_engine.data import Column as Column, Dataset as Dataset, Schema as Schema
     from templates_engine.outputs import (
+        HEADS as HEADS,
+        VERDICTS as VERDICTS,
+        Beside as Beside,
         Cell as Cell,
         Draws as Draws,
+        Head as Head,
+        Mend as Mend,
+        Output as Output,
         Result as Result,
         Table as Table,
         table_from as table_from,

@@ -6,12 +6,13 @@ A template lives in a folder of its own, model_templates/<folder>/template.py, a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from templates_engine.data import with_intercept
+from templates_engine.outputs import Mend, Output, in_words
 
 if TYPE_CHECKING:
     from templates_engine.asking import Ask
@@ -51,7 +52,13 @@ class Template:
     accepted: ClassVar[Mapping[str, str]] = {}  # published key -> its one working answer, accepted and ignored
     equation: ClassVar[str] = ""  # LaTeX with << >> for the spec's fields and those of equation_values
     intercept: ClassVar[bool] = False  # its models may have an intercept: a column of ones is there in any case
-    outputs: ClassVar[Mapping[str, str]] = {}  # name of an output -> what it holds, for the manual
+    outputs: ClassVar[Sequence[Output]] = ()  # what it says of its outputs, for the pages and the manual
+    parameters: ClassVar[Mapping[str, str]] = {}  # plain words of parameters in tables: "sigma2": "Residual variance"
+    lengths: ClassVar[Mapping[str, str]] = {"iterations": "iterations per chain"}  # key of Job.keep -> more of what
+    mends: ClassVar[Sequence[Mend]] = (  # what may be done about its verdicts; the first that fits holds
+        Mend(r"([\d,]+) more iterations", "iterations", "Ask for {} iterations", word="Too short", adds=True),
+    )
+    showcase: ClassVar[str] = ""  # the example that the start page opens with, of the template that has one
 
     folder: Path | None = None  # where it was found, filled in by the registry
     examples: tuple[Example, ...] = ()  # read by the registry from examples/*.toml
@@ -72,6 +79,19 @@ class Template:
     def equation_values(self, spec: Any, schema: Schema) -> dict[str, Any]:
         """Further names for the equation."""
         return {}
+
+    def outputs_of(self, answers: Mapping[str, str]) -> Sequence[Output]:
+        """What is to be said of the outputs of a run with these answers."""
+        return [output.answered(answers) for output in self.outputs]
+
+    def words(
+        self, table: str, parameters: Sequence[tuple[str, str]], answers: Mapping[str, str], schema: Schema | None
+    ) -> Mapping[tuple[str, str], str]:
+        """Plain words of a table's (parameter, variable). The page itself makes those of a variable's coefficient.
+
+        schema: the dataset's, None where it is gone.
+        """
+        return in_words(self.parameters, parameters)
 
     def check(self, spec: Any, data: Dataset) -> list[Problem]:
         """What only the rows can tell: errors, and notices (level="notice")."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from templates_engine import inputs, registry
+
 router = APIRouter(include_in_schema=False)
 
 EXAMPLE = """curl http://127.0.0.1:8600/api/v1/templates
 curl -F file=@school.dta http://127.0.0.1:8600/api/v1/datasets
 curl -H 'Content-Type: application/json' http://127.0.0.1:8600/api/v1/runs -d '{
-  "template": "2LevelMod", "dataset": "school", "answers": {"y": "normexam", "L2ID": "school", "x": "cons"}}'
+  RUN}'
 curl http://127.0.0.1:8600/api/v1/runs/1
 curl -X POST http://127.0.0.1:8600/api/v1/runs/1/longer
 curl -N http://127.0.0.1:8600/api/v1/runs/1/events
@@ -47,8 +50,16 @@ def docs(request: Request) -> str:
 <p>Everything that the pages do can be done by a program. Requests and answers are JSON; the description for
 machines is <a href="/api/v1/openapi.json">openapi.json</a>. Errors always look like
 <code>{{"error": {{"code", "message", "problems"}}}}</code>.</p>
-<pre><code>{escape(EXAMPLE)}</code></pre>
+<pre><code>{escape(EXAMPLE.replace("RUN", _run()))}</code></pre>
 {parts}</main></body></html>"""
+
+
+def _run() -> str:
+    """The body of a request for a run: the shortest example of all templates."""
+    every = [(example, template) for template in registry.all().values() for example in template.examples]
+    example, template = min(every, key=lambda pair: len(pair[0].inputs))
+    answers = json.dumps(dict(inputs.read(example.inputs).answers), ensure_ascii=False)
+    return f'"template": "{template.name}", "dataset": "{example.dataset}", "answers": {answers}'
 
 
 def _route(described: dict[str, Any], path: str, method: str, route: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from app import datasets, db, folders, runs
 from app.api import lookup
 from app.api.shapes import MAX_JSON, ArtifactOut, Cancel, Id, Longer, RunOut, Submission
 from app.db import get_session
+from app.declared import Declared
 from app.errors import ApiError
 from templates_engine.problems import Problem, Refused
 
@@ -134,7 +135,9 @@ def follow_run(
 def list_artifacts(run_id: Id, session: Session = Depends(get_session)) -> list[ArtifactOut]:
     """The outputs, those still to be drawn too (state "pending")."""
     run = lookup.run(session, run_id)
-    return [ArtifactOut.of(one) for one in runs.artifacts(session, run)]
+    declared = Declared(run, runs.children(session, run))
+    said = [(one, declared.of(one)) for one in runs.artifacts(session, run)]
+    return [ArtifactOut.of(one, part=known.part, about=known.output.about) for one, known in said]
 
 
 @router.get("/runs/{run_id}/artifacts/{name}", response_class=FileResponse)

@@ -66,8 +66,8 @@ class Cancel(Body):
 class Longer(Body):
     more: StrictInt | None = Field(
         default=None,
-        description="How many more iterations of each chain (of 2LevelImpute: imputed datasets). Left out: as many as "
-        "there are; of a cancelled run 0, which finishes what was asked for.",
+        description="How many more of what the run counts: iterations of each chain, or imputed datasets. Left out: as "
+        "many as there are; of a cancelled run 0, which finishes what was asked for.",
     )
 
 
@@ -144,10 +144,12 @@ class ArtifactOut(BaseModel):
     sha256: str
     size: int
     state: str
+    part: str = Field(description="The part of the run under which pages fold it.")
+    about: str = Field(description="What the template says that it holds.")
 
     @classmethod
-    def of(cls, row: Artifact) -> ArtifactOut:
-        return cls(**_fields(cls, row))
+    def of(cls, row: Artifact, part: str = "", about: str = "") -> ArtifactOut:
+        return cls(**_fields(cls, row, part=part, about=about))
 
 
 def _fields(shape: type[BaseModel], row: object, **given: Any) -> Mapping[str, Any]:

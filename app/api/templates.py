@@ -45,7 +45,7 @@ def get_template(name: str) -> dict[str, Any]:
             }
             for row in page.questions
         ],
-        "outputs": dict(template.outputs),
+        "outputs": dict(page.outputs),
         "examples": [
             {"name": e.name, "title": e.title, "dataset": e.dataset, "inputs": e.inputs} for e in template.examples
         ],

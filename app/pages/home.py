@@ -24,7 +24,6 @@ Db = Annotated[Session, Depends(db.get_session)]
 TAG_ORDER = ("imputation", "joint model", "1 level", "2 levels", "N levels", "MCMC", "time series", "images")
 HEADINGS = ("Missing data", "Models", "Time series", "Series and images", "Images")
 SUPPORTING = ("Data", "Describe data")  # folded under the others
-SHOWCASE = ("2LevelImpute", "published")  # template and example
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,8 @@ def grouped(templates: list[Template]) -> list[tuple[str, list[Template]]]:
 
 def worked_example(session: Session) -> tuple[Template, Example] | None:
     """The example that the start page opens: one whose dataset is there."""
-    known = registry.all()
-    for template in sorted(known.values(), key=lambda t: t.name != SHOWCASE[0]):
-        for example in sorted(template.examples, key=lambda e: e.name != SHOWCASE[1]):
+    for template in sorted(registry.all().values(), key=lambda t: not t.showcase):
+        for example in sorted(template.examples, key=lambda e: e.name != template.showcase):
             if datasets.find(session, example.dataset):
                 return template, example
     return None

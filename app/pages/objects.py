@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import runs
+from app.declared import Declared
 from app.models import Artifact, Dataset, Run
 from app.pages import tables
 from app.pages.format import fixed
 from app.pages.intervals import Axis, Mark, axis, marks
-from app.pages.listing import COMPLETE, POOLED
-from app.pages.plain_names import Random, plain_name, random_of, references, whole
+from app.pages.plain_names import Words, plain_name, references
 from app.pages.tables import MOST_ROWS
 from templates_engine.data import Schema
+from templates_engine.outputs import HEADS, Beside, Head
 
 ROWS = 10  # first rows of a dataset
 MOST_TEXT = 400_000  # characters shown; the rest is in the file
@@ -31,13 +32,15 @@ ROW_HEIGHT = 48  # of a table row with a name and a parameter under it
 
 @dataclass(frozen=True)
 class Both:
-    """The pooled estimates and those of the complete cases, row by row."""
+    """Two tables of the same parameters, row by row, such as pooled estimates and those of the complete cases."""
 
     title: str
     over: tuple[str, str]
-    heads: tuple[tuple[tables.Head, ...], tuple[tables.Head, ...]]
+    keys: tuple[str, str]  # what the two dots stand for
+    short: tuple[str, str]
+    heads: tuple[tuple[Head, ...], tuple[Head, ...]]
     rows: tuple[BothRow, ...]
-    sizes: tuple[tuple[str, str, str], ...]  # what is counted, imputed, complete
+    sizes: tuple[tuple[str, str, str], ...]  # what is counted, at the left, at the right
     axis: Axis | None
     notes: tuple[str, ...]
 
@@ -46,8 +49,8 @@ class Both:
 class BothRow:
     name: str
     under: str
-    imputed: tuple[str, ...]
-    complete: tuple[str, ...]
+    left: tuple[str, ...]
+    right: tuple[str, ...]
     marks: tuple[Mark, ...]
     block: bool
     number: bool = False  # as of a tables.Line
@@ -73,13 +76,20 @@ class Shown:
     cut: bool = False
 
 
-def show(session: Session, run: Run, artifact: Artifact, every: Sequence[Artifact], rows: int = MOST_ROWS) -> Shown:
+def show(
+    session: Session,
+    run: Run,
+    artifact: Artifact,
+    every: Sequence[Artifact],
+    declared: Declared,
+    rows: int = MOST_ROWS,
+) -> Shown:
     """An output of a run, read from its file; of a table the first rows."""
     if artifact.state != "ready":
         return Shown(artifact, "pending")
     path = runs.artifact_path(run, artifact)
     if artifact.kind == "table":
-        return _table(session, run, artifact, every, rows)
+        return _table(session, run, artifact, every, declared, rows)
     if artifact.kind == "figure" and path.suffix != ".json":
         return _figure(artifact, path, every)
     if artifact.kind in ("dataset", "draws"):
@@ -109,79 +119,86 @@ def read_table(run: Run, artifact: Artifact, every: Sequence[Artifact]) -> dict[
     return found if isinstance(found, dict) else None
 
 
-def _table(session: Session, run: Run, artifact: Artifact, every: Sequence[Artifact], rows: int) -> Shown:
+def _table(
+    session: Session, run: Run, artifact: Artifact, every: Sequence[Artifact], declared: Declared, rows: int
+) -> Shown:
     content = read_table(run, artifact, every)
     if content is None:
         text = runs.artifact_path(run, artifact).read_text(encoding="utf-8", errors="replace")
         return Shown(artifact, "text", text=text[:MOST_TEXT], cut=len(text) > MOST_TEXT)
-    schema = schema_of(session, run)
-    random = random_for(run, artifact, schema)
-    shown = Shown(artifact, "table", table=tables.journal(content, schema, rows, random))
-    if artifact.name == POOLED:
-        other = next((a for a in every if a.name == COMPLETE and a.state == "ready"), None)
-        complete = read_table(run, other, every) if other else None
-        if complete:
-            shown.kind, shown.both = (
-                "both",
-                side_by_side(content, complete, schema, run.answers.get("L2ID", ""), random),
+    schema, said = schema_of(session, run), declared.of(artifact)
+    words = declared.words(artifact, tables.named(content), schema)
+    shown = Shown(artifact, "table", table=tables.journal(content, schema, rows, words, said.heads))
+    beside = said.output.beside
+    if beside is not None:
+        name = artifact.name.removesuffix(said.own) + beside.table
+        other = next((a for a in every if a.name == name and a.state == "ready"), None)
+        right = read_table(run, other, every) if other else None
+        if right:
+            shown.kind = "both"
+            shown.both = side_by_side(
+                content, right, beside, schema, said.by.answers.get(beside.group, ""), words, said.heads
             )
     return shown
 
 
-def random_for(run: Run, artifact: Artifact, schema: Schema | None) -> Random:
-    """The columns with random coefficients of the model whose table this is; none for an imputation model's."""
-    return {} if artifact.name.startswith("Imputation_Model_") else random_of(run.answers, schema)
-
-
 def side_by_side(
-    pooled: dict[str, Any], complete: dict[str, Any], schema: Schema | None, group: str, random: Random | None = None
+    left: dict[str, Any],
+    right: dict[str, Any],
+    beside: Beside,
+    schema: Schema | None,
+    group: str,
+    words: Words | None = None,
+    heads: Mapping[str, Head] = HEADS,
 ) -> Both:
-    """`ResultsTable:Imputation` beside `ResultsTable:CompleteCases`."""
-    left = tables.records(pooled)
-    random = whole(random or {}, [str(r["parameter"]) for r in left])
-    right = {(r["parameter"], r["variable"]): r for r in tables.records(complete)}
-    every = left + list(right.values())
+    """A table and the one that its template puts beside it. group: the column of the groups that their notes count."""
+    rows_left = tables.records(left)
+    rows_right = {(r["parameter"], r["variable"]): r for r in tables.records(right)}
+    every = rows_left + list(rows_right.values())
     est = tables.places_for("estimate", [r["estimate"] for r in every])
     se = max(est, tables.places_for("se", [r["se"] for r in every]))
     width = tables.interval_places([r[k] for r in every for k in ("lower", "upper")])
+    more = {name: tables.places_for(name, [r[name] for r in rows_left], heads) for name in beside.more}
 
-    def cells(r: dict[str, Any] | None, fmi: bool) -> tuple[str, ...]:
+    def cells(r: dict[str, Any] | None, more: Mapping[str, int]) -> tuple[str, ...]:
         if r is None:
-            return ("",) * (4 if fmi else 3)
-        found = (
+            return ("",) * (3 + len(more))
+        return (
             fixed(tables.number(r["estimate"]), tables.row_places(r, est)),
             fixed(tables.number(r["se"]), tables.row_places(r, se)),
             tables.interval(r["lower"], r["upper"], tables.width_places(r["lower"], r["upper"], width)),
+            *(fixed(tables.number(r[name]), places) for name, places in more.items()),
         )
-        return (*found, fixed(tables.number(r["fmi"]), 2)) if fmi else found
 
     def span(r: dict[str, Any] | None) -> tuple[float, float, float] | None:
         found = [tables.number(r[k]) for k in ("lower", "estimate", "upper")] if r else [None]
         return None if None in found else (found[0], found[1], found[2])  # type: ignore[return-value]
 
-    pairs = [(r, right.get((r["parameter"], r["variable"]))) for r in left]
+    pairs = [(r, rows_right.get((r["parameter"], r["variable"]))) for r in rows_left]
     spans = [(span(a), span(b)) for a, b in pairs]
     coefficients = [bool(a["variable"]) for a, _ in pairs]
     shared, kept = _shared(spans, coefficients)
     rows, before = [], None
     for (a, b), both, seen in zip(pairs, spans, kept, strict=True):
-        name, under = plain_name(a["parameter"], a["variable"] or "", schema, random)
+        name, under = plain_name(a["parameter"], a["variable"] or "", schema, words)
         drawn = tuple(marks(shared, both, ROW_HEIGHT)) if shared and seen else ()
         fixed_part = bool(a["variable"])
-        rows.append(BothRow(name, under, cells(a, True), cells(b, False), drawn, before not in (None, fixed_part)))
+        rows.append(BothRow(name, under, cells(a, more), cells(b, {}), drawn, before not in (None, fixed_part)))
         before = fixed_part
-    h = tables.HEADS
-    ci = tables.Head("95% interval")
-    notes = tuple(pooled.get("notes") or ())  # the first counts what stands in the table's own rows
-    m = next((int(n.replace(",", "")) for n in re.findall(r"([\d,]+) completed datasets", _joined(pooled))), 0)
+    common = (heads["estimate"], heads["se"], Head("95% interval"))
+    notes = tuple(left.get("notes") or ())  # the first counts what stands in the table's own rows
+    pattern, head = beside.counted
+    n = next((int(n.replace(",", "")) for n in re.findall(pattern, _joined(left))), 0) if pattern else 0
     return Both(
-        (pooled.get("title") or "").rstrip("."),
-        (f"Imputed, {m} datasets" if m else "Imputed", "Complete cases"),
-        ((h["estimate"], h["se"], ci, h["fmi"]), (h["estimate"], h["se"], ci)),
+        (left.get("title") or "").rstrip("."),
+        (head.format(n) if n else beside.heads[0], beside.heads[1]),
+        (beside.heads[0].lower(), beside.heads[1].lower()),
+        beside.short,
+        ((*common, *(heads.get(name, Head(name)) for name in beside.more)), common),
         tuple(rows),
-        _sizes(pooled, complete, group),
+        _sizes(left, right, group),
         shared,
-        (*(notes[1:] or notes), *references([r["variable"] or "" for r in left], schema)),
+        (*(notes[1:] or notes), *references([r["variable"] or "" for r in rows_left], schema)),
     )
 
 
@@ -205,12 +222,12 @@ def _joined(table: dict[str, Any]) -> str:
     return " ".join(str(n) for n in table.get("notes") or ())
 
 
-def _sizes(pooled: dict[str, Any], complete: dict[str, Any], group: str) -> tuple[tuple[str, str, str], ...]:
+def _sizes(left: dict[str, Any], right: dict[str, Any], group: str) -> tuple[tuple[str, str, str], ...]:
     """N and groups of both, from what the tables' notes say."""
     found = []
     groups = f"Groups of {group}" if group else "Groups"
     for words, pattern in (("Rows", r"N = ([\d,]+)"), (groups, r"in ([\d,]+) groups")):
-        pair = [next(iter(re.findall(pattern, _joined(t))), "") for t in (pooled, complete)]
+        pair = [next(iter(re.findall(pattern, _joined(t))), "") for t in (left, right)]
         if any(pair):
             found.append((words, pair[0], pair[1]))
     return tuple(found)

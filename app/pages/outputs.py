@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from app import db, runs
+from app.declared import Declared
 from app.models import Artifact, Run
-from app.pages.objects import random_for, read_table, schema_of, show
+from app.pages.objects import read_table, schema_of, show
 from app.pages.render import page, render
 from app.pages.runs import here_of_run, output_url, run_of
-from app.pages.tables import as_latex, as_markdown, journal
+from app.pages.tables import as_latex, as_markdown, journal, named
 
 router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
@@ -55,7 +56,7 @@ def popout(request: Request, session: Db, number: int, name: str) -> Response:
         title=f"{artifact.name}, run {run.id}",
         here=here_of_run(run),
         run=run,
-        shown=[show(session, run, artifact, every)],
+        shown=[show(session, run, artifact, every, Declared(run, runs.children(session, run)))],
         output_url=output_url,
         body_class="popout",
         explicit=True,
@@ -83,8 +84,9 @@ def copy(request: Request, session: Db, number: int, name: str, form: str = "mar
     content = read_table(run, artifact, every) if artifact.kind == "table" else None
     if content is None or form not in ("markdown", "latex", "html"):
         raise HTTPException(404, "Tables are copied as markdown, latex or html.")
-    schema = schema_of(session, run)
-    table = journal(content, schema, rows=5000, random=random_for(run, artifact, schema))
+    schema, declared = schema_of(session, run), Declared(run, runs.children(session, run))
+    words = declared.words(artifact, named(content), schema)
+    table = journal(content, schema, 5000, words, declared.of(artifact).heads)
     if form == "html":
         return Response(render(request, "runs/copy.html", table=table), media_type="text/html; charset=utf-8")
     return PlainTextResponse(as_latex(table) if form == "latex" else as_markdown(table))

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import FileResponse, Response
 
 from app import db, folders, runs
+from app.declared import Declared
 from app.models import Artifact, Dataset, Run
 from app.pages import conversation as talks
 from app.pages.ask import Form, word
@@ -94,7 +95,7 @@ def _running(request: Request, session: Session, run: Run, every: list[Artifact]
         }
         for k, (done, total) in enumerate(progress.get("chains") or [], start=1)
     ]
-    listed = [g for g in groups(every, runs.children(session, run)) if g.title == TABLES]
+    listed = [g for g in groups(every, Declared(run, runs.children(session, run))) if g.title == TABLES]
     ready = [e.artifact for g in listed for e in (g.entries or [x for f in g.folds.values() for x in f.entries])]
     return page(
         request,
@@ -135,13 +136,14 @@ def _results(
     status: int = 200,
 ) -> Response:
     children = runs.children(session, run)
-    listed = groups(every, children, run.prefix if run.parent_id else "")
+    declared = Declared(run, children)
+    listed = groups(every, declared)
     chosen, extra = _chosen(listed, every, output)
     if chosen is not None and chosen.state == "pending":
         runs.want(session, chosen.run_id, chosen.name)
         run = run_of(session, run.id)
     rows = MOST_ROWS if output else AT_FIRST
-    shown = [show(session, run, a, every, rows) for a in (chosen, extra) if a is not None]
+    shown = [show(session, run, a, every, declared, rows) for a in (chosen, extra) if a is not None]
     offer = offer or offer_of(session, run)
     pending = sum(a.state == "pending" for a in every)
     return page(
@@ -156,7 +158,7 @@ def _results(
         chosen=chosen.name if chosen else "",
         explicit=bool(output),
         pending=pending,
-        verdicts=verdicts_of(run, every, run.prefix if run.parent_id else "", offer),
+        verdicts=verdicts_of(run, every, declared, offer),
         longer=offer,
         followers=runs.followers(session, run),
         children=children,

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.pages.format import decimals_for, fixed, short
-from app.pages.plain_names import Random, plain_name, references, whole
+from app.pages.plain_names import Words, plain_name, references
 from templates_engine.data import Schema
+from templates_engine.outputs import HEADS, Head
 
 Row = Mapping[str, Any]
 NOTHING = ""
@@ -20,13 +21,6 @@ NOTHING = ""
 class Cell:
     text: str
     number: bool = True
-
-
-@dataclass(frozen=True)
-class Head:
-    text: str
-    number: bool = True
-    about: str = ""  # what an abbreviation stands for
 
 
 @dataclass(frozen=True)
@@ -54,36 +48,6 @@ class Journal:
     records: tuple[Row, ...] = field(default=(), repr=False)
 
 
-HEADS = {
-    "estimate": Head("Estimate"),
-    "mean": Head("Mean", about="Posterior mean"),
-    "se": Head("SE", about="Standard error"),
-    "sd": Head("SD", about="Posterior standard deviation"),
-    "df": Head("df", about="Degrees of freedom"),
-    "median": Head("Median"),
-    "fmi": Head("FMI", about="Fraction of missing information"),
-    "riv": Head("RIV", about="Relative increase in variance due to missing values"),
-    "mcse": Head("MCSE", about="Monte Carlo standard error"),
-    "ess_bulk": Head("ESS", about="Effective sample size of the centre"),
-    "ess_tail": Head("Tail ESS", about="Effective sample size of the tails"),
-    "rhat": Head("R-hat", about="Potential scale reduction, aim 1.00"),
-    "n": Head("N", about="Observed values"),
-    "parameter": Head("Parameter", number=False),
-    "variable": Head("Variable", number=False),
-    "sse": Head("SSE", about="Sum of squared errors"),
-    "mse": Head("MSE", about="Mean squared error"),
-    "rmse": Head("RMSE", about="Root mean square error"),
-    "mae": Head("MAE", about="Mean absolute error"),
-    "mape": Head("MAPE", about="Mean absolute error, per cent of the value"),
-    "mase": Head("MASE", about="Mean absolute error in units of that of the naive forecast"),
-    "aic": Head("AIC"),
-    "aicc": Head("AICc"),
-    "bic": Head("BIC"),
-    "h": Head("h", about="Steps ahead"),
-    "p": Head("p"),
-    "r2_log": Head("R²", about="Share of the variance of the log values"),
-}
-PLACES = {"p": 3, "fmi": 2, "riv": 2, "rhat": 2, "ess_bulk": 0, "ess_tail": 0, "df": 0}
 INTERVALS = {("lower", "upper"): "95% interval", ("q025", "q975"): "95% interval"}
 TIMES = ("time", "year")  # numbers that are read as dates: 1961, never 1,961
 # Columns on the scale of the estimates: one that is small beside the others still shows two digits of its error.
@@ -115,14 +79,21 @@ def is_parameters(table: Mapping[str, Any]) -> bool:
     return "parameter" in table["columns"] and "variable" in table["columns"]
 
 
+def named(table: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(parameter, variable) of every row; [] of a table of something else."""
+    if not is_parameters(table):
+        return []
+    return [(str(r["parameter"]), str(r["variable"] or "")) for r in records(table)]
+
+
 def records(table: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(table["columns"], row, strict=False)) for row in table["rows"]]
 
 
-def places_for(name: str, values: Sequence[Any]) -> int:
+def places_for(name: str, values: Sequence[Any], heads: Mapping[str, Head] = HEADS) -> int:
     """Decimals of a column; Monte Carlo errors that three decimals would show as zero get a fourth."""
-    if name in PLACES:
-        return PLACES[name]
+    if name in heads and (given := heads[name].places) is not None:
+        return given
     numbers = [abs(v) for v in map(number, values) if v is not None]
     if name == "mcse" and numbers and max(numbers) < 0.005:
         return 4
@@ -167,9 +138,16 @@ def _cell(name: str, row: Row, places: int) -> Cell:
 
 
 def journal(
-    table: Mapping[str, Any], schema: Schema | None, rows: int = MOST_ROWS, random: Random | None = None
+    table: Mapping[str, Any],
+    schema: Schema | None,
+    rows: int = MOST_ROWS,
+    words: Words | None = None,
+    known: Mapping[str, Head] = HEADS,
 ) -> Journal:
-    """Any table; one of parameters gets their plain names and intervals. random: columns with random coefficients."""
+    """Any table; one of parameters gets their plain names and intervals.
+
+    words, known: what the template calls its parameters and columns.
+    """
     found = records(table)
     shown = found[:rows]
     heads: list[Head] = []
@@ -182,7 +160,7 @@ def journal(
     first = "" if is_parameters(table) or not names else names.pop(0)
     for name in names:
         values = [r[name] for r in found]
-        if name in skip or (name in HEADS and all(v is None for v in values)):
+        if name in skip or (name in known and all(v is None for v in values)):
             continue
         pair = next((p for p in INTERVALS if p[0] == name and p[1] in skip), None)
         if pair:
@@ -199,17 +177,16 @@ def journal(
             columns.append([Cell(_time(r[name]), number=False) for r in shown])
             continue
         text = any(isinstance(v, str) for v in values)
-        heads.append(HEADS.get(name) or Head(_head(name, schema), number=not text))
+        heads.append(known.get(name) or Head(_head(name, schema), number=not text))
         if text:
             columns.append([Cell(short(r[name]), number=False) for r in shown])
         else:
-            places = places_for(name, values)
+            places = places_for(name, values, known)
             columns.append([_cell(name, r, places) for r in shown])
     lines = []
     before: bool | None = None
-    random = whole(random or {}, [str(r["parameter"]) for r in found] if not first else [])
     counted = bool(first) and first not in TIMES and all(number(r[first]) is not None for r in found)
-    starts = places_for(first, [r[first] for r in found]) if counted else 0
+    starts = places_for(first, [r[first] for r in found], known) if counted else 0
     for i, record in enumerate(shown):
         cells = tuple(column[i] for column in columns)
         if first:
@@ -217,11 +194,11 @@ def journal(
             text_ = _time(value) if first in TIMES else fixed(number(value), starts) if counted else short(value)
             lines.append(Line(text_, "", cells, number=counted))
             continue
-        name, under = plain_name(record["parameter"], record["variable"] or "", schema, random)
+        name, under = plain_name(record["parameter"], record["variable"] or "", schema, words)
         fixed_part = bool(record["variable"])
         lines.append(Line(name, under, cells, block=before is not None and before != fixed_part, mono=name == under))
         before = fixed_part
-    head = "Parameter" if not first else (HEADS[first].text if first in HEADS else _head(first, schema))
+    head = "Parameter" if not first else (known[first].text if first in known else _head(first, schema))
     return Journal(
         table.get("title") or "",
         head,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from app.declared import Declared, template_of
 from app.models import Artifact, Run
 from app.pages.format import fixed
-from app.pages.listing import VERDICTS
 from app.pages.longer import Offer
 from app.pages.objects import read_table
 from app.pages.tables import number, records
+from templates_engine.outputs import VERDICTS
 
 LOOKS = {
     "Fine": ("tick", "ok"),
@@ -38,30 +38,31 @@ class Verdict:
     button: str = ""
 
 
-def verdicts_of(run: Run, every: Sequence[Artifact], prefix: str = "", offer: Offer | None = None) -> list[Verdict]:
+def verdicts_of(run: Run, every: Sequence[Artifact], declared: Declared, offer: Offer | None = None) -> list[Verdict]:
     """The run's verdicts, the stopping rule's word first; where it stored none, one from its parameter table.
 
     offer: whether the run can be made longer.
     """
-    stored = next((a for a in every if a.name == prefix + VERDICTS and a.state == "ready"), None)
-    said: list[tuple[str, str]] = []
+    own = [a for a in every if a.kind == "table" and a.state == "ready" and (said := declared.of(a)).by is declared.run
+           and not said.part]  # fmt: skip
+    stored = next((a for a in own if declared.of(a).own == VERDICTS), None)
+    found: list[tuple[str, str]] = []
     if stored is not None and (content := read_table(run, stored, every)):
-        said = [(str(r.get("word")), str(r.get("sentence"))) for r in records(content)]
+        found = [(str(r.get("word")), str(r.get("sentence"))) for r in records(content)]
     elif run.state == "done":
-        said = _from_parameters(run, every, prefix)
+        found = _from_parameters(run, own, every)
     if lacking := [str(p["message"]) for p in run.problems or [] if p.get("code") == "no-intercept"]:
         # That the chains have settled says nothing of a model that may not be meant.
-        said = [("No intercept", lacking[0]), *(("Settled" if word == "Fine" else word, text) for word, text in said)]
+        found = [("No intercept", lacking[0]), *(("Settled" if word == "Fine" else word, text) for word, text in found)]
     rule = [(TARGETS[p["code"]], str(p["message"])) for p in run.problems or [] if p.get("code") in TARGETS]
     can = offer if offer and not offer.why and not offer.finish else None  # one that was stopped is finished first
-    return [_verdict(run, word, sentence, can) for word, sentence in rule + said]
+    return [_verdict(run, word, sentence, can) for word, sentence in rule + found]
 
 
-def _from_parameters(run: Run, every: Sequence[Artifact], prefix: str) -> list[tuple[str, str]]:
-    own = [a for a in every if a.kind == "table" and a.name in (f"{prefix}ModelResults", f"{prefix}ModelParameters")]
+def _from_parameters(run: Run, own: Sequence[Artifact], every: Sequence[Artifact]) -> list[tuple[str, str]]:
     for artifact in own:
-        content = read_table(run, artifact, every)
-        if not content or "rhat" not in content["columns"]:
+        content = read_table(run, artifact, every) if not artifact.name.endswith(".json") else None
+        if not content or not {"parameter", "rhat", "ess_bulk"} <= set(content["columns"]):
             continue
         rows = [r for r in records(content) if number(r["rhat"]) is not None and number(r["ess_bulk"]) is not None]
         if rows:
@@ -77,35 +78,23 @@ def _from_parameters(run: Run, every: Sequence[Artifact], prefix: str) -> list[t
     return []
 
 
-def _verdict(run: Run, word: str, sentence: str, offer: Offer | None) -> Verdict:
+def _verdict(run: Run, word: str, sentence: str, offer: Offer | None = None) -> Verdict:
     icon, look = LOOKS.get(word, ("care", "warn"))
-    if offer and (more := _more(offer, word, sentence)):
-        return Verdict(word, sentence, icon, look, more=str(more), button=f"Run {fixed(more)} more")
-    key, value, button = _mends(run.answers, word, sentence)
-    return Verdict(word, sentence, icon, look, key, value, button=button)
-
-
-def _more(offer: Offer, word: str, sentence: str) -> int:
-    """How much longer the run should be made, as the sentence says; 0 where that is not what is wrong."""
-    few = re.search(r"About ([\d,]+) imputations", sentence) if word == "Too few imputations" else None
-    if few and offer.key == "numimpute":
-        return max(0, int(few[1].replace(",", "")) - offer.reached)
-    short = re.search(r"([\d,]+) more iterations", sentence) if word == "Too short" else None
-    if short and offer.key == "iterations":
-        return int(short[1].replace(",", ""))
-    return 0
-
-
-def _mends(answers: Mapping[str, Any], word: str, sentence: str) -> tuple[str, str, str]:
-    """The question to answer otherwise, its new answer, and the button's words; "" where there is no such thing."""
-    few = re.search(r"About ([\d,]+) imputations", sentence) if word == "Too few imputations" else None
-    if few and "numimpute" in answers:
-        return "numimpute", few[1].replace(",", ""), f"Ask for {few[1]} imputations"
-    if "robust variant" in sentence and str(answers.get("robust", "")) == "No":
-        return "robust", "Yes", "Try the robust variant"
-    if word == "Too short" and (found := re.search(r"([\d,]+) more iterations", sentence)):
-        key = "imputefirst" if "imputefirst" in answers and not sentence.startswith("Fit ") else "iterations"
-        if str(answers.get(key, "")).isdigit():
-            wanted = int(answers[key]) + int(found[1].replace(",", ""))
-            return key, str(wanted), f"Ask for {wanted:,} iterations"
-    return "", "", ""
+    plain = Verdict(word, sentence, icon, look)
+    template = template_of(run)
+    for mend in template.mends if template else ():
+        found = re.search(mend.says, sentence) if mend.word in ("", word) else None
+        if found is None or mend.key not in run.answers:
+            continue
+        now = str(run.answers[mend.key])
+        number_ = int(found[1].replace(",", "")) if found.groups() else 0
+        if offer and found.groups() and offer.key == mend.key:
+            more = number_ if mend.adds else number_ - offer.reached
+            if more > 0:
+                return replace(plain, more=str(more), button=f"Run {fixed(more)} more")
+        if mend.instead not in ("", now) or (mend.adds and not now.isdigit()):
+            return plain
+        value = mend.value or str(number_ + (int(now) if mend.adds else 0))
+        words = f"{int(value):,}" if value.isdigit() else value
+        return replace(plain, key=mend.key, value=value, button=mend.button.format(words))
+    return plain

@@ -18,7 +18,6 @@ from app.runs.looking import get
 from templates_engine.problems import Problem, Refused
 
 MORE = "more"  # the key of problems with the number that was asked for
-_WORDS = {"iterations": "iterations per chain", "numimpute": "imputed datasets"}
 
 
 @dataclass(frozen=True)
@@ -28,22 +27,22 @@ class Standing:
     key: str  # the answer that says how long the run is
     reached: int  # its value: of a cancelled run, what it was to reach
     program: str  # digest of the program that drew the chains
-
-    @property
-    def words(self) -> str:
-        """What there can be more of."""
-        return _WORDS.get(self.key, self.key)
+    words: str  # what there can be more of
 
 
 def standing(run: Run) -> Standing | None:
     """None where nothing was kept to go on from."""
+    from templates_engine import registry
     from templates_engine.running import kept_chains
 
     if run.parent_id is not None:  # its parent's folder is not its own
         return None
     try:
         about = kept_chains.read_about(folders.state(run))
-        return Standing(str(about["key"]), int(about["reached"]), str(about["program"]))
+        key = str(about["key"])
+        form = registry.all().get(run.template)
+        words = form.lengths.get(key, key) if form else key
+        return Standing(key, int(about["reached"]), str(about["program"]), words)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from templates_engine import Problem, Template
+from templates_engine import Output, Problem, Template
 from templates_engine.asking import Ask, made_dataset
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ class CompleteCases(Template):
     title = "Drop the rows with a missing value in chosen variables"
     heading = "Data"
     tags = ("data", "missing values")
-    outputs = {
-        "Lost": "for each variable, the rows that lack it, and those that lack nothing else",
-        "MissingPatterns": "which variables are missing together",
-        "the name you give": "the dataset of complete rows, with all its variables",
-    }
+    outputs = (
+        Output("Lost", "for each variable, the rows that lack it, and those that lack nothing else"),
+        Output("MissingPatterns", "which variables are missing together"),
+        Output("{outdata}", "the dataset of complete rows, with all its variables"),
+    )
 
     def questions(self, ask: Ask) -> Spec:
         chosen = ask.columns(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from templates_engine import Schema, Template
+from templates_engine import Output, Schema, Template
 from templates_engine.asking import Ask, made_dataset
 
 from .asking import KINDS, Spec, ask_parts
@@ -19,10 +19,10 @@ class Generate(Template):
     heading = "Data"
     tags = ("data",)
     equation = "<<made>>"
-    outputs = {
-        "NewColumn": "count, mean, SD and quantiles of the new column",
-        "the name you give": "the dataset with the new column, the last",
-    }
+    outputs = (
+        Output("NewColumn", "count, mean, SD and quantiles of the new column"),
+        Output("{outdata}", "the dataset with the new column, the last"),
+    )
 
     def questions(self, ask: Ask) -> Spec:
         name = ask.text(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from templates_engine import Template
+from templates_engine import Output, Template
 from templates_engine.asking import Ask
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ class Histogram(Template):
     title = "The distribution of one variable, all together or by group"
     heading = "Describe data"
     tags = ("description", "plot")
-    outputs = {
-        "histogram.svg": "the histogram; with groups, one for each on the same scales",
-        "Bins": "the limits of each bar, with the rows and the share of rows in it",
-    }
+    outputs = (
+        Output("histogram.svg", "the histogram; with groups, one for each on the same scales"),
+        Output("Bins", "the limits of each bar, with the rows and the share of rows in it"),
+    )
 
     def questions(self, ask: Ask) -> Spec:
         variable = ask.column("var", "Variable", help="A column of numbers. Missing values are left out and counted.")

@@ -6,9 +6,11 @@ start values as R's HoltWinters makes them, or optimised; the robust variant of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from templates_engine import Column, Schema, Template
+from templates_engine import VERDICTS, Column, Head, Mend, Output, Schema, Template
 from templates_engine.asking import Ask, Option
 
 from .constants import ask_constants, read_constants
@@ -36,6 +38,17 @@ INTERVAL_LABELS = {
     "resample": "resample: simulated with the series' own residuals, drawn again",
 }
 
+HEADS = {
+    "sse": Head("SSE", about="Sum of squared errors"),
+    "mse": Head("MSE", about="Mean squared error"),
+    "rmse": Head("RMSE", about="Root mean square error"),
+    "mae": Head("MAE", about="Mean absolute error"),
+    "mape": Head("MAPE", about="Mean absolute error, per cent of the value"),
+    "mase": Head("MASE", about="Mean absolute error in units of that of the naive forecast"),
+    "h": Head("h", about="Steps ahead"),
+    "r2_log": Head("R²", about="Share of the variance of the log values"),
+}
+
 
 class HoltWinters(Template):
     name = "HoltWinters"
@@ -43,22 +56,46 @@ class HoltWinters(Template):
     heading = "Time series"
     tags = ("time series", "forecast", "robust")
     equation = "<< recursion >>"
-    outputs = {
-        "Coefficients": "smoothing constants, start values and last states; whether each was given or chosen",
-        "Fit": "a row for each series: errors, information criteria, the worst series first",
-        "Fitted": "observed and fitted values, residual, level, trend and season at each time",
-        "Forecast": "h, time, point forecast and prediction interval",
-        "ResidualDiagnostics": "mean, Durbin–Watson, runs test, Ljung–Box, normality, fences",
-        "Outliers": "flagged values with their times, and what they were replaced by in the robust variant",
-        "Accuracy": "forecast errors from rolling origins, beside the naive and the seasonal naive forecast",
-        "Candidates": "what Automatic compared (Automatic only)",
-        "SeasonTrends": "exponential trend of each season",
-        "Verdicts": "what to think of the results, in sentences",
-        "fitted, forecast": "datasets that join the list",
-        "forecast.svg, components.svg, residuals.svg, seasons.svg": "pictures; of the worst series when there are many",
-        "phases.svg": "two phases of the series on two axes, where a second phase is named",
-        "equation.tex, Methods": "the recursion that was run, and a paragraph for a paper",
-    }
+    outputs = (
+        Output(
+            "Coefficients",
+            "smoothing constants, start values and last states; whether each was given or chosen",
+            order=1,
+            heads=HEADS,
+        ),
+        Output("Fit", "a row for each series: errors, information criteria, the worst series first", heads=HEADS),
+        Output("Fitted", "observed and fitted values, residual, level, trend and season at each time", heads=HEADS),
+        Output("Forecast", "h, time, point forecast and prediction interval", heads=HEADS),
+        Output("ResidualDiagnostics", "mean, Durbin–Watson, runs test, Ljung–Box, normality, fences", heads=HEADS),
+        Output(
+            "Outliers",
+            "flagged values with their times, and what they were replaced by in the robust variant",
+            heads=HEADS,
+        ),
+        Output(
+            "Accuracy",
+            "forecast errors from rolling origins, beside the naive and the seasonal naive forecast",
+            heads=HEADS,
+        ),
+        Output("Candidates", "what Automatic compared (Automatic only)", heads=HEADS),
+        Output("SeasonTrends", "exponential trend of each season", heads=HEADS),
+        Output(VERDICTS, "what to think of the results, in sentences"),
+        Output("fitted", "the table as a dataset, in the list of datasets"),
+        Output("forecast", "the forecasts as a dataset, in the list of datasets"),
+        Output("<picture>.svg", "pictures; of the worst series when there are many"),
+        Output("phases.svg", "two phases of the series on two axes, where a second phase is named"),
+        Output("equation.tex", "the recursion that was run"),
+        Output("Methods", "a paragraph for a paper"),
+    )
+
+    mends = (Mend("robust variant", "robust", "Try the robust variant", value="Yes", instead="No"),)
+
+    def outputs_of(self, answers: Mapping[str, str]) -> Sequence[Output]:
+        said = super().outputs_of(answers)
+        if answers.get("series", "none") == "none":
+            return said
+        # Of many series a reader looks for the head of the list.
+        return [replace(output, lead=1) if output.name == "Fit" else output for output in said]
 
     def questions(self, ask: Ask) -> Spec:
         # What can be asked together comes before anything that looks at its answers: each page asks as much as it can.

@@ -8,12 +8,13 @@ with two observations of each individual and with one.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from templates_engine import Column, Schema, Template, Term
+from templates_engine import VERDICTS, Column, Output, Schema, Template, Term
 from templates_engine.asking import ACCEPTED, RENAMED, Ask, Option, mcmc_options
 from templates_engine.data import ExpressionError
-from templates_engine.regression import questions as q
+from templates_engine.regression import questions as q, words_of
 
 from .equations import latex
 from .quantities import sentence, split
@@ -33,27 +34,38 @@ class LmmDc(Template):
     accepted = ACCEPTED
     intercept = True
     equation = "<<model>>"
-    outputs = {
-        "Estimability": "For every parameter whether the data can tell it, or which combination; read it first",
-        "Coefficients": "Maximum likelihood estimates by cloning: parameter, estimate, dcsd, lower, upper (Wald)",
-        "CoefficientsLog": "The same for the variances on the log scale, and turned back",
-        "Covariance": "Asymptotic covariance matrix (K times that of the posterior) and correlations",
-        "DCTable": "Each parameter at each clone number: mean, sd, dcsd, quantiles, R-hat, ESS",
-        "DCDiag": "lambda.max, ms.error, r.squared and r.hat at each clone number",
-        "DCDiagSum": "The same for the coefficients and the sum of the variances (Normal, random intercept)",
-        "MLE": "Maximum likelihood without simulation, and REML, as a check",
-        "ModelFit": "Log likelihood, AIC, BIC, numbers of rows and groups",
-        "Tests": "Likelihood-ratio tests of leaving out each coefficient, each random slope, and the groups",
-        "Profile": "Profile likelihood of the parameter asked for; ProfileInterval is its interval",
-        "Bayes": "The Bayesian answers (K = 1) under the priors of the documents, beside the estimates",
-        "RandomEffects": "Predicted effect of each group with its interval",
-        "PredictNew": "Intervals for a new group's effect and for new observations, where asked for",
-        "Derived": "Quantities of your own, at every clone number: estimate, dcsd, lower, upper",
-        "Coverage": "How many intervals hold the true effects, where a column has them",
-        "out": "The draws at the largest clone number, under the name that you give",
-        "decay.svg, estimates.svg, pairs.svg, profile.svg, caterpillar.svg, caterpillar_2.svg": "pictures",
-        "equation.tex, Inputs, script.py": "the model, the input string, the same run from Python",
-    }
+    outputs = (
+        Output("Estimability", "For every parameter whether the data can tell it, or which combination; read it first"),
+        Output(
+            "Coefficients",
+            "Maximum likelihood estimates by cloning: parameter, estimate, dcsd, lower, upper (Wald)",
+            order=1,
+        ),
+        Output("CoefficientsLog", "The same for the variances on the log scale, and turned back"),
+        Output("Covariance", "Asymptotic covariance matrix (K times that of the posterior) and correlations"),
+        Output("DCTable", "Each parameter at each clone number: mean, sd, dcsd, quantiles, R-hat, ESS"),
+        Output("DCDiag", "lambda.max, ms.error, r.squared and r.hat at each clone number"),
+        Output("DCDiagSum", "The same for the coefficients and the sum of the variances (Normal, random intercept)"),
+        Output("MLE", "Maximum likelihood without simulation, and REML, as a check"),
+        Output("ModelFit", "Log likelihood, AIC, BIC, numbers of rows and groups", order=2),
+        Output("Tests", "Likelihood-ratio tests of leaving out each coefficient, each random slope, and the groups"),
+        Output("Profile", "Profile likelihood of the parameter asked for"),
+        Output("ProfileInterval", "Its interval"),
+        Output("Bayes", "The Bayesian answers (K = 1) under the priors of the documents, beside the estimates"),
+        Output("RandomEffects", "Predicted effect of each group with its interval"),
+        Output("PredictNew", "Intervals for a new group's effect and for new observations, where asked for"),
+        Output("Derived", "Quantities of your own, at every clone number: estimate, dcsd, lower, upper"),
+        Output("Coverage", "How many intervals hold the true effects, where a column has them"),
+        Output("{outdata}", "The draws at the largest clone number, under the name that you give"),
+        Output(VERDICTS, "The judgement in lines, over the results"),
+        Output("density_beta_1.svg", lead=1),
+        Output("K<k>_beta_1.svg", lead=2),
+        Output("K<k>_<parameter>.svg", "Six-part diagnostics of each parameter at each clone number"),
+        Output("<picture>.svg", "Decay, estimates, pairs, profile, predicted effects, densities"),
+        Output("equation.tex", "The model"),
+        Output("Inputs", "The input string"),
+        Output("script.py", "The same run from Python"),
+    )
 
     def questions(self, ask: Ask) -> Spec:
         y, classes = _data(ask)
@@ -81,7 +93,7 @@ class LmmDc(Template):
         )
         derived = _derived(ask)
         mcmc = mcmc_options(ask, stopping=False)
-        if mcmc.outdata != "out" and mcmc.outdata in (*self.outputs, "ProfileInterval", "Inputs", "script"):
+        if mcmc.outdata in {"script", *(output.name for output in self.outputs)}:
             ask.fault("outdata", f"{mcmc.outdata} is the name of another output; choose another for the draws.")
         for c, name in enumerate(classes, start=1):
             if name in classes[: c - 1]:
@@ -92,6 +104,11 @@ class LmmDc(Template):
             y, classes, str(family), str(link), trials, offset, x, random, smoothing, clones, str(prior), tests,
             profile, predict, method, truth, new, derived, float(level), mcmc, ask.intercept,
         )  # fmt: skip
+
+    def words(
+        self, table: str, parameters: Sequence[tuple[str, str]], answers: Mapping[str, str], schema: Schema | None
+    ) -> Mapping[tuple[str, str], str]:
+        return words_of(parameters, answers, schema)
 
     def equation_values(self, spec: Spec, schema: Schema) -> dict[str, Any]:
         return {"model": latex(spec, schema)}

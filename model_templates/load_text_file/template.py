@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from templates_engine import Template
+from templates_engine import Output, Template
 from templates_engine.asking import Ask, made_dataset
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ class LoadTextFile(Template):
     title = "A table pasted as text becomes a dataset"
     heading = "Data"
     tags = ("data",)
-    outputs = {
-        "Columns": "for each column, how it was read: kind, missing values, smallest, largest and first values",
-        "the name you give": "the dataset",
-    }
+    outputs = (
+        Output("Columns", "for each column, how it was read: kind, missing values, smallest, largest and first values"),
+        Output("{outdata}", "the dataset"),
+    )
 
     def questions(self, ask: Ask) -> Spec:
         text = ask.text(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from templates_engine import Template
+from templates_engine import Output, Template
 from templates_engine.asking import Ask, made_dataset
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ class Merge(Template):
     title = "Join the variables of another dataset by an identifier"
     heading = "Data"
     tags = ("data",)
-    outputs = {
-        "Matches": "how many rows found a partner",
-        "the name you give": "this dataset with the other's variables beside its own",
-    }
+    outputs = (
+        Output("Matches", "how many rows found a partner"),
+        Output("{outdata}", "this dataset with the other's variables beside its own"),
+    )
 
     def questions(self, ask: Ask) -> Spec:
         right = ask.dataset(

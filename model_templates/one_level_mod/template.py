@@ -11,7 +11,7 @@ class OneLevelMod(RegressionTemplate):
     name = "1LevelMod"
     title = "Regression of independent units"
     tags = ("model", "1 level", "Normal", "binomial", "Poisson", "negative binomial", "MCMC")
-    outputs = {**q.OUTPUTS, **q.MADE_OF_ROWS}
+    outputs = q.OUTPUTS
     classes = 0
 
     def questions(self, ask: Ask) -> q.Model:

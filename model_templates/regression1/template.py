@@ -11,7 +11,7 @@ class RegressionOne(RegressionTemplate):
     title = "Linear regression with a Normal response"
     tags = ("model", "1 level", "Normal", "MCMC")
     accepted = q.ACCEPTED_ROWS_NORMAL
-    outputs = {**q.OUTPUTS, **q.MADE_OF_ROWS}
+    outputs = q.OUTPUTS
     classes = 0
 
     def questions(self, ask: Ask) -> q.Model:

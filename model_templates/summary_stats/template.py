@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from templates_engine import Template
+from templates_engine import Output, Template
 from templates_engine.asking import Ask
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ class SummaryStats(Template):
     title = "Summaries of variables: counts, means, quantiles, correlations and missing values"
     heading = "Describe data"
     tags = ("description", "missing values")
-    outputs = {
-        "Summary": "count, missing, mean, SD, minimum, quartiles, maximum and skewness",
-        "SummaryByGroup": "the same in each group, where groups are chosen",
-        "Correlations": "Pearson correlations, each of all rows that have both values",
-        "Pairs": "the number of rows behind each correlation, where values are missing",
-        "MissingPatterns": "which variables are missing together, where values are missing",
-    }
+    outputs = (
+        Output("Summary", "count, missing, mean, SD, minimum, quartiles, maximum and skewness"),
+        Output("SummaryByGroup", "the same in each group, where groups are chosen"),
+        Output("Correlations", "Pearson correlations, each of all rows that have both values"),
+        Output("Pairs", "the number of rows behind each correlation, where values are missing"),
+        Output("MissingPatterns", "which variables are missing together, where values are missing"),
+    )
 
     def questions(self, ask: Ask) -> Spec:
         chosen = ask.columns("vars", "Variables", help="Columns of numbers. For categories and texts use Tabulate.")

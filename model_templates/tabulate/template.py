@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from templates_engine import Template
+from templates_engine import Output, Template
 from templates_engine.asking import Ask
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ class Tabulate(Template):
     title = "Tables of one or two variables: counts, percentages, or another variable's means"
     heading = "Describe data"
     tags = ("description",)
-    outputs = {
-        "Tabulation": "the table, with totals",
-        "Counts": "the rows behind each cell, where the table holds percentages, means or SDs",
-        "Association": "Pearson's chi-squared test and Cramér's V, of a table of two variables",
-    }
+    outputs = (
+        Output("Tabulation", "the table, with totals"),
+        Output("Counts", "the rows behind each cell, where the table holds percentages, means or SDs"),
+        Output("Association", "Pearson's chi-squared test and Cramér's V, of a table of two variables"),
+    )
 
     def questions(self, ask: Ask) -> Spec:
         row = ask.column(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from templates_engine import Template
+from templates_engine import Output, Template
 from templates_engine.asking import Ask, made_dataset
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ class Take(Template):
     title = "One row for each unit, such as one for each school from data on pupils"
     heading = "Data"
     tags = ("data", "2 levels")
-    outputs = {
-        "Units": "for each variable, the units in which it varies and those in which it has no value",
-        "the name you give": "the dataset with one row for each unit, in the order of the identifier",
-    }
+    outputs = (
+        Output("Units", "for each variable, the units in which it varies and those in which it has no value"),
+        Output("{outdata}", "the dataset with one row for each unit, in the order of the identifier"),
+    )
 
     def questions(self, ask: Ask) -> Spec:
         unit = ask.column(

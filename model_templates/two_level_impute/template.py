@@ -7,10 +7,13 @@ responses. Keys, their order and the names of the outputs are those of Parker an
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from templates_engine import Column, Schema, Template, Term
 from templates_engine.asking import Ask
+from templates_engine.imputation import LENGTHS, MENDS, OUTPUTS
+from templates_engine.regression import PARAMETERS, words_of
 
 from .equations import both_models
 from .spec import ModelOfInterest, Response, Spec
@@ -45,6 +48,19 @@ class TwoLevelImpute(Template):
         "\n<<imputation>>\n"
         r"\end{array}"
     )
+
+    outputs = OUTPUTS
+    parameters = PARAMETERS
+    lengths = LENGTHS
+    mends = MENDS
+    showcase = "published"
+
+    def words(
+        self, table: str, parameters: Sequence[tuple[str, str]], answers: Mapping[str, str], schema: Schema | None
+    ) -> Mapping[tuple[str, str], str]:
+        if table.startswith("Imputation_Model_"):  # its covariances are not those of the model of interest
+            return super().words(table, parameters, answers, schema)
+        return words_of(parameters, answers, schema)
 
     def questions(self, ask: Ask) -> Spec:
         group = None

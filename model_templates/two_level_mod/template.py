@@ -14,7 +14,7 @@ class TwoLevelMod(RegressionTemplate):
     name = "2LevelMod"
     title = "Two-level regression with random intercepts"
     tags = ("model", "2 levels", "Normal", "binomial", "Poisson", "negative binomial", "MCMC")
-    outputs = {**q.OUTPUTS_OF_GROUPS, **q.MADE_OF_ROWS}
+    outputs = q.OUTPUTS_OF_GROUPS
 
     def questions(self, ask: Ask) -> q.Model:
         y = q.ask_response(ask)

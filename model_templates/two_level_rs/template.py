@@ -12,7 +12,7 @@ class TwoLevelRS(RegressionTemplate):
     name = "2LevelRS"
     title = "Two-level regression with random slopes"
     tags = ("model", "2 levels", "random slopes", "Normal", "binomial", "Poisson", "negative binomial", "MCMC")
-    outputs = {**q.OUTPUTS_OF_GROUPS, **q.MADE_OF_ROWS}
+    outputs = q.OUTPUTS_OF_GROUPS
 
     def questions(self, ask: Ask) -> q.Model:
         y = q.ask_response(ask)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from templates_engine import Template
+from templates_engine import Output, Template
 from templates_engine.asking import Ask
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ class XYPlot(Template):
     title = "One or several variables against another, as points or lines"
     heading = "Describe data"
     tags = ("description", "plot")
-    outputs = {
-        "graphxy.svg": "the plot; each series has its own colour and shape, and stands in the key",
-        "Series": "for each series, the points drawn, the ranges and the correlation",
-    }
+    outputs = (
+        Output("graphxy.svg", "the plot; each series has its own colour and shape, and stands in the key"),
+        Output("Series", "for each series, the points drawn, the ranges and the correlation"),
+    )
 
     def questions(self, ask: Ask) -> Spec:
         chosen = ask.columns(

@@ -1,4 +1,4 @@
-"""What the imputation templates share: pooling by Rubin's rules.
+"""What the imputation templates share: their outputs as the pages show them, and pooling by Rubin's rules.
 
 In: estimates and variances of the fits to completed datasets. Out: one answer with its uncertainty. Neighbours: none.
 """
@@ -11,5 +11,10 @@ from templates_engine.faces import lazily
 
 if TYPE_CHECKING:
     from templates_engine.imputation import pooling as pooling
+    from templates_engine.imputation.outputs import (
+        LENGTHS as LENGTHS,
+        MENDS as MENDS,
+        OUTPUTS as OUTPUTS,
+    )
 
 __getattr__, __all__ = lazily(__name__, __file__)

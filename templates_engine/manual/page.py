@@ -71,7 +71,7 @@ def _manual(template: Template, schemas: Mapping[str, Schema]) -> Manual:
         template.version,
         to_html(text),
         rows(template, schemas),
-        template.outputs,
+        {output.called: output.about for output in template.outputs if output.about},
         template.examples,
     )
 

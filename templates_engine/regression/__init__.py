@@ -27,5 +27,6 @@ if TYPE_CHECKING:
     )
     from templates_engine.regression.questions_classes import NModel as NModel
     from templates_engine.regression.template import RegressionTemplate as RegressionTemplate
+    from templates_engine.regression.words import PARAMETERS as PARAMETERS, words_of as words_of
 
 __getattr__, __all__ = lazily(__name__, __file__)

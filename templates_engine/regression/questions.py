@@ -20,6 +20,7 @@ from templates_engine.asking import (
     walk,
 )
 from templates_engine.data import Column, Schema
+from templates_engine.outputs import VERDICTS, Output
 from templates_engine.sampling import GAMMA, UNIFORM, WISHART
 from templates_engine.template import Template
 
@@ -29,26 +30,34 @@ EVERY_FAMILY = (*FAMILIES, NEGATIVE_BINOMIAL)
 COUNTS = (POISSON, NEGATIVE_BINOMIAL)
 LINKS = ("logit", "probit", "cloglog")
 
-OUTPUTS = {
-    "ModelResults": "Parameters: posterior mean, sd, quantiles, effective sample sizes, Monte Carlo error, R-hat.",
-    "ModelParameters": "The same, with the deviance and what is made of the parameters.",
-    "ModelFit": "DIC, pD, deviance, N, number of groups, rows left out.",
-    "MLE": "Estimates and standard errors by maximum likelihood (exact, or by the Laplace approximation) or REML, as a "
-    "check.",
-    "Verdicts": "Whether the chains have settled.",
-    "out": "The parameter chains, under the name that you give.",
-    "equation.tex": "The model with its priors.",
-    "algorithm.tex": "One iteration of the sampler.",
-    "Inputs": "The input string.",
-    "script.py": "The call that repeats the run from Python.",
-    "*.svg": "Six-part diagnostics of each parameter.",
-}
-MADE_OF_ROWS = {
-    "ModelFit": "DIC, WAIC, PSIS-LOO and their effective numbers of parameters; N, groups, rows left out.",
-    "prediction": "With makepred = Yes: your data with the expected response of each row, its interval and the "
-    "residual.",
-}
-OUTPUTS_OF_GROUPS = {**OUTPUTS, "residuals": "Group effects: posterior mean and sd of each, as a dataset."}
+_MODEL_FIT = "DIC, WAIC, PSIS-LOO and their effective numbers of parameters; N, groups, rows left out."
+OUTPUTS = (
+    Output(
+        "ModelResults",
+        "Parameters: posterior mean, sd, quantiles, effective sample sizes, Monte Carlo error, R-hat.",
+        order=1,
+    ),
+    Output("ModelParameters", "The same, with the deviance and what is made of the parameters.", order=2),
+    Output("ModelFit", _MODEL_FIT, order=3),
+    Output(
+        "MLE",
+        "Estimates and standard errors by maximum likelihood (exact, or by the Laplace approximation) or REML, as a "
+        "check, where that takes seconds.",
+    ),
+    Output(VERDICTS, "Whether the chains have settled."),
+    Output("{outdata}", "The parameter chains, under the name that you give."),
+    Output("equation.tex", "The model with its priors."),
+    Output("algorithm.tex", "One iteration of the sampler."),
+    Output("Inputs", "The input string."),
+    Output("script.py", "The call that repeats the run from Python."),
+    Output("beta_1.svg", lead=1),  # of the first slope, as a rule
+    Output("<parameter>.svg", "Six-part diagnostics of each parameter."),
+    Output(
+        "prediction",
+        "With makepred = Yes: your data with the expected response of each row, its interval and the residual.",
+    ),
+)
+OUTPUTS_OF_GROUPS = (*OUTPUTS, Output("residuals", "Group effects: posterior mean and sd of each, as a dataset."))
 ACCEPTED_ROWS = ACCEPTED_ALGORITHM  # templates that ask makepred and defaultsv
 ACCEPTED_ROWS_NORMAL = {**ACCEPTED_ROWS, "D": NORMAL}
 ACCEPTED_NORMAL = {**ACCEPTED, "D": NORMAL}  # templates without a question for the distribution
@@ -307,7 +316,7 @@ def finish(ask: Ask, model: Model) -> Model:
     if model.offset == model.y:
         ask.fault("offset", f"{model.y} is the response, so it cannot be the offset.", column=model.y)
     name = model.mcmc.outdata
-    if name in {**OUTPUTS_OF_GROUPS, **MADE_OF_ROWS} and name != "out":
+    if name in {output.name for output in OUTPUTS_OF_GROUPS}:
         ask.fault("outdata", f"{name} is the name of another output; choose another for the draws.")
     if model.trials == model.y:
         ask.fault("n", f"{model.y} is the response (successes); choose the column of trials.", column=model.y)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from templates_engine.asking import Ask, Term
+from templates_engine.outputs import Output
 from templates_engine.regression.questions import (
-    MADE_OF_ROWS,
     OUTPUTS as COMMON,
     Classification,
     Model,
@@ -18,14 +18,10 @@ from templates_engine.sampling import GAMMA, UNIFORM, WISHART
 MOST_CLASSES = 8
 RESIDUALS = "residuals_u"
 
-OUTPUTS = {
-    **COMMON,
-    **MADE_OF_ROWS,
-    "MLE": "Estimates and standard errors by REML (Normal response) or maximum likelihood (the others, by the Laplace "
-    "approximation), as a check, where that takes seconds.",
-    "residuals_u1, residuals_u2, …": "Effects of the units of each classification: posterior means and sds, as "
-    "datasets.",
-}
+OUTPUTS = (
+    *COMMON,
+    Output("residuals_u<k>", "Effects of the units of each classification: posterior means and sds, as datasets."),
+)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,12 @@ from hypothesis import given, strategies as st
 
 from app.pages import format as fmt
 from app.pages.intervals import PAD, WIDTH, axis
-from app.pages.plain_names import plain_name, random_of
-from app.pages.tables import as_latex, as_markdown, interval_places, journal
+from app.pages.plain_names import plain_name
+from app.pages.tables import as_latex, as_markdown, interval_places, journal, named
 from templates_engine.data.schema import Column, Schema
+from templates_engine.imputation import outputs as imputation
+from templates_engine.outputs import HEADS
+from templates_engine.regression.words import random_of, words_of
 
 SCHOOL = Schema(
     "d",
@@ -83,7 +86,8 @@ def test_tables_have_equal_decimals_intervals_and_plain_names() -> None:
         ],
         "notes": ["N = 3."],
     }
-    shown = journal(table, SCHOOL)
+    known = {**HEADS, **imputation.HEADS}
+    shown = journal(table, SCHOOL, words=words_of(named(table), {}, SCHOOL), known=known)
     assert [h.text for h in shown.heads] == ["Estimate", "SE", "95% interval"]  # an empty column is not drawn
     assert [line.name for line in shown.lines] == ["Intercept", "Reading test", "Mixed", "Between groups, variance"]
     assert [line.under for line in shown.lines] == ["cons", "x", "sex_0", "sigma2_u"]
@@ -99,9 +103,13 @@ def test_tables_have_equal_decimals_intervals_and_plain_names() -> None:
 def test_a_parameter_without_a_known_column_keeps_its_name() -> None:
     assert plain_name("beta_7", "gone", SCHOOL) == ("gone", "beta_7")
     assert plain_name("omega_u_3", "", None) == ("omega_u_3", "omega_u_3")
-    assert plain_name("sigma2_u2", "second", SCHOOL) == ("Between units of second, variance", "sigma2_u2")
-    assert plain_name("omega_u1_2", "school", SCHOOL) == ("Between units of school, (co)variance", "omega_u1_2")
-    assert plain_name("vpc_1", "school", None) == ("Share of school in the variance", "vpc_1")
+    several = [("sigma2_u2", "second"), ("omega_u1_2", "school"), ("vpc_1", "school"), ("sigma2", "")]
+    words = words_of(several, {}, SCHOOL)
+    assert plain_name("sigma2_u2", "second", SCHOOL, words) == ("Between units of second, variance", "sigma2_u2")
+    assert plain_name("omega_u1_2", "school", SCHOOL, words) == ("Between units of school, (co)variance", "omega_u1_2")
+    assert plain_name("vpc_1", "school", None, words) == ("Share of school in the variance", "vpc_1")
+    assert plain_name("sigma2", "", None, words) == ("Residual variance", "sigma2")
+    assert plain_name("sigma2", "", None) == ("sigma2", "sigma2")
 
 
 def test_a_small_coefficient_beside_large_ones_is_not_zero() -> None:
@@ -143,7 +151,9 @@ def test_the_covariances_of_random_slopes_have_names() -> None:
     """Packed lower triangle: variance of the first, covariance, variance of the second."""
     random = random_of({"x": "cons,x", "x2": "cons,sex:cat"}, SCHOOL)
     assert random == {"u": ("cons", "sex_0", "sex_1")}
-    words = [plain_name(f"omega_u_{k}", "", SCHOOL, random)[0].removeprefix("Between groups, ") for k in range(6)]
+    answers = {"x": "cons,x", "x2": "cons,sex:cat"}
+    said = words_of([(f"omega_u_{k}", "") for k in range(6)], answers, SCHOOL)
+    words = [plain_name(f"omega_u_{k}", "", SCHOOL, said)[0].removeprefix("Between groups, ") for k in range(6)]
     assert words == [
         "variance of the intercept",
         "covariance of intercept and slope of sex_0",
@@ -152,17 +162,14 @@ def test_the_covariances_of_random_slopes_have_names() -> None:
         "covariance of slope of sex_0 and slope of sex_1",
         "variance of the slope of sex_1",
     ]
-    two = random_of({"x2_1": "cons,x", "x2_2": "cons"}, SCHOOL)
+    two = words_of([(f"omega_u1_{k}", "school") for k in range(3)], {"x2_1": "cons,x", "x2_2": "cons"}, SCHOOL)
     assert plain_name("omega_u1_2", "school", SCHOOL, two)[0] == "Between units of school, variance of the slope of x"
     rows = [[f"omega_u_{k}", "", 1.0] for k in range(3)]
     table = {"columns": ["parameter", "variable", "estimate"], "rows": rows}
-    assert (
-        journal(table, SCHOOL, random={"u": ("cons", "x")})
-        .lines[1]
-        .name.endswith("covariance of intercept and slope of x")
-    )
+    slopes = words_of(named(table), {"x2": "cons,x"}, SCHOOL)
+    assert journal(table, SCHOOL, words=slopes).lines[1].name.endswith("covariance of intercept and slope of x")
     # A matrix of another size is not this one: no name rather than a wrong one.
-    assert journal(table, SCHOOL, random=random).lines[1].name == "omega_u_1"
+    assert journal(table, SCHOOL, words=words_of(named(table), answers, SCHOOL)).lines[1].name == "omega_u_1"
 
 
 def test_the_category_that_others_are_compared_with_is_named() -> None:

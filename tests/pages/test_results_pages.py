@@ -6,20 +6,26 @@ import io
 import json
 import re
 import zipfile
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from reading import Page, press
 
 from app import datasets, db, queue, runs
+from app.declared import Declared
 from app.models import Run, now
 from app.pages.listing import groups
 from app.pages.longer import Offer
-from app.pages.objects import side_by_side
+from app.pages.objects import Both, side_by_side
 from app.pages.render import environment
+from app.pages.tables import named
 from app.pages.verdicts import _verdict
 from templates_engine.data.schema import Column, Schema
-from templates_engine.sampling import saving
+from templates_engine.imputation import outputs as imputation
+from templates_engine.outputs import HEADS
+from templates_engine.regression.words import words_of
+from templates_engine.running import kept_chains
 
 ANSWERS = {"y": "normexam", "x": "cons,standlrtmiss", "nchains": "2", "burnin": "50", "iterations": "200"}
 
@@ -144,7 +150,12 @@ def test_a_verdict_offers_the_iterations_that_it_names(client: TestClient, done:
     assert _verdict(done, *short, None).value == "1900"  # cannot go on: the answers with as many in all
     assert _verdict(done, *few, offer).more == ""
     imputed = Offer("numimpute", "imputed datasets", 4, False, "4")
-    assert _verdict(done, *few, imputed).more == "16"
+    imputing = Run(template="2LevelImpute", answers={"numimpute": "4", "imputefirst": "500", "iterations": "1000"})
+    assert _verdict(imputing, *few, imputed).more == "16"
+    assert _verdict(imputing, *few, None).button == "Ask for 20 imputations"
+    assert (_verdict(imputing, *short).key, _verdict(imputing, *short).value) == ("imputefirst", "2200")
+    of_a_fit = _verdict(imputing, short[0], f"Fit 3: {short[1]}")
+    assert (of_a_fit.key, of_a_fit.value) == ("iterations", "2700")
     assert _verdict(done, *short, imputed).more == ""
 
 
@@ -162,7 +173,7 @@ def test_a_run_that_was_stopped_can_be_finished(client: TestClient, done: Run) -
 def test_chains_of_another_program_are_not_offered(
     client: TestClient, done: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saving, "program", lambda _: "another")
+    monkeypatch.setattr(kept_chains, "program", lambda _: "another")
     page = Page(client.get(f"/runs/{done.id}").text)
     assert page.faults() == []
     assert "Another version of this program drew these chains" in page.text
@@ -294,6 +305,14 @@ def test_a_run_without_its_dataset_is_explained(client: TestClient) -> None:
     assert client.get(f"/runs/{number}").status_code == 200
 
 
+def _beside(left: dict[str, Any], right: dict[str, Any], schema: Schema | None, group: str) -> Both:
+    """As 2LevelImpute declares it."""
+    output = imputation.OUTPUTS[0]
+    assert output.beside is not None
+    words = words_of(named(left), {}, schema)
+    return side_by_side(left, right, output.beside, schema, group, words, {**HEADS, **output.heads})
+
+
 def test_pooled_estimates_stand_beside_the_complete_cases() -> None:
     columns = ["parameter", "variable", "estimate", "se", "df", "lower", "upper", "fmi", "riv", "mcse"]
     pooled = {
@@ -312,15 +331,16 @@ def test_pooled_estimates_stand_beside_the_complete_cases() -> None:
         "rows": [["beta_0", "cons", 0.031, 0.088, None, -0.14, 0.2, None, None, None]],
     }
     schema = Schema("d", 1, (Column("cons", "constant", 1, 0),))
-    both = side_by_side(pooled, complete, schema, "school")
+    both = _beside(pooled, complete, schema, "school")
     assert both.over == ("Imputed, 4 datasets", "Complete cases")
-    assert both.rows[0].imputed == ("0.044", "0.086", "−0.12 to 0.21", "0.09")
-    assert both.rows[0].complete == ("0.031", "0.088", "−0.14 to 0.20")
-    assert both.rows[1].complete == ("", "", "")  # not in the other table
+    assert both.rows[0].left == ("0.044", "0.086", "−0.12 to 0.21", "0.09")
+    assert both.rows[0].right == ("0.031", "0.088", "−0.14 to 0.20")
+    assert both.rows[1].right == ("", "", "")  # not in the other table
     assert both.sizes == (("Rows", "4,059", "2,926"), ("Groups of school", "65", "58"))
     assert [m.hollow for m in both.rows[0].marks] == [False, True]
     assert both.rows[0].marks[0].low < both.axis.zero < both.rows[0].marks[0].high  # type: ignore[union-attr, operator]
     page = environment().from_string('{% import "runs/object.html" as o with context %}{{ o.both(both, 1) }}')
+    assert [h.text for h in both.heads[0]] == ["Estimate", "SE", "95% interval", "FMI"]
     drawn = page.render(both=both)
     assert '<td class="number">−0.12 to 0.21</td>' in drawn
     assert "Residual variance" in drawn
@@ -336,7 +356,7 @@ def test_a_large_variance_does_not_dwarf_the_coefficients(variance: float, drawn
         ["sigma2_u", "", variance, 1.0, 0.9 * variance, 1.1 * variance, 0.1],
     ]
     table = {"title": "T", "columns": columns, "rows": rows, "notes": []}
-    both = side_by_side(table, {**table, "rows": []}, None, "")
+    both = _beside(table, {**table, "rows": []}, None, "")
     assert [len(row.marks) for row in both.rows] == [1, 1, drawn]
     slope = both.rows[1].marks[0]
     assert slope.high - slope.low > 5
@@ -355,7 +375,9 @@ def test_groups_list_everything_once() -> None:
         ("Verdicts", "table"),
     ]
     made = [Artifact(name=n, file=n, kind=k, title="", state="ready") for n, k in names]
-    listed = groups(made, [])
+    listed = groups(made, Declared(Run(id=1, template="2LevelImpute", answers={}, prefix="")))
     found = [e.name for g in listed for e in (*g.entries, *(x for f in g.folds.values() for x in f.entries))]
     assert sorted(found) == sorted(["ResultsTable:Imputation", "Model1_beta_0.svg", "out", "equation.tex"])
     assert [g.title for g in listed] == ["Tables", "Diagnostics", "Datasets", "Model and code"]
+    gone = groups(made, Declared(Run(id=1, template="Gone", answers={}, prefix="")))
+    assert [g.title for g in gone] == ["Tables", "Diagnostics", "Datasets", "Model and code"]

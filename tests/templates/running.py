@@ -13,7 +13,7 @@ from templates_engine import inputs, registry
 from templates_engine.asking import Walk, walk
 from templates_engine.data import readers
 from templates_engine.data.dataset import Dataset
-from templates_engine.outputs import Result
+from templates_engine.outputs import Result, declared
 from templates_engine.problems import Problem
 from templates_engine.running.job import Job
 from templates_engine.running.store import STATE, Store
@@ -71,4 +71,7 @@ def run(
         if pictures:
             job.draw_pictures()
         notes = job.notes
+        made = [a.name for a in job.store.artifacts if not a.name.endswith((".json", ".npz"))]
+    said = template.outputs_of(walked.answers)
+    assert not [n for n in made if declared(said, n) is None], "outputs that the template does not declare"
     return Ran(result, folder, notes, walked)
