@@ -25,7 +25,7 @@ help: ## list these commands
 setup: .venv/installed ## make .venv with the command .venv/bin/statgrove
 	@$(BIN)/statgrove --version
 
-serve: .venv/warmed ## set everything up and open the application on this machine
+serve: .venv/installed ## set everything up and open the application on this machine
 	@$(BIN)/statgrove serve $(ARGS)
 
 JOBS ?= 2
@@ -61,12 +61,6 @@ clean: ## remove .venv and caches (data and results stay)
 .venv/installed: pyproject.toml | .venv/made
 	@echo "Installing StatGrove into .venv (about a minute the first time)"
 	@$(BIN)/pip install --quiet --editable '.[$(EXTRAS)]'
-	@touch $@
-
-# Compiled kernels are kept on disk; this compiles them before the first page opens, and again when a source changes.
-.venv/warmed: .venv/installed $(shell grep -rl --include='*.py' njit templates_engine model_templates)
-	@echo "Compiling the samplers (a minute or two, once)"
-	@$(BIN)/statgrove warm
 	@touch $@
 
 .venv/installed-test: pyproject.toml | .venv/installed

@@ -210,8 +210,8 @@ def _warm(_: argparse.Namespace) -> int:
     from app import inline
 
     inline.prepare()
-    for name, seconds in importlib.import_module("workers.preload").warm().items():
-        print(f"{name:<22} {seconds:6.1f} s")
+    workers = importlib.import_module("workers.preload")
+    workers.warming.warm_all(workers.cores(), lambda ready, of: print(f"Getting ready: {ready} of {of}", flush=True))
     return OK
 
 

@@ -21,6 +21,7 @@ from templates_engine import registry
 from templates_engine.data import Schema
 from templates_engine.running import Artifact
 from templates_engine.runspec import RunSpec
+from workers import warming
 
 log = logging.getLogger("statgrove.worker")
 
@@ -39,6 +40,7 @@ class Beat:
         self.run_id, self.attempt, self._own_process = run_id, attempt, own_process
         self.flag = ""  # the run's cancel flag as last seen
         self.lost_at: float | None = None  # when it was seen that the run is not ours any more
+        self.compiling = ""  # the template whose kernels may still have to be compiled
         self._progress: dict[str, Any] | None = None
         self._last: dict[str, Any] = {}
         self._new: list[Artifact] = []
@@ -60,6 +62,11 @@ class Beat:
 
     def progress(self, state: dict[str, Any]) -> None:
         self._check()
+        if self.compiling and (state["percent"] > 0 or warming.done(self.compiling)):
+            self.compiling = ""
+        if self.compiling:  # the first run after an installation compiles what it needs, beside those that compile all
+            ready, of = warming.progress()
+            state = {**state, "step": f"Getting ready: {ready} of {of} samplers compiled (only the first time)"}
         with self._lock:
             self._progress = finite(state)
 

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from app import datasets, db, folders, runs
 from app.models import Dataset as Row, Run
+from app.settings import settings
 from templates_engine import inputs, registry
 from templates_engine.asking import Walk, walk
 from templates_engine.data import Dataset
@@ -25,6 +26,7 @@ from templates_engine.problems import Problem, Refused
 from templates_engine.running import Job, Store
 from templates_engine.runspec import RunSpec
 from templates_engine.template import Template
+from workers import warming
 from workers.faults import sentence
 from workers.reporter import Beat, Superseded
 
@@ -39,7 +41,7 @@ def carry_out(run_id: int, attempt: int, *, own_process: bool) -> None:
         return  # delivered twice, cancelled meanwhile, or a later attempt is on its way
     try:
         with Beat(run_id, attempt, own_process=own_process) as beat:
-            ended = _work(run, beat)
+            ended = _work(run, beat, own_process)
     except Superseded:
         log.warning("run %s: attempt %s is not wanted any more and wrote nothing", run_id, attempt)
         return
@@ -53,9 +55,11 @@ def carry_out(run_id: int, attempt: int, *, own_process: bool) -> None:
     log.info("run %s: %s", run_id, ended)
 
 
-def _work(run: Run, beat: Beat) -> str:
+def _work(run: Run, beat: Beat, own_process: bool) -> str:
     """Everything between claim and end; returns how it ended."""
     data, template, walked, others = _prepare(run)
+    if own_process and settings().warm and template.name in warming.compiled_templates():
+        beat.compiling = template.name
     store = Store(folders.folder(run))
     with Job(store, beat, others=others, continues=_before(run), template=template) as job:
         for problem in walked.problems:
