@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from templates_engine import VERDICTS, Column, Output, Schema, Template, Term
+from templates_engine import VERDICTS, Output, Schema, Template, Term
 from templates_engine.asking import ACCEPTED, RENAMED, Ask, Option, mcmc_options
 from templates_engine.data import ExpressionError
 from templates_engine.regression import questions as q, words_of
@@ -140,10 +140,6 @@ _RANDOM = (
 )
 
 
-def _numeric(column: Column) -> bool:
-    return column.kind in ("number", "whole", "binary")
-
-
 def _label(text: str, c: int, several: bool) -> str:
     return f"{text}, classification {c}" if several else text
 
@@ -152,8 +148,9 @@ def _data(ask: Ask) -> tuple[tuple[str, ...], tuple[str, ...]]:
     y = ask.columns(
         "y",
         "Response",
-        where=_numeric,
-        why="it is text, or has one value only",
+        text_ok=True,
+        where=q.is_response,
+        why="it has one value only, or texts of more than two values",
         help="One column when every row is an observation (long form). Several columns when every row is an individual "
         "and its observations stand side by side (wide form). Missing responses are left out.",
     )

@@ -15,6 +15,6 @@ class RegressionOne(RegressionTemplate):
     classes = 0
 
     def questions(self, ask: Ask) -> q.Model:
-        y = q.ask_response(ask)
+        y = q.ask_response(ask, texts=False)
         x = q.ask_fixed(ask)
         return q.finish(ask, q.Model(y, x, q.ask_mcmc(ask, ("sigma2",))))

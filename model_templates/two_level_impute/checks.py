@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from templates_engine import Dataset, Problem, Term
-from templates_engine.data import collinear, design, first_in_group, varies_within
+from templates_engine.data import code_text, collinear, design, first_in_group, levels_of, varies_within
 from templates_engine.regression import no_intercept, spans_ones
 
 from .spec import Response, Spec
@@ -76,26 +76,20 @@ def _varying(spec: Spec, name: str, codes: np.ndarray, data: Dataset, level: str
 
 
 def _values(response: Response, values: np.ndarray, key: str) -> list[Problem]:
-    """Categories must be numbered from zero, and there must be something to learn from."""
+    """As many categories as were said, and something to learn from."""
     name = response.name
-    seen = np.unique(values[~np.isnan(values)])
+    seen = levels_of(values)
     if len(seen) < 2:
         text = f"{name} has {'no observed value' if not len(seen) else 'only one value'}, so it cannot be imputed."
         return [Problem("constant-column", text, key=key, column=name)]
     if response.kind == "Normal":
         return []
-    wanted = np.arange(response.n_categories, dtype=float)
-    if np.array_equal(seen, wanted):
+    if len(seen) == response.n_categories:
         return []
-    codes = ", ".join(f"{v:g}" for v in wanted)
-    shown = ", ".join(f"{v:g}" for v in seen[:6]) + (", …" if len(seen) > 6 else "")
-    text = (
-        f"{name} is {response.kind} with {response.n_categories} categories, which must be numbered {codes}; "
-        f"the data hold {shown}."
-    )
-    if len(seen) == len(wanted) and not np.array_equal(seen, wanted):
-        text += " Recode it from zero in steps of one."
-    return [Problem("categories-not-from-zero", text, key=key, column=name)]
+    shown = ", ".join(code_text(v) for v in seen[:6]) + (", …" if len(seen) > 6 else "")
+    text = f"{name} is {response.kind} with {response.n_categories} categories; the data hold {len(seen)}: {shown}."
+    hint = " Give their number, or choose another type." if response.kind != "Binary" else " Choose another type."
+    return [Problem("wrong-number-of-categories", text + hint, key=key, column=name)]
 
 
 def _collinear(data: Dataset, terms: tuple, key: str) -> list[Problem]:
@@ -139,7 +133,7 @@ def _left_out(spec: Spec, data: Dataset) -> list[Problem]:
                 f"{name} has {gaps:,} missing values and is not imputed: its incomplete rows are left out of every fit."
             )
             found.append(Problem("not-imputed", text, key="yimp1", column=name, level="notice"))
-        elif not gaps and name not in imputed | predictors and np.ptp(data[name]) > 0:
+        elif not gaps and name not in imputed | predictors and len(levels_of(data[name])) > 1:
             text = (
                 f"{name} is in the model of interest but not in the imputation model, as response or predictor. "
                 "Its association with the imputed variables is then attenuated."

@@ -94,12 +94,20 @@ def _latents(response: Response) -> list[str]:
     return [rf"{_word(response.name)}^{{*({c})}}" for c in range(response.n_categories - 1)]
 
 
-def _rule(response: Response, index: str) -> list[str]:
+def _upper_code(name: str, schema: Schema) -> str:
+    """The second of two categories, as the data write it."""
+    levels = schema[name].levels if name in schema else ()
+    if len(levels) != 2:
+        return "1"
+    return f"{levels[1]:g}" if isinstance(levels[1], float) else rf"\text{{{levels[1]}}}".replace("_", r"\_")
+
+
+def _rule(response: Response, index: str, schema: Schema) -> list[str]:
     """How a category comes from its latent Normals."""
     name = rf"{_word(response.name)}_{{{index}}}"
     latent = rf"{_word(response.name)}^{{*}}_{{{index}}}"
     if response.kind == "Binary":
-        return [rf"{name} &= 1 \iff {latent} > 0"]
+        return [rf"{name} &= {_upper_code(response.name, schema)} \iff {latent} > 0"]
     if response.kind == "Ordered":
         return [rf"{name} &= c \iff \tau_{{c}} < {latent} \le \tau_{{c+1}}"]
     if response.kind == "Unordered":
@@ -126,7 +134,7 @@ def imputation_model(spec: Spec, schema: Schema) -> str:
                 random = [rf"u_{{{at}j}}"] if effect and spec.group else []
                 tail = " + ".join([*random, rf"{error}_{{{at}{index}}}"])
                 lines += _wrapped(rf"{latent}_{{{index}}}", parts, tail)
-            lines += _rule(response, index)
+            lines += _rule(response, index, schema)
     lines.append(rf"e_{{{'ij' if spec.group else 'i'}}} &\sim \mathrm{{N}}(0, \Omega_e)")
     if spec.group:
         lines.append(

@@ -12,6 +12,7 @@ from templates_engine import Dataset, Draws
 from templates_engine.data import design, first_in_group
 from templates_engine.sampling import Live, Saved, joint, streams
 
+from .categories import as_written, numbered
 from .spec import Response, Spec
 
 IMPUTATION_CHAINS = "imputation"
@@ -43,7 +44,12 @@ def joint_model(spec: Spec, data: Dataset) -> joint.JointModel:
             values = first_in_group(codes, values, n_groups)
             matrices = [np.column_stack([first_in_group(codes, x, n_groups) for x in m.T]) for m in matrices]
         return joint.Response(
-            r.name, r.kind, values, r.n_categories, tuple(matrices), tuple(part.names for part in parts)
+            r.name,
+            r.kind,
+            numbered(data, r, values),
+            r.n_categories,
+            tuple(matrices),
+            tuple(part.names for part in parts),
         )
 
     return joint.JointModel(
@@ -98,7 +104,11 @@ def _completed(
         for c, chain in enumerate(chains):
             if SETTLING + iteration not in chain.imputed:
                 continue  # stopped before
-            level1, level2 = chain.imputed[SETTLING + iteration]
+            own = {r.name: r for r in spec.responses}
+            level1, level2 = (
+                {name: as_written(data, own[name], values) for name, values in part.items()}
+                for part in chain.imputed[SETTLING + iteration]
+            )
             columns = dict(level1)
             for name, values in level2.items():
                 # a level 2 value goes back to all rows of its group that lack one; observed cells stay

@@ -7,11 +7,11 @@ responses. Keys, their order and the names of the outputs are those of Parker an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from templates_engine import Column, Schema, Template, Term
-from templates_engine.asking import Ask
+from templates_engine.asking import Ask, Option
 from templates_engine.imputation import LENGTHS, MENDS, OUTPUTS
 from templates_engine.regression import PARAMETERS, words_of
 
@@ -21,12 +21,34 @@ from .spec import ModelOfInterest, Response, Spec
 KINDS = ("Normal", "Binary", "Ordered", "Unordered")
 
 
+MOST_CATEGORIES = 50
+
+
 def _imputable(column: Column) -> bool:
-    return column.kind in ("number", "whole", "binary")
+    return column.kind in ("number", "whole", "binary") or (column.is_text and 2 <= column.n_levels <= MOST_CATEGORIES)
 
 
-def _complete(column: Column) -> bool:
-    return column.complete and not column.is_text
+def _explanatory(column: Column) -> bool:
+    return column.kind in ("number", "whole", "binary", "constant") or (column.is_text and column.n_levels >= 2)
+
+
+def _response(family: str) -> Callable[[Column], bool]:
+    """What the response of the model of interest may be: a text of two values where it is binomial."""
+    return lambda c: c.kind in ("number", "whole", "binary") or (family == "Binomial" and c.is_text and c.n_levels == 2)
+
+
+def _predictor(column: Column) -> bool:
+    return column.complete and (not column.is_text or column.n_levels >= 2)
+
+
+def _type_of(column: Column) -> str:
+    """The kind that the data suggest."""
+    if column.n_levels == 2:
+        return "Binary"
+    if column.is_text:
+        return "Unordered"
+    few = column.kind == "whole" and 3 <= column.n_levels <= 7
+    return "Ordered" if few and len(column.labels) >= column.n_levels else "Normal"
 
 
 class TwoLevelImpute(Template):
@@ -83,8 +105,10 @@ class TwoLevelImpute(Template):
             lower = ask.columns(
                 "yimp1",
                 "Level 1 variables to impute",
+                text_ok=True,
                 where=_imputable,
-                why="Constant, wholly missing and text variables cannot be imputed.",
+                why=f"Constant and wholly missing variables, and texts of more than {MOST_CATEGORIES} values, cannot "
+                "be imputed.",
                 help="The incomplete variables of your model, and its response. A complete variable of the model "
                 "belongs either here or among the predictors.",
             )
@@ -101,8 +125,10 @@ class TwoLevelImpute(Template):
                         "yimp2",
                         "Level 2 variables to impute",
                         exclude=tuple(term.name for term in lower),
+                        text_ok=True,
                         where=_imputable,
-                        why="A variable is imputed at one level; constant and text variables cannot be.",
+                        why=f"A variable is imputed at one level; constants, and texts of more than {MOST_CATEGORIES} "
+                        "values, cannot be.",
                         help="The first value in each group is used; you are told when values differ within a group.",
                     )
                     level2 = _responses(ask, 2, upper)
@@ -157,15 +183,17 @@ def _model_of_interest(ask: Ask, group: str | None) -> ModelOfInterest:
         y = ask.column(
             "y",
             "Response of the model of interest",
-            where=_imputable,
+            text_ok=True,
+            where=_response(str(family) if isinstance(family, str) else ""),
+            why="It has one value only, or is text; a text of two values is for a binomial model.",
             help="The outcome of your model. Impute it too when it has missing values.",
         )
         x = ask.columns(
             "x",
             "Explanatory variables of the model of interest",
             categorical=True,
-            where=lambda c: c.kind in ("number", "whole", "binary", "constant"),
-            why="Text and wholly missing variables cannot be explanatory.",
+            where=_explanatory,
+            why="Wholly missing variables, and texts of one value, cannot be explanatory.",
             default=ask.intercept,
             help="Nothing is added for you: choose cons, a column of ones, for the intercept; it is offered also where "
             "the data have none. Categorical variables enter as dummies; their last category is the reference.",
@@ -182,8 +210,8 @@ def _model_of_interest(ask: Ask, group: str | None) -> ModelOfInterest:
             trials = ask.column(
                 "n",
                 "Number of trials",
-                where=_complete,
-                help="For a 0/1 response choose a column of ones, such as cons.",
+                where=lambda c: c.complete and not c.is_text,
+                help="For a yes/no response choose a column of ones, such as cons.",
             )
         slopes: tuple[Term, ...] = ()
         if sloped:
@@ -198,6 +226,17 @@ def _model_of_interest(ask: Ask, group: str | None) -> ModelOfInterest:
     return ModelOfInterest(two_level_group, y, x, family, link, trials, slopes)
 
 
+def _kinds(column: Column) -> list[Option]:
+    """The types that suit a variable."""
+    if not column.is_text:
+        return [Option(kind, kind) for kind in KINDS]
+    barred = {
+        "Normal": "it holds text",
+        "Ordered": "" if column.n_levels == 2 else "texts have no order: number its categories from low to high",
+    }
+    return [Option(kind, kind, not barred.get(kind), barred.get(kind, "")) for kind in KINDS]
+
+
 def _responses(ask: Ask, level: int, chosen: tuple[Term, ...]) -> tuple[Response, ...]:
     """Every type at a level is asked before the predictors at that level, as in the original."""
     types = []
@@ -207,9 +246,10 @@ def _responses(ask: Ask, level: int, chosen: tuple[Term, ...]) -> tuple[Response
         kind = ask.choice(
             "bin{level}_{k}",
             "Type of {column}",
-            KINDS,
-            default=None if column.n_levels > 2 else "Binary",
-            help="Normal for a measurement; Binary for 0/1; Ordered and Unordered for categories numbered 0, 1, 2, …",
+            _kinds(column),
+            default=_type_of(column),
+            help="Normal for a measurement; Binary for two values; Ordered and Unordered for categories, numbered from "
+            "any number or, if unordered, named. The completed datasets have the codes of your data.",
             **at,
         )
         n = 0
@@ -220,7 +260,7 @@ def _responses(ask: Ask, level: int, chosen: tuple[Term, ...]) -> tuple[Response
                 min=3,
                 max=50,
                 default=max(3, column.n_levels),
-                help="The data must number them from zero in steps of one: 0, 1, 2 for three categories.",
+                help="As many as the data have.",
                 column=term.name,
             )
         elif kind == "Binary":
@@ -229,7 +269,7 @@ def _responses(ask: Ask, level: int, chosen: tuple[Term, ...]) -> tuple[Response
     found = []
     for i, (name, kind, n) in enumerate(types):
         options: dict[str, Any] = {
-            "where": _complete,
+            "where": _predictor,
             "why": "Predictors must be complete, so variables with missing values cannot be added here.",
             "categorical": True,
             "default": ask.intercept,

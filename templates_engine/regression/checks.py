@@ -6,7 +6,7 @@ import numpy as np
 
 from templates_engine.data import Dataset, Design, collinear
 from templates_engine.problems import Problem, Refused
-from templates_engine.regression import checks_classes as mixed_classes
+from templates_engine.regression import binary, checks_classes as mixed_classes
 from templates_engine.regression.checks_classes import LONG_TAIL
 from templates_engine.regression.data import Rows, prepare
 from templates_engine.regression.intercept import no_intercept, spans_ones
@@ -84,9 +84,7 @@ def _response(model: Model, rows: Rows) -> list[Problem]:
     if np.all(trials == 1) and not np.all((y == 0) | (y == 1)):
         values = np.unique(y)
         shown = ", ".join(f"{v:g}" for v in values[:5]) + (", …" if len(values) > 5 else "")
-        text = f"With one trial a row {name} must be 0 or 1; it holds {shown}."
-        if len(values) == 2:
-            text += f" Recode {values[0]:g} to 0 and {values[1]:g} to 1."
+        text = f"With one trial a row {name} must have two values, such as 0 and 1; it holds {shown}."
         return [*found, wrong("not-binary", text)]
     if negative.any() or not whole.all():
         text = f"{name} must hold whole numbers of successes from 0; it does not in {_where(n, negative | ~whole)}."
@@ -249,6 +247,7 @@ def _notices(model: Model, data: Dataset, rows: Rows) -> list[Problem]:
     if model.family == BINOMIAL and (rows.trials == 0).any():
         text = f"{_where(rows.n, rows.trials == 0)} have no trials and say nothing."
         found.append(Problem("no-trials", text, key="n", column=model.trials or "", level="notice"))
+    found += binary.told(model, data)
     if model.family == NORMAL and rows.n > 20 and bool(np.isin(rows.y, (0.0, 1.0)).all()):
         text = f"{model.y} holds 0 and 1 only; D = Binomial would respect that."
         found.append(Problem("binary-as-normal", text, key="D", column=model.y, level="notice"))

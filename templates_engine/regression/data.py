@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from templates_engine.data import Dataset, design
+from templates_engine.regression.binary import response
 from templates_engine.regression.questions import Model
 from templates_engine.sampling.normal import Factor, Floats, Ints
 
@@ -63,7 +64,7 @@ def prepare(model: Model, data: Dataset) -> Rows:
         labels.append(tuple(found))
         z_names.append(names)
     return Rows(
-        n, data.n_rows - n, np.asarray(complete[model.y], dtype=float), fixed.matrix, fixed.names,
+        n, data.n_rows - n, response(model, data, complete), fixed.matrix, fixed.names,
         np.asarray(complete[model.trials], dtype=float) if model.trials else np.ones(n),
         np.asarray(complete[model.offset], dtype=float) if model.offset else np.zeros(n),
         tuple(factors), tuple(units), tuple(labels), tuple(z_names),

@@ -13,6 +13,7 @@ import numpy as np
 
 from templates_engine.asking import Term
 from templates_engine.data import Dataset, design, levels_of
+from templates_engine.regression.binary import response
 from templates_engine.regression.data import Rows
 from templates_engine.regression.questions import BINOMIAL, NEGATIVE_BINOMIAL, NORMAL, Model
 from templates_engine.sampling.glm import families as glm_families, negative_binomial as glm_negative_binomial
@@ -193,7 +194,8 @@ def with_predictions(model: Model, data: Dataset, columns: Floats) -> Dataset:
     taken = {name.lower() for name in data.columns}
     ends = ("", *(f"_{k}" for k in range(2, len(taken) + 3)))
     end = next(end for end in ends if not any(f"{name}{end}" in taken for name in names))
-    residual = np.asarray(data[model.y], dtype=float) - columns[0]
+    y = np.where(data.missing(model.y), np.nan, response(model, data, data))
+    residual = y - columns[0]
     added = {f"{name}{end}": value for name, value in zip(names, (*columns, residual), strict=True)}
     of = f"expected {model.y}"
     titles = (f"{of}, posterior mean", f"{of}, posterior sd", f"{of}, 2.5 % quantile", f"{of}, 97.5 % quantile",

@@ -13,6 +13,7 @@ from templates_engine.asking import (
     Ask,
     Chosen,
     McmcOptions,
+    Option,
     Starts,
     Term,
     Walk,
@@ -148,17 +149,21 @@ def said(template: Template, model: Model, schema: Schema) -> Walk:
     return walk(template, model.answers, schema)
 
 
-def _response(column: Column) -> bool:
-    return column.kind in ("number", "whole", "binary")
+def is_response(column: Column) -> bool:
+    """Numbers, or texts of two values such as Yes and No."""
+    return column.kind in ("number", "whole", "binary") or (column.is_text and column.n_levels == 2)
 
 
-def ask_response(ask: Ask) -> str:
+def ask_response(ask: Ask, texts: bool = True) -> str:
+    """texts: whether a text of two values may be chosen, as the response of a binomial model."""
+    two = "; or two texts such as Yes and No, or codes such as 1 and 2, with D = Binomial" if texts else ""
     return ask.column(
         "y",
         "Response",
-        where=_response,
-        why="it has one value only",
-        help="The outcome to be explained, one value for each row. Rows where it is missing are left out.",
+        text_ok=texts,
+        where=is_response,
+        why="it has one value only, or texts of more than two values" if texts else "it has one value only",
+        help=f"The outcome to be explained, one value for each row{two}. Rows where it is missing are left out.",
     )
 
 
@@ -175,11 +180,13 @@ def ask_group(ask: Ask) -> str:
 
 def ask_family(ask: Ask, families: tuple[str, ...] = FAMILIES) -> tuple[str, str, str | None, str | None]:
     """(family, link, trials, offset). families: FAMILIES or EVERY_FAMILY."""
+    text = _text_response(ask)
+    no_numbers = "the response is text of two values"
     family = ask.choice(
         "D",
         "Distribution",
-        families,
-        default=NORMAL,
+        [Option(name, name, not text or name == BINOMIAL, no_numbers if text else "") for name in families],
+        default=BINOMIAL if text else NORMAL,
         help="Normal for a measurement; Binomial for yes/no, or successes out of a number of trials; "
         "Poisson for a count"
         + ("; Negative binomial for a count that varies more." if NEGATIVE_BINOMIAL in families else "."),
@@ -190,8 +197,7 @@ def ask_family(ask: Ask, families: tuple[str, ...] = FAMILIES) -> tuple[str, str
             "Number of trials",
             where=lambda column: (column.minimum or 0.0) >= 0.0,
             why="a number of trials cannot be negative",
-            help="Trials behind each row's successes. For a yes/no response coded 0/1 choose a column of ones, "
-            "such as cons.",
+            help="Trials behind each row's successes. For a yes/no response choose a column of ones, such as cons.",
         )
         link = ask.choice(
             "link",
@@ -213,6 +219,15 @@ def ask_family(ask: Ask, families: tuple[str, ...] = FAMILIES) -> tuple[str, str
         )
         return family, "log", None, (offset[0].name if len(offset) else None)
     return family, "identity", None, None
+
+
+def _text_response(ask: Ask) -> bool:
+    """Whether the response that was chosen is text."""
+    asked = ask.asked.get("y")
+    if asked is None or not asked.answered:
+        return False
+    names = [asked.value] if isinstance(asked.value, str) else [term.name for term in asked.value]
+    return any(name in ask.data and ask.data[name].is_text for name in names)
 
 
 def ask_fixed(ask: Ask) -> tuple[Term, ...]:
