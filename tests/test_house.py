@@ -117,3 +117,38 @@ def test_every_room_of_the_engine_is_on_a_floor() -> None:
     there = {p.name for p in (ROOT / "templates_engine").iterdir() if p.is_dir() and (p / "__init__.py").is_file()}
     there |= {p.stem for p in (ROOT / "templates_engine").glob("*.py")} - {"__init__"}
     assert there <= set().union(*floors())
+
+
+LONG_FUNCTIONS = {  # over 80 lines, and why
+    ("migrations/versions/0001_first_tables.py", "upgrade"): "a list of tables",
+    (
+        "templates_engine/sampling/cloning/normal_kernel.py",
+        "sample",
+    ): "one chain's loop over its moves",
+    ("templates_engine/sampling/glm/sampler.py", "_sample"): "one chain's loop over its moves",
+    ("templates_engine/sampling/normal/classified_moves.py", "draw_block"): "one joint draw, its algebra in order",
+    ("templates_engine/sampling/joint/covariance.py", "draw_covariance"): "one draw, its algebra in order",
+    ("templates_engine/sampling/joint/fixed_effects.py", "marginal_effects"): "one draw, its algebra in order",
+    (
+        "templates_engine/sampling/joint/latents.py",
+        "draw_rows",
+    ): "one pass over the rows",
+    ("templates_engine/smoothing/gradients.py", "constants_alone"): "one pass over the series with all derivatives",
+    ("templates_engine/smoothing/gradients.py", "one_season"): "one pass over the series with all derivatives",
+    ("templates_engine/smoothing/gradients.py", "several"): "one pass over the series with all derivatives",
+    ("templates_engine/smoothing/intervals/sampled.py", "draw"): "adaptive importance sampling, stage by stage",
+    ("templates_engine/smoothing/optimise.py", "least_squares"): "Levenberg-Marquardt's one loop",
+    ("templates_engine/sampling/joint/layout.py", "build"): "to be cut with the classes",
+    ("templates_engine/sampling/joint/sweep.py", "sweeps"): "to be cut with the classes",
+    ("templates_engine/sampling/normal/two_level.py", "_gibbs"): "to be cut",
+}
+LONGEST_FUNCTION = 80
+
+
+def test_functions_are_short_or_say_why() -> None:
+    long = set()
+    for file in sources():
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION:
+                long.add((str(file.relative_to(ROOT)), node.name))
+    assert long - set(LONG_FUNCTIONS) == set()

@@ -299,8 +299,9 @@ class Text(Question):
         if self.lines:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         if len(text) > self.longest:
-            message = f"The text is too long: at most {self.longest:,} characters are accepted."  # it may have been cut
-            return fault(message, text[: self.longest], code="too-long")
+            message = f"The text is too long: at most {self.longest:,} characters are accepted."
+            known = PENDING if self.pattern else text[: self.longest]  # a part of a form has no form
+            return fault(message, known, code="too-long")
         if self.pattern and not re.fullmatch(self.pattern, text):
             message = f"{quoted(text)} is not of the form needed: {self.form or self.pattern}."
             return fault(message, code="wrong-form", word=text)
