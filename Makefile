@@ -17,7 +17,7 @@ export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-all check bench clean
+.PHONY: help setup serve test test-all check bench dist clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,10 @@ check: .venv/installed-test ## style, types, import rules
 BENCH ?= worked_example
 bench: .venv/installed-test ## time the worked example beside its peers; BENCH=mixed_models, holt_winters or data_cloning
 	$(BIN)/python benchmarks/$(BENCH).py $(ARGS)
+
+dist: .venv/installed ## make a wheel in dist/, which serves the pages wherever it is installed
+	@rm -rf build dist
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## remove .venv and caches (data and results stay)
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
