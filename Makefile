@@ -8,6 +8,8 @@ SUITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
   $$p $(SUITS) >/dev/null 2>&1 && { command -v $$p; break; }; done)
 EXTRAS ?= parquet
+# PyTorch, for BagNet: `make serve` brings it in behind the open page; NETWORKS=0 leaves it out.
+NETWORKS ?= 1
 BIN := .venv/bin
 
 # One thread a process for linear algebra: chains are the unit of parallel work (small matrices lose by threads).
@@ -25,7 +27,12 @@ help: ## list these commands
 setup: .venv/installed ## make .venv with the command .venv/bin/statgrove
 	@$(BIN)/statgrove --version
 
-serve: .venv/installed ## set everything up and open the application on this machine
+serve: .venv/installed ## set everything up and open the application on this machine (NETWORKS=0: without PyTorch)
+	@if [ "$(NETWORKS)" != 0 ] && [ ! -e .venv/installed-networks ]; then \
+	  echo installing > .venv/networks.state; \
+	  echo "PyTorch, for BagNet, is installed in the background (.venv/networks.log); everything else works meanwhile"; \
+	  nohup $(MAKE) --no-print-directory .venv/installed-networks > .venv/networks.log 2>&1 < /dev/null & \
+	fi
 	@$(BIN)/statgrove serve $(ARGS)
 
 JOBS ?= 2
@@ -67,7 +74,20 @@ clean: ## remove .venv and caches (data and results stay)
 	@$(BIN)/pip install --quiet --editable '.[$(EXTRAS)]'
 	@touch $@
 
+# PyPI's PyTorch for Linux brings gigabytes for graphics cards. Without one, and where pip has no index of its own, the
+# processor's build is taken from PyTorch's index.
+TORCH_INDEX = $$(command -v nvidia-smi >/dev/null 2>&1 || $(BIN)/pip config list | grep -q index-url \
+  || [ -n "$$PIP_INDEX_URL" ] || echo --extra-index-url https://download.pytorch.org/whl/cpu)
+
+.venv/installed-networks: pyproject.toml | .venv/installed
+	@echo installing > .venv/networks.state
+	@$(BIN)/pip install --editable '.[$(EXTRAS),networks]' $(TORCH_INDEX) \
+	  || { echo failed > .venv/networks.state; exit 1; }
+	@rm -f .venv/networks.state
+	@touch $@
+
 .venv/installed-test: pyproject.toml | .venv/installed
-	@echo "Installing the test tools"
-	@$(BIN)/pip install --quiet --editable '.[$(EXTRAS),test]'
+	@echo "Installing PyTorch and the test tools"
+	@$(BIN)/pip install --quiet --editable '.[$(EXTRAS),networks,test]' $(TORCH_INDEX)
+	@touch .venv/installed-networks
 	@touch $@

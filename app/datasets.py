@@ -6,9 +6,11 @@ same content under the same name is one dataset, however often it is sent.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
+import shutil
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -127,13 +129,20 @@ def upload(session: Session, filename: str, stream: BinaryIO, *, name: str = "")
                         )
                     )
                 out.write(block)
+        if _extension(shown) == ".zip":
+            return _keep_images(session, scratch, shown, name)
         return add(session, _read(scratch, shown), "upload", name=name)
     finally:
         scratch.unlink(missing_ok=True)
 
 
 def register(session: Session, path: Path) -> Dataset:
-    """A dataset from a file on this machine (command line, Python). Commits. Refused when it cannot be read."""
+    """A dataset from a file, or a folder of images, on this machine (command line, Python). Commits.
+
+    Refused when it cannot be read.
+    """
+    if path.is_dir():
+        return _folder(session, path)
     if not path.is_file():
         raise Refused(Problem("unknown-dataset", f"There is no dataset and no file {path}.", key="dataset"))
     if path.stat().st_size > settings().max_upload:
@@ -141,7 +150,51 @@ def register(session: Session, path: Path) -> Dataset:
         raise Refused(
             Problem("too-large", f"{path.name} is larger than {limit} (STATGROVE_MAX_UPLOAD).", key="dataset")
         )
+    if path.suffix.lower() == ".zip":
+        scratch = settings().folder("incoming") / (secrets.token_hex(8) + ".zip")
+        try:
+            shutil.copyfile(path, scratch)
+            return _keep_images(session, scratch, path.name, "")
+        finally:
+            scratch.unlink(missing_ok=True)
     return add(session, _read(path, path.name), "upload")
+
+
+def from_folder(session: Session, folder: str, *, name: str = "") -> Dataset:
+    """The image dataset of a folder of the server, one from which may be read (templates_engine.data.folders). Commits.
+
+    The images stay where they are. Refused: another folder, none of that name, no images.
+    """
+    from templates_engine.data import folders
+
+    path = folders.allowed(folder.strip(), "folder")
+    if not path.is_dir():
+        raise Refused(Problem("no-folder", f"There is no folder {folder}.", key="folder"))
+    return _folder(session, path, name)
+
+
+def _folder(session: Session, path: Path, name: str = "") -> Dataset:
+    from templates_engine.data.images import from_folder
+
+    return add(session, from_folder(path), "upload", name=name)
+
+
+def _keep_images(session: Session, scratch: Path, shown: str, name: str) -> Dataset:
+    """The image dataset of a zip, which is kept beside the datasets' tables under the digest of its bytes."""
+    from templates_engine.data.images import from_zip
+
+    with scratch.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    kept = settings().folder("datasets") / f"images-{digest[:32]}.zip"
+    fresh = not kept.exists()
+    if fresh:
+        os.replace(scratch, kept)
+    try:
+        return add(session, from_zip(kept, shown), "upload", name=name)
+    except BaseException:
+        if fresh:
+            kept.unlink(missing_ok=True)
+        raise
 
 
 def install_supplied(session: Session) -> None:

@@ -7,17 +7,13 @@ application on the loopback interface, with SQLite and a broker made of files.
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from pathlib import Path
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
-def _default_data() -> Path:
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "statgrove"
+from templates_engine.data import folders
 
 
 class Settings(BaseSettings):
@@ -25,7 +21,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="STATGROVE_", extra="ignore", populate_by_name=True)
 
-    data: Path = Field(default_factory=_default_data, description="Folder of the database, datasets and results.")
+    data: Path = Field(default_factory=folders.data_folder, description="Folder of the database, datasets and results.")
     database_url: str = Field(
         default="",
         validation_alias=AliasChoices("STATGROVE_DATABASE_URL", "DATABASE_URL"),
@@ -49,6 +45,11 @@ class Settings(BaseSettings):
     sweep_every: float = Field(default=1.0, gt=0, description="Seconds between looks for lost runs.")
     resend_after: float = Field(default=15.0, gt=0, description="Seconds queued after which a message is sent again.")
     cancel_grace: float = Field(default=10.0, ge=0, description="Seconds a cancelled run has to stop by itself.")
+    files: str = Field(
+        default="",
+        description="Folders that images and weights may be read from, separated by colons; the data folder's `files` "
+        "is always among them.",
+    )
     warm: bool = Field(default=True, description="Compile every template's kernels when a worker starts.")
     max_hours: float = Field(default=24.0, gt=0, description="Longest run, in hours.")
 

@@ -48,6 +48,7 @@ class Template:
     heading: ClassVar[str] = ""  # its group on the start page: "Missing data", "Models"
     tags: ClassVar[tuple[str, ...]] = ()
     version: ClassVar[str] = "1"
+    images: ClassVar[bool] = False  # it is for datasets of images, to which only such templates are offered
     renamed: ClassVar[Mapping[str, str]] = {}  # older key -> today's key
     accepted: ClassVar[Mapping[str, str]] = {}  # published key -> its one working answer, accepted and ignored
     equation: ClassVar[str] = ""  # LaTeX with << >> for the spec's fields and those of equation_values

@@ -29,13 +29,23 @@ def list_datasets(session: Session = Depends(get_session)) -> list[DatasetOut]:
 
 @router.post("/datasets", status_code=201)
 def upload_dataset(
-    file: UploadFile = File(description=".dta, .csv, .txt, .sav, .xlsx or .parquet"),
+    file: UploadFile = File(description=".dta, .csv, .txt, .sav, .xlsx or .parquet; images as .zip"),
     name: Name = Form(default="", description="Its name in the list; by default the file's."),
     session: Session = Depends(get_session),
 ) -> DatasetFull:
     """Send a dataset. The same content under the same name is kept once."""
     row = datasets.upload(session, file.filename or "data", file.file, name=name)
     return DatasetFull.of(row)
+
+
+@router.post("/datasets/folder", status_code=201)
+def folder_dataset(
+    folder: str = Form(description="A folder of images on the server, inside one that may be read from"),
+    name: Name = Form(default="", description="Its name in the list; by default the folder's."),
+    session: Session = Depends(get_session),
+) -> DatasetFull:
+    """Make a dataset of a folder of images on the server. The images stay where they are."""
+    return DatasetFull.of(datasets.from_folder(session, folder, name=name))
 
 
 @router.get("/datasets/{dataset}")

@@ -20,6 +20,7 @@ from app.pages.home import SUPPORTING, grouped, in_order
 from app.pages.render import page, remembered, see_other, with_dataset
 from app.pages.tables import Cell, number_cells
 from templates_engine import registry
+from templates_engine.data import folders
 from templates_engine.problems import Problem, Refused
 
 router = APIRouter()
@@ -56,6 +57,20 @@ async def upload(request: Request, session: Db) -> Response:
     return see_other(f"/datasets/{row.id}")
 
 
+@router.post("/datasets/folder")
+async def folder(request: Request, session: Db) -> Response:
+    """A dataset of a folder of images on the server."""
+    from starlette.concurrency import run_in_threadpool
+
+    async with request.form(max_files=0, max_fields=5) as form:
+        named = str(form.get("folder") or "")
+    try:
+        row = await run_in_threadpool(datasets.from_folder, session, named)
+    except Refused as refused:
+        return await run_in_threadpool(_listing, request, session, refused.problems, 422)
+    return see_other(f"/datasets/{row.id}")
+
+
 def _listing(request: Request, session: Session, problems: list[Problem] | None = None, status: int = 200) -> Response:
     every = in_order(session)
     text = request.query_params.get("page", "1")
@@ -76,6 +91,7 @@ def _listing(request: Request, session: Session, problems: list[Problem] | None 
         total=len(every),
         made=sum(row.source == "run" for row in every),
         sources=SOURCES,
+        readable=[str(root) for root in folders.roots()],
         json_url="/api/v1/datasets",
     )
 
@@ -94,7 +110,7 @@ def view(request: Request, session: Db, number: int, start: int = 1) -> Response
     first = max(1, min(start, row.n_rows or 1))
     first = (first - 1) // PAGE * PAGE + 1
     data = datasets.open(row)
-    suited = grouped(list(registry.all().values()))
+    suited = grouped([t for t in registry.all().values() if t.images or not schema.images])
     suited.sort(key=lambda group: group[0] in SUPPORTING)  # models first, as on the start page
     return page(
         request,

@@ -94,6 +94,8 @@ def show(
         return _figure(artifact, path, every)
     if artifact.kind in ("dataset", "draws"):
         return _dataset(session, run, artifact, path)
+    if artifact.kind == "file":
+        return Shown(artifact, "text", text="A binary file; download it to use it.")
     text = path.read_text(encoding="utf-8", errors="replace")
     if artifact.kind == "equation" or (artifact.name.endswith(".tex") and r"\begin{" in text):
         return Shown(artifact, "equation", text=text)

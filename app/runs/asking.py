@@ -36,6 +36,13 @@ class Schemas(Mapping[str, Schema]):
             raise KeyError(name)
         return row.as_schema()
 
+    def with_images(self) -> dict[str, Schema]:
+        """The datasets of images only, by name."""
+        rows = self._session.scalars(
+            select(Dataset).where(Dataset.schema["images"].as_boolean()).order_by(Dataset.name)
+        )
+        return {row.name: row.as_schema() for row in rows}
+
     def sha256(self, name: str) -> str:
         """The hash of a dataset's content, "" where there is no such dataset."""
         return self._session.scalar(select(Dataset.sha256).where(Dataset.name == name)) or ""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Protocol
 
 from templates_engine.asking.asked import INVARS, Asked
 from templates_engine.asking.columns import Columns, Names, OneColumn
 from templates_engine.asking.placeholder import PENDING, Pending, looked_at
 from templates_engine.asking.questions import (
+    NO_IMAGES,
     Choice,
     Dataset,
+    ImageSet,
     Integer,
     Number,
     Option,
@@ -203,6 +206,35 @@ class Ask:
     def dataset(self, key: str, label: str, *, help: str = "", default: Any = None, **fields: object) -> Schema:
         """Another dataset; its schema goes into `of=` of the questions about its columns."""
         return self._put(Dataset, key, label, help, default, fields, among=self._datasets)
+
+    def images(
+        self,
+        key: str,
+        label: str,
+        *,
+        help: str = "",
+        default: Any = None,
+        optional: bool = False,
+        exclude: Sequence[str] = (),
+        **fields: object,
+    ) -> Schema | None:
+        """A dataset of images: the one the run is on, where it is one, or another. With `optional` it may be None.
+
+        Its schema goes into `of=` of the questions about its columns. `exclude`: names of datasets not offered.
+        """
+        looked_at(exclude)
+        among = {name: schema for name, schema in self._image_sets.items() if name not in exclude}
+        if default is None:
+            default = NO_IMAGES if optional else self.data.name if self.data.images else next(iter(among), None)
+        return self._put(ImageSet, key, label, help, default, fields, among=among, optional=optional)
+
+    @cached_property
+    def _image_sets(self) -> Mapping[str, Schema]:
+        """The datasets of images by name, the one the run is on first."""
+        own = {self.data.name: self.data} if self.data.images else {}
+        listed = getattr(self._datasets, "with_images", None)  # a database need not describe all to name a few
+        others = listed() if listed else {n: s for n, s in self._datasets.items() if s.images}
+        return {**own, **{name: schema for name, schema in others.items() if name not in own}}
 
     # Where and how questions are asked
 

@@ -69,7 +69,8 @@ class Walk:
     @cached_property
     def datasets(self) -> dict[str, str]:
         """The other datasets that the answers name: question's key -> dataset's name."""
-        return {k: str(a.value.name) for k, a in self.asked.items() if a.answered and a.question.kind == "dataset"}
+        named = {k: a for k, a in self.asked.items() if a.answered and a.question.kind == "dataset"}
+        return {k: str(a.value.name) for k, a in named.items() if a.value is not None}
 
     @property
     def complete(self) -> bool:

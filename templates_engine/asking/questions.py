@@ -335,6 +335,36 @@ class Dataset(Question):
         return str(value.name)
 
 
+NO_IMAGES = "None"  # the answer where a dataset of images may be left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSet(Dataset):
+    """A dataset of images, by name; with `optional`, none: the value is then None."""
+
+    optional: bool = False
+
+    description: ClassVar[str] = "The name of a dataset of images; None where it may be left out."
+    example: ClassVar[str] = "fundus"
+
+    def options(self) -> tuple[Option, ...]:
+        none = (Option(NO_IMAGES, "none"),) if self.optional else ()
+        return none + super().options()
+
+    def judge(self, text: str) -> Reading:
+        name = text.strip()
+        if self.optional and fold(name) in ("", "none") and name not in self.among:
+            return Reading(None)
+        if name and name not in self.among:
+            near = nearest(name, self.among)
+            message = f"{quoted(name)} is not a dataset of images.{meant(near)} Upload a zip of images to make one."
+            return fault(message, self.among.get(near, PENDING), code="not-images", word=name, nearest=near)
+        return super().judge(text)
+
+    def write(self, value: Any) -> str:
+        return NO_IMAGES if value is None else super().write(value)
+
+
 def choice_options(choices: Sequence[str | Option]) -> tuple[Option, ...]:
     """Choices as a template writes them: words, or Options where one needs a label or a reason."""
     options = tuple(c if isinstance(c, Option) else Option(c, c) for c in choices)

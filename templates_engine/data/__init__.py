@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING
 from templates_engine.faces import lazily
 
 if TYPE_CHECKING:
-    from templates_engine.data import dataset as dataset, expressions as expressions, readers as readers
+    from templates_engine.data import (
+        dataset as dataset,
+        expressions as expressions,
+        folders as folders,
+        readers as readers,
+    )
     from templates_engine.data.dataset import (
         Dataset as Dataset,
+        Images as Images,
         Values as Values,
         code_text as code_text,
         missing as missing,

@@ -28,6 +28,14 @@ MAX_LISTED_LEVELS = 100  # a column with more distinct values is not a set of ca
 Values = npt.NDArray[Any]  # float64 or unicode, one dimension
 
 
+@dataclass(frozen=True)
+class Images:
+    """Where the images of a dataset's rows lie (templates_engine.data.images.place), and a digest of them all."""
+
+    place: str
+    digest: str
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Columns of one length, with what their file said about them.
@@ -35,6 +43,7 @@ class Dataset:
     `labels` holds the value labels: column -> {code written by code_text: label}. `titles` holds each variable's own
     label. `notes` are sentences on how the data were read or made; `doubts` are those of single columns whose numbers
     may mean something else, told again wherever the column is used. Two datasets are compared by `sha256()`.
+    `images`: the rows are of images, whose file names one of the columns holds.
     """
 
     name: str
@@ -43,6 +52,7 @@ class Dataset:
     titles: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     doubts: Mapping[str, str] = field(default_factory=dict)
+    images: Images | None = None
 
     def __post_init__(self) -> None:
         columns = {str(name): _frozen(values) for name, values in self.columns.items()}
@@ -97,7 +107,7 @@ class Dataset:
             )
             for name, values in self.columns.items()
         )
-        return Schema(self.name, self.n_rows, columns)
+        return Schema(self.name, self.n_rows, columns, self.images is not None)
 
     def sha256(self) -> str:
         """Hash of the columns: names, types, values and their order; not of the dataset's name, labels or notes."""
@@ -105,7 +115,7 @@ class Dataset:
 
     @cached_property
     def _digest(self) -> str:
-        digest = hashlib.sha256()
+        digest = hashlib.sha256((self.images.digest if self.images else "").encode())
         digest.update(json.dumps([self.n_rows, [[n, v.dtype.kind] for n, v in self.columns.items()]]).encode())
         for values in self.columns.values():
             if values.dtype.kind == "U":  # lengths, then the text: independent of the array's width
@@ -194,8 +204,10 @@ class Dataset:
             "notes": self.notes,
             "doubts": self.doubts,
         }
-        arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         target = Path(path)
+        if self.images is not None:
+            about["images"] = {"place": beside(self.images.place, target.parent), "digest": self.images.digest}
+        arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -230,8 +242,23 @@ class Dataset:
                     "damaged-file", f"The stored dataset {Path(path).name} is damaged and cannot be read ({error})."
                 )
             ) from error
+        images = None
+        if said := about.get("images"):
+            images = Images(found(said["place"], Path(path).parent), said["digest"])
         doubts = about.get("doubts", {})
-        return cls(about["name"], columns, about["labels"], about["titles"], tuple(about["notes"]), doubts)
+        return cls(about["name"], columns, about["labels"], about["titles"], tuple(about["notes"]), doubts, images)
+
+
+def beside(place: str, folder: Path) -> str:
+    """The place of images as it is written into a file of this folder: a zip of the same folder by its name alone."""
+    kind, _, rest = place.partition(":")
+    return f"zip:{Path(rest).name}" if kind == "zip" and Path(rest).parent == folder else place
+
+
+def found(place: str, folder: Path) -> str:
+    """The place again, from a file of this folder."""
+    kind, _, rest = place.partition(":")
+    return f"zip:{folder / rest}" if kind == "zip" else place
 
 
 def code_text(value: float | str) -> str:

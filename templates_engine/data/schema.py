@@ -44,6 +44,7 @@ class Schema:
     name: str
     n_rows: int
     columns: tuple[Column, ...]
+    images: bool = False  # the rows are of images
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,4 +70,4 @@ class Schema:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Schema:
         columns = tuple(Column(**{**c, "levels": tuple(c.get("levels", ()))}) for c in data["columns"])
-        return cls(data["name"], data["n_rows"], columns)
+        return cls(data["name"], data["n_rows"], columns, bool(data.get("images")))

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
         as_json as as_json,
     )
     from templates_engine.figures.panel import PlotPanel as PlotPanel
+    from templates_engine.figures.photo_rows import (
+        Photo as Photo,
+        Row as Row,
+        diverging as diverging,
+        photos as photos,
+    )
     from templates_engine.figures.scatterplots import Series as Series, hexagons as hexagons, scatter as scatter
     from templates_engine.figures.style import number as number
     from templates_engine.figures.wire import Picture as Picture

@@ -328,6 +328,10 @@ class Job:
             made.append(self.store.add(beside, as_json(data), kind="figure", title=title, order=self._order))
         self._tell(made)
 
+    def file(self, name: str, content: bytes, title: str = "", kind: str = "file") -> None:
+        """A file to be downloaded, ready made, such as the weights of a network."""
+        self._tell([self.store.add(self._prefix + name, content, kind=kind, title=title, order=self._order)])
+
     def diagnostics(self, prefix: str, draws: Draws, title: str = "") -> None:
         """A six-part picture of each parameter, named `<prefix><parameter>.svg`; drawn when the tables are there.
 

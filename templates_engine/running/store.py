@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 STATE = "state.npz"  # where the chains stand: beside the artifacts, not one of them
-EXTENSIONS = frozenset(
-    (".csv", ".json", ".dta", ".parquet", ".npz", ".svg", ".png", ".pdf", ".html", ".md", ".tex", ".txt", ".py", ".log")
-)
+_TEXTS = (".csv", ".json", ".html", ".md", ".tex", ".txt", ".py", ".log")
+EXTENSIONS = frozenset((*_TEXTS, ".dta", ".parquet", ".npz", ".svg", ".png", ".pdf", ".safetensors"))
 _LONGEST = 180  # bytes of a file name; common file systems allow 255
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: every bundle of the same files is the same bytes
 

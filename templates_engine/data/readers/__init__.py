@@ -101,7 +101,9 @@ def _format(filename: str) -> tuple[str, str]:
     if extension not in EXTENSIONS:
         accepted = ", ".join(EXTENSIONS)
         what = f"a file of kind {extension}" if extension else "a file without an extension"
-        raise refused("unknown-format", f"{shown}: {what} cannot be read. Accepted are {accepted}.")
+        raise refused(
+            "unknown-format", f"{shown}: {what} cannot be read. Accepted are {accepted}. Images come as .zip."
+        )
     return shown, EXTENSIONS[extension]
 
 

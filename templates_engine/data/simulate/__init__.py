@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING
 from templates_engine.faces import lazily
 
 if TYPE_CHECKING:
+    from templates_engine.data.simulate.fundus import (
+        Design as Design,
+        Drawn as Drawn,
+        Simulated as Simulated,
+        fundus_images as fundus_images,
+    )
     from templates_engine.data.simulate.tutorial import (
         SUPPLIED as SUPPLIED,
         tutmiss as tutmiss,

@@ -25,6 +25,7 @@ from templates_engine.data.dataset import Dataset, Values
 from templates_engine.data.design_matrix import first_in_group
 from templates_engine.data.simulate.breeding import breeding, breeding_wide
 from templates_engine.data.simulate.crossed import crossed_schools
+from templates_engine.data.simulate.fundus import fundus_clinic, fundus_discs
 from templates_engine.data.simulate.series import halfyear_insured, hourly_demand, many_series, quarterly_sales
 
 SEED = 1382  # among the first 2000 the one whose ranges are nearest to the published ones
@@ -229,4 +230,6 @@ SUPPLIED: dict[str, Supplied] = {
     "many_series": Supplied("40 simulated shops, 60 months each, in long form", many_series),
     "breeding": Supplied("60 simulated sires with offspring: weights, lambs weaned, ticks; long form", breeding),
     "breeding_wide": Supplied("100 simulated sires with two offspring side by side, wide form", breeding_wide),
+    "fundus": Supplied("240 simulated fundus-like drawings of 120 subjects in two classes: images", fundus_discs),
+    "fundus_clinic": Supplied("40 simulated drawings of 20 other subjects, as an external set: images", fundus_clinic),
 }
