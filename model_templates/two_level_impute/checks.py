@@ -6,10 +6,11 @@ Errors stop the run before it starts; notices stand with the results.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from templates_engine import Dataset, Problem, Term
+from templates_engine import Dataset, Problem, Refused, Term
 from templates_engine.data import code_text, collinear, design, first_in_group, levels_of, varies_within
 from templates_engine.regression import no_intercept, spans_ones
 
@@ -21,7 +22,10 @@ def check(spec: Spec, data: Dataset) -> list[Problem]:
     codes, n_groups = None, 0
     found: list[Problem] = []
     if spec.group is not None:
-        codes, labels = data.groups(spec.group)
+        try:
+            codes, labels = data.groups(spec.group)
+        except Refused as refused:
+            return [replace(problem, key="L2ID") for problem in refused.problems]
         n_groups = len(labels)
         if n_groups < 2:
             found.append(
@@ -45,6 +49,9 @@ def check(spec: Spec, data: Dataset) -> list[Problem]:
                     for term in terms:
                         found += _varying(spec, term.name, codes, data, "error", key)
                 found += _collinear(data, terms, key)
+    if not any(data.missing(r.name).any() for r in spec.responses):
+        text = "No value of the variables to impute is missing, so all completed datasets are the same: one is enough."
+        found.append(Problem("nothing-missing", text, key="yimp1", level="notice"))
     found += _left_out(spec, data)
     found += _without_intercept(spec, data)
     if not any(problem.level == "error" for problem in found):
@@ -58,8 +65,29 @@ def _improper(spec: Spec, data: Dataset) -> list[Problem]:
 
     from .imputing import joint_model
 
-    key = "L2ID" if spec.group is not None else "yimp1"
-    return [Problem("improper-posterior", text, key=key) for text in propriety(joint_model(spec, data))]
+    return [
+        Problem("improper-posterior", text, key=key, column=column)
+        for text in propriety(joint_model(spec, data))
+        for key, column in [_place(spec, text)]
+    ]
+
+
+def _place(spec: Spec, text: str) -> tuple[str, str]:
+    """(key, column) of the question that mends what a sentence says: a variable's predictors, or the variables."""
+    named = [
+        (r.name, level, i, r.kind)
+        for level, responses in ((1, spec.level1), (2, spec.level2))
+        for i, r in enumerate(responses)
+    ]
+    for name, level, i, kind in sorted(named, key=lambda found: -len(found[0])):
+        if text.startswith(f"The predictors of {name} "):
+            return (f"ximp{level}_{i}_0" if kind == "Unordered" else f"ximp{level}_{i}"), name
+        if text.startswith(f"{name} has ") or f"value of {name} is" in text:
+            return f"bin{level}_{i + 1}", name
+    if "determine one another" in text:
+        level = next((level for name, level, _, _ in named if text.startswith((f"{name}, ", f"{name} and "))), 1)
+        return f"yimp{level}", ""
+    return ("L2ID" if spec.group is not None else "yimp1"), ""
 
 
 def _varying(spec: Spec, name: str, codes: np.ndarray, data: Dataset, level: str, key: str = "yimp2") -> list[Problem]:
@@ -67,9 +95,16 @@ def _varying(spec: Spec, name: str, codes: np.ndarray, data: Dataset, level: str
     groups = varies_within(codes, data[name])
     if not len(groups):
         return []
-    where = f"{len(groups)} of the groups of {spec.group}"
+    _, labels = data.groups(spec.group or "")
+    first = groups[0]
+    values = list(dict.fromkeys(data[name][(codes == first) & ~data.missing(name)].tolist()))[:3]
+    example = f"{labels[first]} has {', '.join(code_text(v) for v in values)}"
+    where = f"{len(groups)} of the groups of {spec.group} ({example})"
     if level == "notice":
-        text = f"{name} is not constant within {where}. The first value in each group is used."
+        text = (
+            f"{name} is not constant within {where}. The first value in each group is used; Generate makes a column of "
+            "group means, if these are meant."
+        )
     else:
         text = f"{name} varies within {where}. Predictors of a level 2 variable need one value for each group."
     return [Problem("varies-within-group", text, key=key, column=name, level=level)]

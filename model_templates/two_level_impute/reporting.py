@@ -77,9 +77,16 @@ def _sizes(info: dict[str, float] | object) -> str:
 
 
 def verdicts(
-    imputation: Draws, fits: Sequence[Result], parameters: Sequence[str], pooled: Sequence[pooling.Pooled]
+    imputation: Draws,
+    fits: Sequence[Result],
+    parameters: Sequence[str],
+    pooled: Sequence[pooling.Pooled],
+    gaps: bool = True,
 ) -> Table:
-    """One line a judgement: the imputation chains, the fits, the number of imputations."""
+    """One line a judgement: the imputation chains, the fits, the number of imputations.
+
+    gaps: whether any value was missing; without, the fits differ by their Monte Carlo error alone.
+    """
     said = summaries.verdicts(imputation, subject="The imputation chains")
     lines = []
     for k, fit in enumerate(fits, start=1):
@@ -90,7 +97,13 @@ def verdicts(
         said.append((lines[0][0], lines[0][1] + more))
     else:
         said.append(("Fine", f"All {len(fits)} fits to completed datasets have settled."))
-    said += pooling.verdicts(parameters, pooled)
+    if gaps:
+        said += pooling.verdicts(parameters, pooled)
+    else:
+        text = (
+            "No value is missing, so the completed datasets are the same and one is enough; the fits differ by their "
+        )
+        said.append(("Nothing imputed", text + "Monte Carlo error alone."))
     return Table(("word", "sentence"), tuple(said), "What to think of these results")
 
 

@@ -97,7 +97,7 @@ class TwoLevelImpute(Template):
                 "L2ID",
                 "Level 2 identifier",
                 text_ok=True,
-                where=lambda c: c.complete,
+                where=lambda c: c.n_levels > 0,
                 help="The variable that says to which group each row belongs.",
             )
         moi = _model_of_interest(ask, group)

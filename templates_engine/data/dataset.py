@@ -138,7 +138,7 @@ class Dataset:
                 Problem(
                     "missing-group",
                     f"{name} says which group a row belongs to, but {int(gaps.sum())} of {len(values)} rows have no "
-                    f"value (first: row {int(gaps.argmax()) + 1}). Every row needs one.",
+                    f"value ({_rows(gaps)}). Every row needs one.",
                     column=name,
                 )
             )
@@ -267,6 +267,13 @@ def code_text(value: float | str) -> str:
         return value
     value = float(value)
     return str(int(value)) if value.is_integer() else repr(value)
+
+
+def _rows(where: npt.NDArray[np.bool_], most: int = 5) -> str:
+    """ "row 4", "rows 4, 5, 6, …": numbered from 1."""
+    at = (np.flatnonzero(where)[: most + 1] + 1).tolist()
+    more = ", …" if len(at) > most else ""
+    return f"row{'s' if len(at) > 1 else ''} {', '.join(f'{i:,}' for i in at[:most])}{more}"
 
 
 def missing(values: Values) -> npt.NDArray[np.bool_]:
