@@ -8,12 +8,22 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.types import ASGIApp
 
 from app import api, datasets, db, errors, pages
 from app.guard import Guard
 from app.settings import settings
 
+# Not compressed on the way: what is so already, and datasets, which may be large.
+COMPRESSED = (
+    *DEFAULT_EXCLUDED_CONTENT_TYPES,
+    "application/octet-stream",
+    "application/x-stata-dta",
+    "application/vnd.apache.parquet",
+    "application/pdf",
+    "text/csv",
+)
 FORM_EXTRA = 1_000_000  # bytes that a form adds to the file it carries
 
 
@@ -50,6 +60,7 @@ def create_app() -> FastAPI:
         lifespan=_lifespan,
         max_body_size=settings().max_upload + FORM_EXTRA,
     )
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5, exclude_content_types=COMPRESSED)
     app.include_router(api.router)
     pages.install(app)
     app.include_router(pages.router)

@@ -85,6 +85,18 @@ def model(request: Request, session: Db, token: str) -> Response:
     return _model_page(request, talk) if talk.walk.complete else see_other(f"/ask/{token}")
 
 
+@router.get("/ask/{token}/names")
+def found(request: Request, session: Db, token: str, key: str, find: str = "") -> Response:
+    """The variables with these words in their name or label: rows for a picker, suggestions for a field."""
+    talk = _talk(session, token)
+    names = forms.found_names(talk, key, find)
+    if names is None:
+        raise HTTPException(404, "There is no such question.")
+    asked, rows = names
+    text = render(request, "ask/names.html", key=key, names=rows, rows=asked.question.kind == "columns")
+    return Response(text, media_type="text/html")
+
+
 @router.post("/ask/{token}")
 def act(request: Request, session: Db, token: str, form: Form) -> Response:
     """One button of the page: next, add/out/up/down in a picker, remove KEY, undo, clear, run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ from templates_engine.problems import Problem, Refused
 router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
 PAGE = 50  # rows of the grid at a time
+COLUMNS = 40  # columns of it, and lines of the table of variables
 LISTED = 200  # datasets of the list at a time
 SOURCES = {"supplied": "Supplied", "upload": "Uploaded", "run": "Made by a run"}
 FORMATS = {
@@ -104,9 +106,11 @@ def _row(session: Session, number: int) -> Dataset:
 
 
 @router.get("/datasets/{number}")
-def view(request: Request, session: Db, number: int, start: int = 1) -> Response:
+def view(request: Request, session: Db, number: int, start: int = 1, column: int = 1) -> Response:
     row = _row(session, number)
     schema = row.as_schema()
+    left = (max(1, min(column, row.n_columns or 1)) - 1) // COLUMNS * COLUMNS
+    shown = schema.columns[left : left + COLUMNS]
     first = max(1, min(start, row.n_rows or 1))
     first = (first - 1) // PAGE * PAGE + 1
     data = datasets.open(row)
@@ -119,11 +123,15 @@ def view(request: Request, session: Db, number: int, start: int = 1) -> Response
         title=row.name,
         here=with_dataset(remembered(request, session), row),
         row=row,
-        schema=schema,
+        columns=shown,
+        n_rows=schema.n_rows,
+        left=left + 1,
+        right=left + len(shown),
+        columns_step=COLUMNS,
         source=SOURCES.get(row.source, ""),
         kinds=kind_of,
-        summary=summary_of(schema.columns),
-        grid=grid_of(data, first),
+        summary=summary_of(shown),
+        grid=grid_of(data, first, [c.name for c in shown]),
         first=first,
         last=min(first + PAGE - 1, row.n_rows),
         step=PAGE,
@@ -142,9 +150,9 @@ def summary_of(columns: Any) -> list[list[Cell]]:
     return found
 
 
-def grid_of(data: Any, first: int) -> list[list[str]]:
-    """Rows of a dataset as text, numbers as short as they can be read; "" where a value is missing."""
-    columns = [_column(data[name][first - 1 : first - 1 + PAGE].tolist()) for name in data.names]
+def grid_of(data: Any, first: int, names: Sequence[str]) -> list[list[str]]:
+    """Rows of some columns as text, numbers as short as they can be read; "" where a value is missing."""
+    columns = [_column(data[name][first - 1 : first - 1 + PAGE].tolist()) for name in names]
     return [list(row) for row in zip(*columns, strict=True)]
 
 

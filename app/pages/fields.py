@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 from starlette.datastructures import FormData
 
 from app.pages.conversation import Talk
 from app.pages.format import names, plural
-from templates_engine.asking import OTHER, Asked, Columns, OneColumn, Text
+from templates_engine.asking import OTHER, Asked, Columns, OneColumn, Option, Text
 from templates_engine.data import Column, Schema
 from templates_engine.problems import Problem
 from templates_engine.suggest import one_of
 
 FEW = 4  # choices shown as radio buttons; more become a drop-down list
 MOST_CATEGORIES = 50
+MOST_LISTED = 150  # variables on the page; where there are more, others are found by a search
 
 KINDS = {  # kind of a column: its icon and its name in words
     "number": ("number", "number"),
@@ -92,6 +95,8 @@ class Field:
     categorical: bool = False
     long_help: bool = field(default=False)
     dataset: str = ""  # the one whose variables are chosen from
+    unlisted: int = 0  # variables that are found by a search alone
+    search: str = ""  # where to search for them
 
     @property
     def id(self) -> str:
@@ -134,8 +139,12 @@ def _field(talk: Talk, asked: Asked, empty: bool, found: Sequence[Problem]) -> F
         if widget == "picker":
             more = _picker(schema, asked, text)
         else:
-            more = {"names": _names(schema, asked, False), "why": _why(schema, asked)}
+            shown = asked.options if widget == "select" else listed(asked, "")
+            more = {"names": _names(schema, asked, False, shown), "why": _why(schema, asked)}
         more["dataset"] = schema.name
+        if len(asked.options) > MOST_LISTED:
+            more["unlisted"] = len(asked.options) - MOST_LISTED
+            more["search"] = f"/ask/{talk.conversation.id}/names?key={quote(asked.key)}"
     help_ = names(question.help, talk.schema.names if "{" in asked.pattern else ("cons",))
     return Field(
         asked.key,
@@ -160,12 +169,30 @@ def _widget(asked: Asked) -> str:
         return "lines"
     if kind == "yes_no" or (kind == "choice" and len(asked.options) <= FEW):
         return "radios"
+    if kind == "column" and len(asked.options) > MOST_LISTED:
+        return "find"
     return "select" if kind in ("choice", "column", "dataset") else "line"
 
 
-def _names(schema: Schema, asked: Asked, categorical: bool) -> tuple[Name, ...]:
+def listed(asked: Asked, words: str, most: int = MOST_LISTED) -> list[Option]:
+    """The options with these words in their name or label, in the order of the data, so many at most."""
+    wanted = words.strip().casefold()
+    fits = (o for o in asked.options if not wanted or wanted in o.label.casefold())
+    return list(itertools.islice(fits, most))
+
+
+def found_names(talk: Talk, key: str, words: str) -> tuple[Asked, tuple[Name, ...]] | None:
+    """What a search finds among the variables of an open question; None where there is no such question."""
+    asked = talk.walk.asked.get(key)
+    if asked is None or not isinstance(asked.question, Columns | OneColumn):
+        return None
+    categorical = bool(getattr(asked.question, "categorical", False))
+    return asked, _names(asked.question.among.schema, asked, categorical, listed(asked, words))
+
+
+def _names(schema: Schema, asked: Asked, categorical: bool, options: Sequence[Option]) -> tuple[Name, ...]:
     found = []
-    for option in asked.options:
+    for option in options:
         if option.value not in schema:
             found.append(Name(option.value, "", "", "built term", None, option.allowed, option.reason, False, ""))
             continue
@@ -190,15 +217,15 @@ def _names(schema: Schema, asked: Asked, categorical: bool) -> tuple[Name, ...]:
 
 def _picker(schema: Schema, asked: Asked, text: str) -> dict[str, Any]:
     categorical = bool(getattr(asked.question, "categorical", False))
-    listed = _names(schema, asked, categorical)
-    by_name = {n.value: n for n in listed}
+    options = {o.value: o for o in asked.options}
+    names_ = _names(schema, asked, categorical, listed(asked, ""))
     picked = []
     for part in text.split(","):
         word = "".join(part.split())
         if not word:
             continue
         value, _, suffix = word.partition(":")
-        name = by_name.get(value)
+        name = _names(schema, asked, categorical, [options[value]])[0] if value in options else None
         picked.append(
             Picked(
                 value,
@@ -208,7 +235,7 @@ def _picker(schema: Schema, asked: Asked, text: str) -> dict[str, Any]:
                 bool(name and name.allowed),
             )
         )
-    return {"names": listed, "picked": tuple(picked), "categorical": categorical, "why": _why(schema, asked)}
+    return {"names": names_, "picked": tuple(picked), "categorical": categorical, "why": _why(schema, asked)}
 
 
 def _why(schema: Schema, asked: Asked) -> tuple[Markup, ...]:

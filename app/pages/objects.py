@@ -72,6 +72,7 @@ class Shown:
     text: str = ""
     schema: Schema | None = None
     grid: list[list[str]] = field(default_factory=list)
+    variables: int = 0  # of the dataset, of which the first are shown
     dataset_id: int | None = None
     cut: bool = False
 
@@ -259,14 +260,16 @@ def _plain(markup: str) -> str:
 
 
 def _dataset(session: Session, run: Run, artifact: Artifact, path: Path) -> Shown:
-    from app.pages.datasets import grid_of
+    from app.pages.datasets import COLUMNS, grid_of
     from templates_engine.data import readers
 
     shown = Shown(artifact, "dataset")
     if path.suffix not in (".dta", ".csv", ".parquet"):
         return Shown(artifact, "text", text="A binary file; download it to use it.")
     data = readers.read(path, artifact.file)
-    shown.schema, shown.grid = data.schema(), grid_of(data, 1)[:ROWS]
+    first = data.names[:COLUMNS]
+    shown.schema, shown.grid = data.select(first).schema(), grid_of(data, 1, first)[:ROWS]
+    shown.variables = len(data.names)
     owner = run.parent_id or run.id
     rows = session.scalars(select(Dataset).where(Dataset.run_id == owner))
     digest = data.sha256()

@@ -1,5 +1,5 @@
 // Everything here is an addition: each page works without it.
-import { picker } from "./picker.js";
+import { finder, picker } from "./picker.js";
 import { drawMath } from "./math.js";
 import { copying, tabs } from "./copy.js";
 import { tagCloud } from "./tags.js";
@@ -14,6 +14,7 @@ function ready(part) {
   drawMath(part);
   tabs(part);
   part.querySelectorAll("[data-picker]").forEach(picker);
+  part.querySelectorAll("[data-find-names]").forEach(finder);
   if (part.querySelector("[data-plot]")) import("./figure/figure.js").then((module) => module.figures(part));
   say(part);
 }

@@ -9,6 +9,19 @@ async function fit(box, target) {
   if (ratio < 1) target.style.fontSize = `${Math.max(SMALLEST, 0.98 * ratio)}em`;
 }
 
+let loading = null;
+
+/** KaTeX, loaded where there is an equation to draw: three times the rest of the page. */
+function library() {
+  loading ??= new Promise((done, failed) => {
+    const { katexJs, katexCss } = document.body.dataset;
+    const sheet = Object.assign(document.createElement("link"), { rel: "stylesheet", href: katexCss });
+    const script = Object.assign(document.createElement("script"), { src: katexJs, onload: done, onerror: failed });
+    document.head.append(sheet, script);
+  });
+  return loading;
+}
+
 export function drawMath(part) {
   const draw = () => {
     for (const box of part.querySelectorAll("[data-tex]:not([data-drawn])")) {
@@ -26,6 +39,6 @@ export function drawMath(part) {
       fit(box, target);
     }
   };
-  if (window.katex) draw();
-  else addEventListener("load", draw, { once: true });
+  if (!part.querySelector("[data-tex]:not([data-drawn])")) return;
+  library().then(draw, () => {}); // without it the source stays in view
 }

@@ -13,6 +13,31 @@ function iconFor(name, sample) {
   return svg;
 }
 
+/** The rows or options that a search finds, as a fragment; null where it failed. */
+async function namesFor(address, words) {
+  try {
+    const answer = await fetch(`${address}&find=${encodeURIComponent(words)}`);
+    if (!answer.ok) return null;
+    const holder = document.createElement("template");
+    holder.innerHTML = await answer.text();
+    return holder.content;
+  } catch {
+    return null;
+  }
+}
+
+/** A field for one of very many variables: what is typed is searched for, and suggested. */
+export function finder(field) {
+  if ("ready" in field.dataset) return;
+  field.dataset.ready = "";
+  let asked = 0;
+  field.addEventListener("input", async () => {
+    const mine = ++asked;
+    const found = await namesFor(field.dataset.findNames, field.value.trim());
+    if (found !== null && mine === asked) field.list.replaceChildren(found);
+  });
+}
+
 export function picker(box) {
   if ("ready" in box.dataset) return;
   box.dataset.ready = "";
@@ -114,7 +139,21 @@ export function picker(box) {
 
   box.addEventListener("change", (event) => event.target.matches("input[type=checkbox]") && settle());
 
+  /** Of very many variables the page has the first; the others are asked for. */
+  const search = box.dataset.search;
+  let asked = 0;
+  async function fetched(words) {
+    const mine = ++asked;
+    const found = await namesFor(search, words);
+    if (found === null || mine !== asked) return;
+    names.querySelectorAll(".name-row").forEach((row) => row.remove());
+    names.prepend(found);
+    for (const li of order.children) mark(li.dataset.name, true);
+    box.querySelector("[data-none]").hidden = names.querySelector(".name-row") !== null;
+  }
+
   function narrow() {
+    if (search) return fetched(find.value.trim());
     const words = find.value.trim().toLowerCase();
     let shown = 0;
     for (const row of names.querySelectorAll(".name-row")) {

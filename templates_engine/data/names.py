@@ -40,11 +40,7 @@ def column_names(originals: Sequence[str]) -> tuple[list[str], list[str]]:
     """(names, notes): the columns' names as they will be used, and a sentence on those that had to change."""
     names = unique(column_name(original, i) for i, original in enumerate(originals, 1))
     changed = [(o, n) for o, n in zip(originals, names, strict=True) if o != n]
-    repeated = (
-        sorted({o for o, n in Counter(originals).items() if n > 1 and o.strip()})
-        if len(set(originals)) < len(originals)
-        else []
-    )
+    repeated = sorted(o for o, n in Counter(originals).items() if n > 1 and o.strip())
     notes = []
     if repeated:
         notes.append(f"Column names that occur more than once were numbered: {_listed(repeated)}.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 
@@ -50,14 +51,16 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         return tuple(c.name for c in self.columns)
 
+    @cached_property
+    def by_name(self) -> dict[str, Column]:
+        """The columns by their names, so that finding one takes no search."""
+        return {c.name: c for c in self.columns}
+
     def __contains__(self, name: object) -> bool:
-        return any(c.name == name for c in self.columns)
+        return name in self.by_name
 
     def __getitem__(self, name: str) -> Column:
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise KeyError(name)
+        return self.by_name[name]
 
     def nearest(self, name: str) -> str:
         """The column whose name is most like `name`, or ""."""

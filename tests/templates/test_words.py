@@ -1,4 +1,4 @@
-"""Refusals and verdicts hang on the question that can be mended, and name rows and groups: the shared cases of words."""
+"""Refusals and verdicts hang on the question that can be mended, and name rows and groups."""
 
 from __future__ import annotations
 
