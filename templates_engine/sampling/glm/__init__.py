@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         solve_forth as solve_forth,
         solve_with as solve_with,
     )
+    from templates_engine.sampling.glm.negative_binomial import one_row as one_row
     from templates_engine.sampling.glm.quadrature_fit import fixed_only as fixed_only
 
 __getattr__, __all__ = lazily(__name__, __file__)

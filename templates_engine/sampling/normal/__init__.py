@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         nesting as nesting,
     )
     from templates_engine.sampling.normal.priors import InverseWishart as InverseWishart
-    from templates_engine.sampling.normal.two_level import packed as packed
+    from templates_engine.sampling.normal.two_level import packed as packed, slice_scale as slice_scale
     from templates_engine.sampling.normal.two_level_stats import (
         Coordinates as Coordinates,
         Floats as Floats,

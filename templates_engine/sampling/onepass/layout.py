@@ -1,0 +1,248 @@
+"""From a OnePass model to the kernels' arrays at their starting point, and back to completed columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from templates_engine.sampling.joint import INTERVAL, NORMAL, Layout as JointLayout, Response, build as build_joint
+from templates_engine.sampling.onepass.arrays import Cells, Interest, InterestPriors, Outcome, Rest, Terms, Work
+from templates_engine.sampling.onepass.covariates import Joint
+from templates_engine.sampling.onepass.model import Array, Factor, OnePass, Product, Whole, evaluate
+from templates_engine.sampling.onepass.normal_interest import Sweep
+from templates_engine.sampling.onepass.responses import GAUSSIAN, best_of
+
+Codes = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything a chain needs; all but `terms` changes as it runs."""
+
+    model: OnePass
+    covariates: JointLayout
+    joint: Joint
+    cells: Cells
+    terms: Terms
+    outcome: Outcome
+    rest: Rest
+    interest: Interest
+    priors: InterestPriors
+    sweep: Sweep
+    work: Work
+    origin: Array  # (K,) to be added to beta
+    family: int
+    seen: int  # rows with a response
+
+
+def build(model: OnePass, generator: np.random.Generator | None = None) -> Layout:
+    """Arrays at the start: missing cells where the covariate model's means are, categories drawn from those seen.
+
+    With a generator the start of the model of interest is scattered.
+    """
+    rng = generator if generator is not None else np.random.default_rng(0)
+    below = build_joint(model.covariates)
+    rows = below.rows._replace(code=below.rows.code.copy())
+    groups = below.groups._replace(code=below.groups.code.copy())
+    joint = Joint(below.dims, rows, groups, below.base, below.priors, below.state, below.sums, below.basis)
+    cells = _cells(model, below, joint, rng)
+    terms, columns = _terms(model)
+    interest = model.interest
+    group, J = _groups(model)
+    seen = ~np.isnan(interest.y)
+    y, origin = _centred(model)
+    used = {f.variable for k in range(len(interest.terms)) for f in interest.terms[k].factors}
+    lower = model.covariates.level1
+    moving = np.zeros(interest.y.size, bool)
+    for response in lower:
+        if response.name in used:
+            moving |= np.isnan(response.values)
+    moving &= seen
+    H = len(columns)
+    base = np.zeros((J, H + 1, H + 1))
+    still = seen & ~moving
+    values = [(r.name, r.values[still]) for r in lower]
+    parts = [evaluate(Product("", c.column[still], c.factors), values) for c in columns] + [y[still]]
+    for a in range(H + 1):
+        for b in range(a + 1):
+            base[:, a, b] = base[:, b, a] = np.bincount(group[still], parts[a] * parts[b], J)
+    at = below.drawn
+    ones = np.ones(at.size)
+    outcome = Outcome(
+        np.where(seen, y, 0.0)[at], ones, np.zeros(at.size), best_of(GAUSSIAN, ones, ones), seen[at].astype(np.int8),
+        moving[at].astype(np.int8), np.ascontiguousarray(np.array([c.column[at] for c in columns]).T.reshape(-1, H)),
+        group[at], base, base.copy(),
+    )  # fmt: skip
+    q = len(interest.random)
+    empty = np.zeros(0)
+    rest = Rest(empty, empty, empty, empty, np.zeros(J + 1, np.int64), np.zeros((0, H)), np.zeros(at.size, np.int64))
+    p = max(model.covariates.p1 + model.covariates.p2, 1)
+    most = max([2, *(r.categories for r in (*lower, *model.covariates.level2))])
+    degree = int(max([1, *terms.degree, *terms.degree2]))
+    work = Work(np.empty((p, p)), np.empty(p), np.empty(p), np.empty(most), np.zeros(degree + 1))
+    sweep = Sweep(np.zeros((J, q, q)), np.zeros((J, q)), np.zeros(J), np.zeros((q, q)))
+    start = _start(model, y[seen], columns, rng if generator is not None else None, J)
+    return Layout(
+        model, below, joint, cells, terms, outcome, rest, start, _priors(model, origin), sweep, work, origin,
+        GAUSSIAN, int(seen.sum()),
+    )  # fmt: skip
+
+
+def _groups(model: OnePass) -> tuple[Whole, int]:
+    """(n,) the group by which cross-products are kept, and how many there are."""
+    codes = model.interest.groups if model.interest.groups is not None else model.covariates.groups
+    if codes is None:
+        return np.zeros(model.interest.y.size, np.int64), 1
+    return codes, int(codes.max()) + 1
+
+
+def _centred(model: OnePass) -> tuple[Array, Array]:
+    """(response less its mean where a constant term takes the mean up, what to add to beta)."""
+    interest = model.interest
+    origin = np.zeros(len(interest.fixed))
+    y = interest.y.copy()
+    for k, t in enumerate(interest.fixed):
+        term = interest.terms[t]
+        if not term.factors and np.ptp(term.column) == 0.0 and term.column[0] != 0.0:
+            origin[k] = np.nanmean(y) / term.column[0]
+            return y - np.nanmean(y), origin
+    return y, origin
+
+
+def _terms(model: OnePass) -> tuple[Terms, list[Product]]:
+    """The terms' factors by level, and the distinct shapes."""
+    lower = [r.name for r in model.covariates.level1]
+    upper = [r.name for r in model.covariates.level2]
+    columns: list[Product] = []
+    place: list[int] = []
+    above: list[tuple[Factor, ...]] = []
+    for term in model.interest.terms:
+        own = tuple(sorted((f for f in term.factors if f.variable in lower), key=lambda f: (f.variable, f.category)))
+        above.append(tuple(f for f in term.factors if f.variable in upper))
+        for k, known in enumerate(columns):
+            if known.factors == own and np.array_equal(known.column, term.column):
+                place.append(k)
+                break
+        else:
+            place.append(len(columns))
+            columns.append(Product(term.name, term.column, own))
+    interest = model.interest
+    form, form2 = _forms([c.factors for c in columns], lower), _forms(above, upper)
+    terms = Terms(
+        np.array(place, np.int64), np.array(interest.fixed, np.int64), np.array(interest.random, np.int64), form, form2,
+        form.max(axis=0, initial=0), form2.max(axis=0, initial=0), (form != 0).any(axis=0).astype(np.int8),
+        (form2 != 0).any(axis=0).astype(np.int8),
+    )  # fmt: skip
+    return terms, columns
+
+
+def _forms(products: list[tuple[Factor, ...]], names: list[str]) -> Whole:
+    """(products, variables): what each variable does in each product, see arrays.Terms."""
+    out = np.zeros((len(products), len(names)), np.int64)
+    for line, factors in zip(out, products, strict=True):
+        for factor in factors:
+            line[names.index(factor.variable)] = factor.power if factor.category < 0 else -factor.category - 1
+    return out
+
+
+def _cells(model: OnePass, below: JointLayout, joint: Joint, rng: np.random.Generator) -> Cells:
+    """Gaps and their starting values; latents of missing categories made to agree with them."""
+    lower, upper = model.covariates.level1, model.covariates.level2
+    at = below.drawn
+    dim = np.cumsum([0, *(r.dimensions for r in lower)])[: len(lower)].astype(np.int64)
+    dim2 = np.cumsum([0, *(r.dimensions for r in upper)])[: len(upper)].astype(np.int64)
+    p1, J = model.covariates.p1, joint.groups.size.size
+    scale = below.output.scale[dim] if len(lower) else np.zeros(0)
+    scale2 = below.output.scale[p1 + dim2] if len(upper) else np.zeros(0)
+    fit = np.ascontiguousarray(below.fit1[at][:, dim].reshape(at.size, len(lower)))
+    fit2 = np.ascontiguousarray(below.fit2[:, dim2].reshape(J, len(upper)))
+    value = np.array([r.values[at] for r in lower]).T.reshape(at.size, len(lower)).copy()
+    value2 = np.array([r.values for r in upper]).T.reshape(J, len(upper)).copy()
+    gap, gap2 = np.isnan(value), np.isnan(value2)
+    for responses, first, gaps, values, latents, codes, fits in (
+        (lower, dim, gap, value, joint.rows.y, joint.rows.code, fit),
+        (upper, dim2, gap2, value2, joint.state.z, joint.groups.code, fit2),
+    ):
+        offset = 0 if responses is lower else p1
+        for k, response in enumerate(responses):
+            _fill(joint, response, offset, int(first[k]), gaps[:, k], values[:, k], latents, codes, fits[:, k], rng)
+    tried = np.zeros((len(lower) + len(upper), 2), np.int64)
+    return Cells(
+        dim, dim2, gap.astype(np.int8), gap2.astype(np.int8), np.ascontiguousarray(value),
+        np.ascontiguousarray(value2), fit, scale, fit2, scale2, tried,
+    )  # fmt: skip
+
+
+def _fill(
+    joint: Joint, response: Response, offset: int, at: int, gap: npt.NDArray[np.bool_], value: Array, latents: Array,
+    codes: Codes, fit: Array, rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Start one response's missing cells: a measurement at its fit, a category as one that was seen."""
+    d = offset + at
+    if not gap.any():
+        return
+    if joint.dims.kind[d] == NORMAL:
+        value[gap] = fit[gap]  # its latent is 0
+        return
+    seen = response.values[~np.isnan(response.values)]
+    drawn = rng.choice(seen, int(gap.sum()))
+    value[gap] = drawn
+    for k in range(response.dimensions):
+        codes[gap, at + k] = drawn.astype(np.int16)
+        if joint.dims.kind[d] == INTERVAL:
+            tau = joint.state.tau[d]
+            low, high = tau[drawn.astype(int)], tau[drawn.astype(int) + 1]
+            with np.errstate(invalid="ignore"):
+                middle = np.where(np.isinf(low), high - 0.8, np.where(np.isinf(high), low + 0.8, 0.5 * (low + high)))
+            latents[gap, at] = middle
+        else:
+            last = response.dimensions
+            latents[gap, at + k] = np.where(drawn == k, 0.8, np.where(drawn == last, -0.6, -0.4))
+
+
+def _start(
+    model: OnePass, y: Array, columns: list[Product], rng: np.random.Generator | None, J: int
+) -> Interest:
+    """No effects; variances in the response's scale, scattered where there is a generator."""
+    q = len(model.interest.random)
+    spread = float(np.var(y)) or 1.0
+    omega = np.eye(q)
+    for r, t in enumerate(model.interest.random):
+        known = [(x.name, np.nan_to_num(x.values, nan=float(np.nanmean(x.values)))) for x in model.covariates.level1]
+        size = float(np.mean(evaluate(model.interest.terms[t], known) ** 2)) or 1.0
+        omega[r, r] = 0.2 * spread / size
+    if rng is not None:
+        spread *= float(np.exp(0.5 * rng.standard_normal()))
+        width = np.exp(0.5 * rng.standard_normal(q))
+        omega *= np.outer(width, width)
+    return Interest(np.zeros(len(model.interest.fixed)), np.zeros((J, q)), omega, np.array([spread]))
+
+
+def _priors(model: OnePass, origin: Array) -> InterestPriors:
+    prior, q = model.interest.prior, len(model.interest.random)
+    K = len(model.interest.fixed)
+    scale = np.zeros((q, q)) if prior.scale is None else np.ascontiguousarray(prior.scale, float)
+    if scale.shape != (q, q):
+        raise ValueError(f"a prior for {scale.shape[0]} random coefficients, and the model has {q}")
+    df = -(q + 1.0) if prior.df is None else float(prior.df)
+    linear = prior.beta_precision * (prior.beta_mean - origin)
+    return InterestPriors(prior.beta_precision * np.eye(K), linear, df, scale, prior.shape, prior.rate)
+
+
+def completed(layout: Layout) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Full-length completed columns of the current state: level 1 by row, level 2 by group."""
+    found: tuple[dict[str, Array], dict[str, Array]] = ({}, {})
+    cells = layout.cells
+    for k, response in enumerate(layout.model.covariates.level1):
+        column = response.values.copy()
+        gap = cells.gap[:, k] == 1
+        column[layout.covariates.drawn[gap]] = cells.value[gap, k]
+        found[0][response.name] = column
+    for k, response in enumerate(layout.model.covariates.level2):
+        column = response.values.copy()
+        gap = cells.gap2[:, k] == 1
+        column[gap] = cells.value2[gap, k]
+        found[1][response.name] = column
+    return found

@@ -1,0 +1,105 @@
+"""The one-pass sampler's sweep: rows, covariate model, model of interest; and the record of every iteration."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from templates_engine.sampling.compiled import njit
+from templates_engine.sampling.joint import Output, fitted_values, inverse, record, thresholds_level1
+from templates_engine.sampling.onepass.arrays import (
+    Cells,
+    Floats,
+    Interest,
+    InterestPriors,
+    Ints,
+    Outcome,
+    Rest,
+    Terms,
+    Work,
+)
+from templates_engine.sampling.onepass.covariates import Joint, covariate_steps
+from templates_engine.sampling.onepass.normal_interest import Sweep, draw_interest
+from templates_engine.sampling.onepass.rows import draw_rows, effective, heights
+
+STEPS = ("", "thresholds", "incomplete covariates", "covariate model", "model of interest")
+
+
+@njit
+def write_interest(interest: Interest, origin: Floats, line: Floats) -> int:
+    """β (with what was taken off the response put back), packed Ω and σ² at the head of a line; how many."""
+    K, q = interest.beta.size, interest.omega.shape[0]
+    for k in range(K):
+        line[k] = interest.beta[k] + origin[k]
+    at = K
+    for a in range(q):
+        for b in range(a + 1):
+            line[at] = interest.omega[a, b]
+            at += 1
+    line[at] = interest.sigma2[0]
+    return at + 1
+
+
+@njit
+def running(kept: int, values: Floats, moments: Floats) -> None:
+    """moments (2, J, q): mean and sum of squares about it of `values` (J, q) over the kept iterations."""
+    for j in range(values.shape[0]):
+        for a in range(values.shape[1]):
+            change = values[j, a] - moments[0, j, a]
+            moments[0, j, a] += change / kept
+            moments[1, j, a] += change * (values[j, a] - moments[0, j, a])
+
+
+@njit
+def sweeps(
+    generator: np.random.Generator, progress: Ints, first: int, last: int, burnin: int, thin: int,
+    grouped: bool, correlated: bool, flat: bool, family: int, seen: int, origin: Floats, joint: Joint, output: Output,
+    cells: Cells, terms: Terms, outcome: Outcome, rest: Rest, interest: Interest, priors: InterestPriors,
+    sweep: Sweep, work: Work, out: Floats, moments: Floats, moments_u: Floats,
+) -> tuple[int, int]:  # fmt: skip
+    """Iterations first .. last - 1; (iterations done, 0 or the step in STEPS that failed).
+
+    seen: rows with a response. A line of out (draw, parameters and deviance) for every `thin`-th iteration after the
+    burn-in; stops early when progress[1] is 1.
+    """
+    p1 = joint.state.omega1.shape[0]
+    J, H = outcome.cross.shape[0], outcome.column.shape[1]
+    n = 0.0
+    for j in range(joint.groups.size.size):
+        n += joint.groups.size[j]
+    Q = np.empty((p1, p1))
+    height = np.empty((J, terms.shape.size))
+    by = np.empty((J, H))
+    for t in range(first, last):
+        if progress[1] == 1:
+            return t, 0
+        fitted_values(joint.dims, joint.rows, joint.state.theta, joint.sums.fitted)
+        if not thresholds_level1(generator, joint.dims, joint.rows, joint.state, joint.sums, joint.priors):
+            return t, 1
+        if not inverse(joint.state.omega1, p1, Q):
+            return t, 2
+        for j in range(J):
+            heights(terms.form2, cells.value2, j, height[j])
+        effective(terms, interest, height, by)
+        draw_rows(
+            generator, joint.dims, joint.rows, cells, terms, outcome, family, interest.sigma2[0], by, Q,
+            joint.state, joint.sums, work,
+        )  # fmt: skip
+        if not covariate_steps(
+            generator, joint, cells, terms, outcome, rest, interest, family, work, grouped, correlated, flat, n, t
+        ):
+            return t, 3
+        for j in range(J):
+            heights(terms.form2, cells.value2, j, height[j])
+        fine, deviance = draw_interest(generator, terms, priors, height, outcome, interest, sweep, seen)
+        if not fine:
+            return t, 4
+        if t >= burnin and (t - burnin + 1) % thin == 0:
+            kept = (t - burnin + 1) // thin
+            line = out[kept - 1]
+            at = write_interest(interest, origin, line)
+            record(output, joint.state, line[at : line.size - 1])
+            line[line.size - 1] = deviance
+            running(kept, interest.u, moments)
+            running(kept, joint.state.u, moments_u)
+        progress[0] = t + 1
+    return last, 0

@@ -1,0 +1,82 @@
+"""Simulated data from a model of interest and the model of its incomplete covariates, in plain NumPy.
+
+Written apart from the sampler: parameters from their priors, complete data from the parameters, then cells deleted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.stats
+from joint_cases import Case, simulate as simulate_covariates
+
+from templates_engine.sampling.joint import JointModel, Response
+from templates_engine.sampling.onepass import Factor, Interest, InterestPrior, OnePass, Product
+
+
+@dataclass(frozen=True)
+class Term:
+    factors: tuple[Factor, ...] = ()
+    complete: str = "cons"  # or "x": varies within groups
+
+
+@dataclass(frozen=True)
+class Study:
+    covariates: Case  # its own `missing` is not used
+    terms: tuple[Term, ...]
+    random: tuple[int, ...] = ()
+    missing: float = 0.25
+    response_missing: float = 0.1
+    beta_mean: float = 0.3
+    beta_precision: float = 2.0
+
+
+def prior_of(study: Study) -> InterestPrior:
+    """Proper on everything, with a correlated scale so that a lost off-diagonal element shows."""
+    q = len(study.random)
+    signs = (-1.0) ** np.arange(q)
+    scale = (q + 4.0) * (0.5 * np.eye(q) + 0.3 * np.outer(signs, signs))
+    return InterestPrior(study.beta_mean, study.beta_precision, q + 5.0, scale, 4.0, 3.0)
+
+
+def simulate(study: Study, rng: np.random.Generator) -> tuple[OnePass, np.ndarray]:
+    """(model with data, true parameters in the order of onepass.names)."""
+    full, truth = simulate_covariates(replace(study.covariates, missing=0.0), rng)
+    n, groups, prior, q = full.n_rows, full.groups, prior_of(study), len(study.random)
+    J = full.n_groups
+    complete = {"cons": np.ones(n), "x": rng.standard_normal(n) + 0.5}
+    values = {r.name: r.values for r in full.level1} | {r.name: r.values[groups] for r in full.level2}
+    columns = []
+    for term in study.terms:
+        column = complete[term.complete].copy()
+        for f in term.factors:
+            x = values[f.variable]
+            column *= x**f.power if f.category < 0 else (x == f.category)
+        columns.append(column)
+    T = np.column_stack(columns)
+    beta = study.beta_mean + rng.standard_normal(T.shape[1]) / np.sqrt(study.beta_precision)
+    sigma2 = float(scipy.stats.invgamma.rvs(prior.shape, scale=prior.rate, random_state=rng))
+    mean, omega = T @ beta, np.zeros((0, 0))
+    if q:
+        omega = np.atleast_2d(scipy.stats.invwishart.rvs(prior.df, prior.scale, random_state=rng))
+        u = rng.multivariate_normal(np.zeros(q), omega, J, method="cholesky")
+        mean = mean + np.sum(T[:, study.random] * u[groups], axis=1)
+    y = mean + np.sqrt(sigma2) * rng.standard_normal(n)
+    y[rng.random(n) < study.response_missing] = np.nan
+
+    def holed(response: Response) -> Response:
+        seen = response.values.copy()
+        gone = rng.random(seen.size) < study.missing
+        gone[:2] = False
+        seen[gone] = np.nan
+        return replace(response, values=seen)
+
+    covariates = JointModel(
+        tuple(holed(r) for r in full.level1), tuple(holed(r) for r in full.level2), groups, full.latent_covariance,
+        full.prior, full.algorithm,
+    )  # fmt: skip
+    terms = tuple(Product(f"t{k}", complete[t.complete], t.factors) for k, t in enumerate(study.terms))
+    interest = Interest(y, terms, tuple(range(len(terms))), study.random, groups if q else None, prior)
+    packed = [omega[i, j] for i in range(q) for j in range(i + 1)]
+    return OnePass(interest, covariates), np.array([*beta, *packed, sigma2, *truth])
