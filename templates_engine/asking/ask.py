@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -203,9 +204,15 @@ class Ask:
         more |= {"lines": lines, "longest": longest}
         return self._put(Text, key, label, help, default, fields, **more)
 
-    def dataset(self, key: str, label: str, *, help: str = "", default: Any = None, **fields: object) -> Schema:
-        """Another dataset; its schema goes into `of=` of the questions about its columns."""
-        return self._put(Dataset, key, label, help, default, fields, among=self._datasets)
+    def dataset(
+        self, key: str, label: str, *, help: str = "", default: Any = None, own: str = "", **fields: object
+    ) -> Schema:
+        """Another dataset; its schema goes into `of=` of the questions about its columns.
+
+        `own` is a word, such as rows, that stands for the present dataset: the schema then has this name.
+        """
+        here = replace(self.data, name=own) if own else None
+        return self._put(Dataset, key, label, help, default, fields, among=self._datasets, own=here)
 
     def images(
         self,

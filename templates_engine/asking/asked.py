@@ -70,7 +70,8 @@ class Walk:
     def datasets(self) -> dict[str, str]:
         """The other datasets that the answers name: question's key -> dataset's name."""
         named = {k: a for k, a in self.asked.items() if a.answered and a.question.kind == "dataset"}
-        return {k: str(a.value.name) for k, a in named.items() if a.value is not None}
+        own = {k for k, a in named.items() if a.value is getattr(a.question, "own", None)}  # None, or the rows
+        return {k: str(a.value.name) for k, a in named.items() if k not in own and a.value is not None}
 
     @property
     def complete(self) -> bool:

@@ -310,19 +310,23 @@ class Text(Question):
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset(Question):
-    """Another dataset, by name."""
+    """Another dataset, by name; with `own` the present one too, under the name that `own` has."""
 
     among: Mapping[str, Schema] = field(default_factory=dict, repr=False)
+    own: Schema | None = field(default=None, repr=False)
 
     kind: ClassVar[str] = "dataset"
     description: ClassVar[str] = "The name of another dataset."
     example: ClassVar[str] = "tutmiss_lev2"
 
     def options(self) -> tuple[Option, ...]:
-        return tuple(Option(name, name) for name in self.among)
+        here = (Option(self.own.name, f"{self.own.name} (of this dataset)"),) if self.own is not None else ()
+        return here + tuple(Option(name, name) for name in self.among)
 
     def judge(self, text: str) -> Reading:
         name = text.strip()
+        if self.own is not None and name == self.own.name:
+            return Reading(self.own)
         if name in self.among:
             return Reading(self.among[name])
         if not name:

@@ -80,9 +80,7 @@ def ranks(study: Study, fits: int, thin: int, seed: int) -> tuple[tuple[str, ...
     names: tuple[str, ...] = ()
     for generator in streams(seed, fits):
         model, truth = simulate(study, rng)
-        chain = run_chain(
-            model, generator, np.zeros(2, np.int64), burnin=9 * thin, iterations=thin * KEPT, thin=thin
-        )
+        chain = run_chain(model, generator, np.zeros(2, np.int64), burnin=9 * thin, iterations=thin * KEPT, thin=thin)
         names = chain.parameters
         assert chain.values.shape == (KEPT, truth.size)
         out.append((chain.values < truth).sum(0))

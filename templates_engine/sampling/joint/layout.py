@@ -192,6 +192,8 @@ def build(model: JointModel) -> Layout:
     p = p1 + p2
 
     d1, d2 = stack(model.level1, model.groups), stack(model.level2, None)
+    if not model.level1:
+        d1 = Designs(np.zeros((n, 0)), [], [], [], [])
     if not model.level2:
         d2 = Designs(np.zeros((J, 0)), [], [], [], [])
     counts = d1.count + d2.count
@@ -213,10 +215,12 @@ def build(model: JointModel) -> Layout:
     tau = _thresholds(responses, max(max(r.categories for r in responses), 2) + 1)
 
     y, fit1, b1, s1 = _standardise(model.level1)
+    if not model.level1:
+        y, fit1 = np.zeros((n, 0)), np.zeros((n, 0))
     z, fit2, b2, s2 = _standardise(model.level2)
     if not model.level2:
         z, fit2 = np.zeros((J, 0)), np.zeros((J, 0))
-    code1 = _codes(model.level1)
+    code1 = _codes(model.level1) if model.level1 else np.zeros((n, 0), np.int16)
     code2 = _codes(model.level2) if model.level2 else np.zeros((J, 0), np.int16)
     scale = np.concatenate([s1, s2])
 
@@ -251,7 +255,7 @@ def build(model: JointModel) -> Layout:
                 for m in missing
             ],
             np.int64,
-        ).reshape(-1, p1),
+        ).reshape(missing.shape[0], p1),
         (~missing & level_normal).sum(axis=1).astype(np.int64),
         (~missing).sum(axis=1).astype(np.int64),
         np.zeros((missing.shape[0], p1, p1)),

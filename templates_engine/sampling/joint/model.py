@@ -109,13 +109,13 @@ class JointModel:
     algorithm: str = "conditional"  # "conditional" or "marginal": the same posterior, see joint.fixed_effects
 
     def __post_init__(self) -> None:
-        if not self.level1:
-            raise ValueError("at least one level 1 response is needed")
+        if not self.level1 and (not self.level2 or self.groups is None):
+            raise ValueError("at least one response is needed, and groups for one of level 2")
         if self.algorithm not in ALGORITHMS or self.latent_covariance not in LATENT_COVARIANCES:
             raise ValueError("algorithm or latent_covariance is not one of those offered")
         if self.level2 and self.groups is None:
             raise ValueError("level 2 responses need groups")
-        n = self.level1[0].values.size
+        n = self.n_rows
         if any(r.values.size != n for r in self.level1) or (self.groups is not None and self.groups.size != n):
             raise ValueError("level 1 responses and groups must have the same number of rows")
         if any(r.values.size != self.n_groups for r in self.level2):
@@ -125,7 +125,9 @@ class JointModel:
 
     @property
     def n_rows(self) -> int:
-        return int(self.level1[0].values.size)
+        if self.level1:
+            return int(self.level1[0].values.size)
+        return 0 if self.groups is None else int(self.groups.size)
 
     @property
     def n_groups(self) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         InterestPrior as InterestPrior,
         OnePass as OnePass,
         Product as Product,
+        evaluate as evaluate,
         names as names,
     )
 

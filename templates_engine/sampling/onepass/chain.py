@@ -1,6 +1,6 @@
 """The one-pass sampler: model in, chain, completed columns and states out.
 
-    chain = run_chain(model, streams(seed, 1)[0], progress, burnin=500, iterations=2000, keep_at=(1000,))
+chain = run_chain(model, streams(seed, 1)[0], progress, burnin=500, iterations=2000, keep_at=(1000,))
 """
 
 from __future__ import annotations

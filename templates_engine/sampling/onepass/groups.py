@@ -282,9 +282,9 @@ def draw_groups(
                     M[e, f] = s
                     M[f, e] = s
             fixed_level2(dims, groups, state.theta, p1, j, fixed)
-            if groups.missing[j] == 1 and family == GAUSSIAN:
-                if not random_factor(terms, outcome.cross[j], inverse, interest.sigma2[0], factor):
-                    return False
+            loose = groups.missing[j] == 1 and family == GAUSSIAN
+            if loose and not random_factor(terms, outcome.cross[j], inverse, interest.sigma2[0], factor):
+                return False
             draw_upper(
                 generator, dims, groups, state, cells, terms, outcome, rest, interest, family, factor, j, M, linear,
                 fixed, work, height, by, left,

@@ -202,9 +202,7 @@ def _fill(
             latents[gap, at + k] = np.where(drawn == k, 0.8, np.where(drawn == last, -0.6, -0.4))
 
 
-def _start(
-    model: OnePass, y: Array, columns: list[Product], rng: np.random.Generator | None, J: int
-) -> Interest:
+def _start(model: OnePass, y: Array, columns: list[Product], rng: np.random.Generator | None, J: int) -> Interest:
     """No effects; variances in the response's scale, scattered where there is a generator."""
     q = len(model.interest.random)
     spread = float(np.var(y)) or 1.0

@@ -71,12 +71,12 @@ def draw_coefficients(
             for a in range(q):
                 s -= half[a, k] * scaled[a]
             b[k] += s
-            for l in range(k + 1):
-                o = terms.fixed[l]
+            for c in range(k + 1):
+                o = terms.fixed[c]
                 s = hk * height[j, o] * cross[j, terms.shape[m], terms.shape[o]] / sigma2
                 for a in range(q):
-                    s -= half[a, k] * half[a, l]
-                M[k, l] += s
+                    s -= half[a, k] * half[a, c]
+                M[k, c] += s
     return draw_canonical(generator, M, b, K, interest.beta)
 
 

@@ -30,7 +30,7 @@ from templates_engine.sampling.joint import (
     interval_probability,
     maximum_bounds,
 )
-from templates_engine.sampling.onepass.arrays import Cells, Floats, Ints, Interest, Outcome, Terms, Work
+from templates_engine.sampling.onepass.arrays import Cells, Floats, Interest, Ints, Outcome, Terms, Work
 from templates_engine.sampling.onepass.responses import GAUSSIAN, misfit
 from templates_engine.sampling.truncated import normal_between
 
@@ -152,7 +152,7 @@ def draw_measurement(
 def draw_category(
     generator: np.random.Generator, tau: Floats, d: int, categories: int, mean: float, sd: float, loss: Floats
 ) -> int:
-    """A category: the latent N(mean, sd²) falls between its thresholds tau[d], times exp(-loss). loss is overwritten."""
+    """A category: the latent N(mean, sd²) lies between its thresholds tau[d], times exp(-loss), which is spoilt."""
     least = np.inf
     for c in range(categories):
         least = min(least, loss[c])

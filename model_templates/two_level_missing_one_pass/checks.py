@@ -1,0 +1,159 @@
+"""What can be wrong with the data of 2LevelMissingOnePass once the rows are looked at."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from templates_engine import Dataset, Problem, Refused
+from templates_engine.data import Design, collinear, design, varies_within
+from templates_engine.regression import UNIFORM
+from templates_engine.sampling.joint import propriety
+
+from .building import Prepared, complete_design, prepare
+from .spec import NORMAL, ROWS, Response, Spec
+
+STEEP = 1e6  # largest ratio of singular values of the scaled terms: cross-products keep four digits of a coefficient
+
+
+def check(spec: Spec, data: Dataset) -> list[Problem]:
+    """Errors and notices. Where a level 2 dataset is named, the run looks at its rows (`faults`)."""
+    if spec.level2 and spec.level2_data != ROWS:
+        return []
+    try:
+        found = _values(spec, data)
+        if any(p.level == "error" for p in found):
+            return found
+        prepared = prepare(spec, data, None)
+    except Refused as refused:
+        return list(refused.problems)
+    return found + faults(spec, prepared)
+
+
+def _values(spec: Spec, data: Dataset) -> list[Problem]:
+    """What may not be asked of the sampler's arrays: categories that are not numbered from 0, values that vary."""
+    found: list[Problem] = []
+    for k, r in enumerate(spec.level1, 1):
+        found += coded(r, data[r.name], f"bin{k}")
+    if spec.level2 and spec.level2_data == ROWS and spec.upper is not None:
+        codes, _ = data.groups(spec.upper)
+        for k, r in enumerate(spec.level2, 1):
+            found += coded(r, data[r.name], f"bin2_{k}")
+            for name, level in ((r.name, "notice"), *((t.name, "error") for t in r.predictors)):
+                many = len(varies_within(codes, data[name]))
+                if not many:
+                    continue
+                text = f"{name} is not constant within {many:,} groups of {spec.upper}."
+                text += " The first value in each group is used." if level == "notice" else " It cannot be used here."
+                key = "yimp2" if level == "notice" else f"ximp2_{k}"
+                found.append(Problem("varies-within-group", text, key=key, column=name, level=level))
+    return found
+
+
+def coded(response: Response, values: np.ndarray, key: str) -> list[Problem]:
+    """Categories numbered from zero; at least two values seen."""
+    name = response.name
+    seen = np.unique(values[~np.isnan(values)])
+    if len(seen) < 2:
+        text = f"{name} has {'no observed value' if not len(seen) else 'only one value'}: nothing can be learnt of it."
+        return [Problem("constant-column", text, key=key, column=name)]
+    wanted = np.arange(response.n_categories, dtype=float)
+    if response.kind == NORMAL or np.array_equal(seen, wanted):
+        return []
+    shown = ", ".join(f"{v:g}" for v in seen[:6]) + (", …" if len(seen) > 6 else "")
+    text = (
+        f"{name} is {response.kind} with {response.n_categories} categories, which must be numbered "
+        f"{', '.join(f'{v:g}' for v in wanted)}; the data hold {shown}."
+    )
+    if len(seen) == len(wanted):
+        text += " Recode it from zero in steps of one."
+    return [Problem("categories-not-from-zero", text, key=key, column=name)]
+
+
+def faults(spec: Spec, prepared: Prepared) -> list[Problem]:
+    """Errors that would spoil the run, and notices that stand with the results."""
+    found: list[Problem] = []
+    if prepared.upper is not None and spec.level2_data != ROWS:
+        for k, r in enumerate(spec.level2, 1):
+            found += coded(r, prepared.upper[r.name], f"bin2_{k}")
+    for k, r in enumerate(spec.level1, 1):
+        found += _collinear(design(prepared.data, r.predictors), f"ximp{k}")
+    model = prepared.model
+    matrix, kept = complete_design(model.interest, model.covariates)
+    names = tuple(term.name for term in model.interest.terms)
+    if kept.sum() <= len(names) + 1:
+        text = f"Only {int(kept.sum()):,} rows are complete; the chains would have nothing to settle on."
+        return [*found, Problem("too-few-rows", text, key="xvars")]
+    for key, at in (("xvars", model.interest.fixed), ("x2vars", model.interest.random)):
+        part = Design(matrix[:, list(at)], tuple(names[k] for k in at), tuple(names[k] for k in at))
+        found += _collinear(part, key)
+    if not found:
+        found += _steep(matrix, names)
+    found += [
+        Problem("improper-posterior", text, key="L2IDimp" if spec.upper is not None else "yimp")
+        for text in propriety(model.covariates)
+    ]
+    found += _groups(spec, prepared)
+    if not any(p.level == "error" for p in found):
+        found += _notices(spec, prepared, int(kept.sum()))
+    return found
+
+
+def _collinear(part: Design, key: str) -> list[Problem]:
+    repeated = collinear(part)
+    if not repeated:
+        return []
+    text = f"{', '.join(repeated)} can be written as a sum of the others: leave it out, or leave out cons."
+    return [Problem("collinear", text, key=key, column=repeated[0])]
+
+
+def _steep(matrix: np.ndarray, names: tuple[str, ...]) -> list[Problem]:
+    """Terms that are nearly collinear only because of where zero is, as year and year²."""
+    scaled = matrix / np.maximum(np.sqrt(np.mean(matrix**2, axis=0)), 1e-300)
+    size = np.linalg.svd(scaled, compute_uv=False)
+    if size[-1] * STEEP > size[0]:
+        return []
+    text = (
+        f"The terms {', '.join(names)} are so nearly collinear that their coefficients could not be computed to four "
+        "digits. Take a round number near its mean off each measurement (Generate), and build the terms anew."
+    )
+    return [Problem("nearly-collinear", text, key="xvars")]
+
+
+def _groups(spec: Spec, prepared: Prepared) -> list[Problem]:
+    """Groups enough for the random effects of the model of interest."""
+    if spec.group is None:
+        return []
+    J, q = len(prepared.labels), len(prepared.model.interest.random)
+    if J < 2:
+        text = f"{spec.group} has {J} group; two levels need at least two."
+        return [Problem("too-few-groups", text, key="L2ID", column=spec.group)]
+    if spec.prior_interest == UNIFORM and not 2 * q + 1 < J:
+        text = (
+            f"With a uniform prior the random effects' {q} by {q} covariance matrix needs more than {2 * q + 1} "
+            f"groups; there are {J}. Choose the other prior or fewer random coefficients."
+        )
+        return [Problem("improper-posterior", text, key="priorsint", column=spec.group)]
+    return []
+
+
+def _notices(spec: Spec, prepared: Prepared, complete: int) -> list[Problem]:
+    found = []
+    n = prepared.data.n_rows
+    if prepared.dropped:
+        text = f"{prepared.dropped:,} rows in which {spec.y} is missing are left out; {n:,} are used."
+        found.append(Problem("rows-dropped", text, level="notice"))
+    said = {t.name for r in spec.responses for t in r.predictors} | {r.name for r in spec.responses}
+    for name in spec.variables:
+        if not spec.level1 or name in said or name not in prepared.data or np.ptp(prepared.data[name]) == 0:
+            continue
+        text = (
+            f"{name} is in the model of interest and predicts none of the incomplete variables: where it is associated "
+            "with them, the association is lost in what is drawn. Add it to their predictors."
+        )
+        found.append(Problem("not-a-predictor", text, key="ximp1", column=name, level="notice"))
+    model = prepared.model.covariates
+    gaps = [r.name for r in (*model.level1, *model.level2) if np.isnan(r.values).any()]
+    if not gaps:
+        text = "None of the chosen variables has a missing value: 2LevelMod or 2LevelRS fits this model faster."
+        found.append(Problem("nothing-missing", text, key="yimp", level="notice"))
+    return found

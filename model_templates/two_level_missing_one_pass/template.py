@@ -1,0 +1,374 @@
+"""2LevelMissingOnePass: a two-level model and the model of its incomplete covariates, estimated in one pass.
+
+Goldstein, Carpenter and Browne (2014), JRSS A 177(2), 553-564.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from templates_engine import Column, Schema, Template, Term
+from templates_engine.asking import ACCEPTED_ALGORITHM, Ask, mcmc_options
+from templates_engine.regression import GAMMA, UNIFORM, WISHART
+
+from .equations import model_latex
+from .spec import BINARY, NORMAL, ORDERED, ROWS, UNORDERED, Built, Response, Spec
+
+KINDS = (NORMAL, BINARY, ORDERED, UNORDERED)
+MOST_BUILT = 50
+
+
+def _measured(column: Column) -> bool:
+    return column.kind in ("number", "whole", "binary")
+
+
+def _usable(column: Column) -> bool:
+    return _measured(column) or column.kind == "constant"
+
+
+def _complete(column: Column) -> bool:
+    return column.complete and not column.is_text
+
+
+class TwoLevelMissingOnePass(Template):
+    name = "2LevelMissingOnePass"
+    title = "A two-level model with incomplete covariates, estimated and imputed in one pass"
+    heading = "Missing data"
+    tags = ("imputation", "model", "1 level", "2 levels", "interactions", "powers", "random slopes", "MCMC")
+    renamed = {"prior2": "priors2", "priorint": "priorsint", "defaulstv": "defaultsv"}
+    accepted = {**ACCEPTED_ALGORITHM, "defaultsv": "Yes"}
+    equation = "<<model>>"
+    outputs = {
+        "ModelResults": "Parameters of both models: posterior mean, sd, quantiles, effective sample sizes, R-hat.",
+        "Imputed": "Each incomplete variable: how many values were missing and how they were drawn.",
+        "Slopes": "For each interaction of two variables: the slope of one at values of the other, with its interval.",
+        "ModelFit": "Rows, groups, rows left out, deviance.",
+        "Verdicts": "Whether the chains have settled.",
+        "out": "The parameter chains, under the name that you give.",
+        "impute_datafile_chainA_iterB": "Completed data at the iterations asked for; impute_L2Data_…: level 2.",
+        "residuals": "With storeresid = Yes: the group effects of both models, posterior mean and sd.",
+        "prediction": "With makepred = Yes: the data with each row's expected response, its interval, the residual.",
+        "*.svg": "Six-part diagnostics of each parameter.",
+    }
+
+    def questions(self, ask: Ask) -> Spec:
+        with ask.section("Model of interest"):
+            y = ask.column(
+                "y", "Response of the model of interest", where=_measured, why="it has one value only",
+                help="The outcome. Rows in which it is missing are left out.",
+            )  # fmt: skip
+            ask.choice(
+                "D", "Distribution of the response", (NORMAL,), default=NORMAL, help="Normal, for a measurement."
+            )
+            group = None
+            if ask.yes_no(
+                "L2int", "Does the model of interest have a higher level?",
+                help="Yes where rows are in groups, such as pupils in schools, whose means or slopes differ.",
+            ):  # fmt: skip
+                group = _identifier(ask, "L2ID", "Level 2 identifier of the model of interest")
+            built = _built(ask, y)
+            x, x2 = _terms(ask, built, group is not None)
+        with ask.section("Incomplete variables"):
+            level1, upper, source, level2 = _covariates(ask, y, group)
+        with ask.section("Priors"):
+            prior = _prior_interest(ask, len(x2)) if group is not None else UNIFORM
+            stored = ask.yes_no(
+                "storeresid", "Store level 2 residuals?", default="No",
+                help="Yes gives the dataset residuals: the group effects of both models, posterior mean and sd.",
+            )  # fmt: skip
+            prior2 = UNIFORM
+            if upper is not None:
+                prior2 = ask.choice(
+                    "priors2", "Prior, level 2 of the variables with missing data", (UNIFORM, WISHART),
+                    default=UNIFORM,
+                    help="Uniform on the elements of their covariance matrix, which needs more groups than twice its "
+                    "size; or an inverse Wishart with as few degrees of freedom as are proper.",
+                )  # fmt: skip
+            correlated, kept = _more(ask, len(level1))
+        mcmc = mcmc_options(ask, predictions=True)
+        at = _impute_at(ask, mcmc.iterations)
+        spec = Spec(
+            y, group, built, x, x2, level1, upper, source, level2, str(prior), str(prior2), stored, correlated, kept,
+            at, mcmc,
+        )  # fmt: skip
+        _together(ask, spec)
+        return spec
+
+    def equation_values(self, spec: Spec, schema: Schema) -> dict[str, Any]:
+        return {"model": model_latex(spec, schema)}
+
+    def check(self, spec: Spec, data: Any) -> list[Any]:
+        from .checks import check
+
+        return check(spec, data)
+
+    def run(self, spec: Spec, data: Any, job: Any) -> Any:
+        from .running import run
+
+        return run(spec, data, job)
+
+    def warm(self) -> None:
+        from .running import warm
+
+        warm()
+
+
+def _identifier(ask: Ask, key: str, label: str, default: str | None = None) -> str:
+    return ask.column(
+        key, label, text_ok=True, where=lambda c: c.complete and c.n_levels > 1, default=default,
+        why="it has gaps or one value only, and every row needs a group",
+        help="The variable that says to which group each row belongs.",
+    )  # fmt: skip
+
+
+def _built(ask: Ask, y: str) -> tuple[Built, ...]:
+    """The powers and interactions that the user builds; none is added for them."""
+    found: list[Built] = []
+    powers = ask.integer(
+        "numpoly",
+        "Number of polynomial terms in the model of interest",
+        min=0,
+        max=MOST_BUILT,
+        default=0,
+        help="Each is one power of one variable. Lower powers are not added for you.",
+    )
+    for i in range(powers):
+        name = ask.column(
+            "xpoly{i}", "Variable A of polynomial term {k}", where=lambda c: _measured(c) and c.name != y, i=i, k=i + 1,
+            help="The variable that is raised to a power.",
+        )  # fmt: skip
+        power = ask.integer(
+            "power{i}", "Power of variable A of polynomial term {k}", min=2, max=9, default=2, i=i, k=i + 1,
+            help="A whole number from 2 to 9.",
+        )  # fmt: skip
+        found.append(Built(f"{name}^{power}", ((Term(name), power),)))
+    products = ask.integer(
+        "numinter",
+        "Number of interaction terms in the model of interest",
+        min=0,
+        max=MOST_BUILT,
+        default=0,
+        help="Each is the product of two or more variables. Those of lower order are not added for you.",
+    )
+    for i in range(products):
+        chosen = ask.columns(
+            "xinter{i}", "Variables in interaction term {k}", where=lambda c: _measured(c) and c.name != y, minimum=2,
+            categorical=True, i=i, k=i + 1,
+            why="Text, constants, the response and wholly missing variables cannot be in an interaction.",
+            help="Two or more different variables; complete, incomplete, of either level. girl:cat stands for the "
+            "indicators of its categories, the last being the reference.",
+        )  # fmt: skip
+        names = [f"{term.name}[cat]" if term.categorical else term.name for term in chosen]
+        found.append(Built("*".join(names), tuple((term, 1) for term in chosen)))
+    names = [built.name for built in found]
+    repeated = [name for k, name in enumerate(names) if name in names[:k]]
+    if repeated:
+        key = "numinter" if "*" in repeated[0] else "numpoly"
+        ask.fault(key, f"{repeated[0]} is built twice: once is enough.")
+    return tuple(found)
+
+
+def _terms(ask: Ask, built: tuple[Built, ...], grouped: bool) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+    """The fixed part and the random coefficients."""
+    extra = tuple(dict.fromkeys(each.name for each in built))
+    default = ",".join(["cons", *extra]) if "cons" in ask.data else None
+    x = ask.columns(
+        "xvars", "Explanatory variables of the model of interest", categorical=True, where=_usable, extra=extra,
+        default=default, why="Text and wholly missing variables cannot be explanatory.",
+        help="In the order of the coefficients; the terms built above are offered too. Nothing is added for you: "
+        "choose cons, a column of ones, for the intercept, and the variables behind a power or an interaction.",
+    )  # fmt: skip
+    x2: tuple[Term, ...] = ()
+    if grouped:
+        x2 = ask.columns(
+            "x2vars", "Random coefficients in the model of interest, the intercept included", where=_usable,
+            extra=extra, default="cons" if "cons" in ask.data else None,
+            why="Text and wholly missing variables cannot have a random coefficient.",
+            help="The intercept varies over the groups only if you choose cons. A variable with missing values may "
+            "have a random coefficient.",
+        )  # fmt: skip
+    return x, x2
+
+
+def _covariates(
+    ask: Ask, y: str, group: str | None
+) -> tuple[tuple[Response, ...], str | None, str, tuple[Response, ...]]:
+    """(level 1 responses, level 2 identifier, level 2 dataset, level 2 responses) of the missing-data model."""
+    lower: tuple[Term, ...] = ()
+    if ask.yes_no(
+        "L1resp", "Lower level responses in the missing-data model?", default="Yes",
+        help="Yes where a variable that differs within groups has missing values.",
+    ):  # fmt: skip
+        lower = ask.columns(
+            "yimp", "Lower level responses with missing data", where=lambda c: _measured(c) and c.name != y,
+            why="Constant, wholly missing and text variables, and the response of the model of interest, cannot be "
+            "chosen; the response is part of the model already.",
+            help="Every incomplete variable of the model of interest, and others that help to predict a missing value "
+            "(auxiliary variables). Powers and interactions are made of what is drawn, and are not offered.",
+        )  # fmt: skip
+    upper, source, table = None, "", ask.data
+    above: tuple[Term, ...] = ()
+    if ask.yes_no(
+        "L2imp", "Does the missing-data model have a higher level?", default="Yes" if group is not None else "No",
+        help="Yes lets the incomplete variables have group effects, correlated with one another.",
+    ):  # fmt: skip
+        upper = _identifier(ask, "L2IDimp", "Level 2 identifier of the missing-data model", group)
+        if ask.yes_no(
+            "L2resp", "Higher level responses in the missing-data model?", default="No",
+            help="Yes where a variable with one value for each group has missing values.",
+        ):  # fmt: skip
+            table = ask.dataset(
+                "L2Data", "Level 2 dataset", own=ROWS,
+                help="A dataset with one row for each group and the group's identifier; or rows, where these variables "
+                "stand on every row of the present dataset.",
+            )  # fmt: skip
+            source = table.name
+            above = ask.columns(
+                "yimp2", "Higher level responses with missing data", where=_measured, of=table,
+                exclude=(*(term.name for term in lower), y),
+                why="Constant, wholly missing and text variables cannot be chosen, nor those of the lower level.",
+                help="Variables with one value for each group.",
+            )  # fmt: skip
+    level1 = tuple(_response(ask, "bin{k}", "ximp{k}", k, t, ask.data, 1) for k, t in enumerate(lower, 1))
+    level2 = tuple(_response(ask, "bin2_{k}", "ximp2_{k}", k, t, table, 2) for k, t in enumerate(above, 1))
+    return level1, upper, source, level2
+
+
+def _response(ask: Ask, kind_key: str, key: str, k: int, term: Term, table: Schema, level: int) -> Response:
+    """Type and predictors of one incomplete variable."""
+    at: dict[str, Any] = {"k": k, "column": term.name}
+    levels = table[term.name].n_levels
+    kind = ask.choice(
+        kind_key, "Type of {column}", KINDS, default=BINARY if levels == 2 else NORMAL,
+        help="Normal for a measurement; Binary for 0/1; Ordered and Unordered for categories numbered 0, 1, 2, …",
+        **at,
+    )  # fmt: skip
+    n = 2 if kind == BINARY else 0
+    if kind in (ORDERED, UNORDERED):
+        n = ask.integer(
+            "ncats{column}", "Number of categories of {column}", min=3, max=50, default=max(3, min(levels, 50)),
+            help="The data must number them from zero in steps of one: 0, 1, 2 for three categories.",
+            column=term.name,
+        )  # fmt: skip
+    predictors = ask.columns(
+        key, "Predictors of {column}", where=_complete, categorical=True, of=table, exclude=(term.name,),
+        default="cons" if "cons" in table else None,
+        why="Predictors must be complete, so variables with missing values cannot be added here.",
+        help="Complete variables that help to predict a missing value. Keep cons for the intercept. A complete "
+        "variable of the model of interest belongs here: without it its association with {column} is lost."
+        if level == 1
+        else "Complete variables with one value for each group. Keep cons for the intercept.",
+        **at,
+    )  # fmt: skip
+    return Response(term.name, str(kind), n, predictors)
+
+
+def _prior_interest(ask: Ask, q: int) -> str:
+    one = q == 1
+    return ask.choice(
+        "priorsint",
+        "Prior, level 2 random effects of the model of interest",
+        (UNIFORM, GAMMA if one else WISHART),
+        default=UNIFORM,
+        help="Uniform on the variance (variances and covariances); or "
+        + (
+            "Gamma(0.001, 0.001) on the precision, one over the variance."
+            if one
+            else "an inverse Wishart with as few degrees of freedom as are proper, centred on the estimate from the "
+            "complete rows."
+        ),
+    )
+
+
+def _more(ask: Ask, n_lower: int) -> tuple[bool, bool]:
+    """(level 1 residuals correlated, rows with a missing response kept): options beyond the published questions."""
+    if not ask.yes_no(
+        "moreimp", "Further choices for the missing-data model?", default="No",
+        help="Correlation of the incomplete variables within groups, and rows with a missing response.",
+    ):  # fmt: skip
+        return True, False
+    correlated = True
+    if n_lower > 1:
+        correlated = ask.yes_no(
+            "L1cor", "Are the level 1 residuals of the incomplete variables correlated?", default="Yes",
+            help="Yes draws a missing value given the other incomplete variables of its row; No leaves them "
+            "independent within groups, as simpler programs do.",
+        )  # fmt: skip
+    kept = ask.choice(
+        "missingy", "Rows with a missing response", ("drop", "keep"), default="drop",
+        help="drop leaves them out; keep lets them tell of the incomplete covariates, which changes little.",
+    )  # fmt: skip
+    return correlated, kept == "keep"
+
+
+def _impute_at(ask: Ask, iterations: int) -> tuple[int, ...]:
+    text = ask.text(
+        "imputeiters", "Iterations at which to write completed data", default="0", pattern=r"\s*\d+\s*(,\s*\d+\s*)*",
+        form="whole numbers with commas between, such as 500,1000; 0 for none", sample="0",
+        help="Counted after the burn-in; every chain gives a completed dataset at each. 0 writes none.",
+    )  # fmt: skip
+    at = tuple(sorted({int(part) for part in str(text).split(",")} - {0}))
+    if at and at[-1] > iterations:
+        ask.fault("imputeiters", f"Iteration {at[-1]:,} is after the last, {iterations:,}.")
+    return at
+
+
+def _together(ask: Ask, spec: Spec) -> None:
+    """What can be said of the answers together."""
+    if any(term.name == spec.y for term in (*spec.x, *spec.x2)):
+        key = "xvars" if any(term.name == spec.y for term in spec.x) else "x2vars"
+        ask.fault(key, f"{spec.y} is the response, so it cannot explain itself.", column=spec.y)
+    if spec.group is not None and spec.upper is not None and spec.group != spec.upper:
+        text = f"Both models need the same groups: {spec.group} here and {spec.upper} there cannot be combined."
+        ask.fault("L2IDimp", text, column=spec.upper, nearest=spec.group)
+    if not spec.responses:
+        ask.fault("L1resp", "No variable with missing data is chosen. For complete data 2LevelMod fits this model.")
+    if any(p.name == spec.y for r in spec.responses for p in r.predictors):
+        k = next(k for k, r in enumerate(spec.responses, 1) if any(p.name == spec.y for p in r.predictors))
+        text = f"{spec.y} is the response: that it depends on the incomplete variables is the model of interest's."
+        ask.fault(f"ximp{k}" if k <= len(spec.level1) else f"ximp2_{k - len(spec.level1)}", text, column=spec.y)
+    upper = {r.name for r in spec.level2}
+    for term in spec.x2:
+        sloped = [variable.name for variable, _ in spec.factors(term) if variable.name in upper]
+        if sloped:
+            text = f"{sloped[0]} has one value a group, so its coefficient cannot vary over the groups."
+            ask.fault("x2vars", text, column=sloped[0])
+    _categorical(ask, spec)
+    _gaps(ask, spec)
+
+
+def _categorical(ask: Ask, spec: Spec) -> None:
+    """Incomplete categorical variables enter by their categories, measurements by their values."""
+    kinds = {r.name: r.kind for r in spec.responses}
+    for key, terms in (("xvars", spec.x), ("x2vars", spec.x2)):
+        for term in terms:
+            for variable, power in spec.factors(term):
+                kind = kinds.get(variable.name)
+                if kind == UNORDERED and not variable.categorical:
+                    text = f"{variable.name} is Unordered: its numbers have no meaning. Choose {variable.name}:cat."
+                    ask.fault(key, text, column=variable.name, nearest=f"{variable.name}:cat")
+                elif kind == NORMAL and variable.categorical:
+                    ask.fault(key, f"{variable.name} is a measurement and has no categories.", column=variable.name)
+                elif kind == BINARY and power > 1:
+                    text = f"Every power of {variable.name} is {variable.name} itself, as it is 0 or 1: leave it out."
+                    ask.fault("numpoly", text, column=variable.name)
+
+
+def _gaps(ask: Ask, spec: Spec) -> None:
+    """Every incomplete variable of the model of interest needs a model of its own."""
+    known = {r.name for r in spec.responses}
+    for name in spec.variables:
+        if name in ask.data and not ask.data[name].complete and name not in known and name != spec.y:
+            text = (
+                f"{name} has {ask.data[name].n_missing:,} missing values and no model of its own: choose it among the "
+                "responses of the missing-data model."
+            )
+            ask.fault("yimp" if spec.level1 else "L1resp", text, column=name)
+    chosen = {term.name for term in spec.x}
+    for each in spec.built:
+        if each.name not in chosen:
+            continue
+        below = [variable for variable, _ in each.factors if variable.name not in chosen]
+        if below:
+            text = f"{each.name} is in the model without {', '.join(v.name for v in below)}; nothing is added for you."
+            ask.notice("xvars", text, code="lower-order-missing", column=below[0].name)
