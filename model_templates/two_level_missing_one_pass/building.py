@@ -9,9 +9,8 @@ from itertools import product
 import numpy as np
 
 from templates_engine import Dataset, Problem, Refused, Term
-from templates_engine.data import design, first_in_group
-from templates_engine.regression import UNIFORM
-from templates_engine.sampling import joint
+from templates_engine.data import design, first_in_group, with_intercept
+from templates_engine.sampling import UNIFORM, joint
 from templates_engine.sampling.normal import priors as normal_priors, statistics, two_level_ml
 from templates_engine.sampling.onepass import Factor, Interest, InterestPrior, OnePass, Product
 
@@ -65,6 +64,7 @@ def _level2(spec: Spec, used: Dataset, others: Dataset | None, codes: np.ndarray
     if spec.upper not in others:
         text = f"{others.name} has no column {spec.upper}, by which its rows belong to the groups."
         raise Refused(Problem("no-identifier", text, key="L2Data", column=spec.upper))
+    others = with_intercept(others)
     theirs = others[spec.upper]
     if others.is_text(spec.upper) != used.is_text(spec.upper):
         text = f"{spec.upper} holds text in one dataset and numbers in the other, so no group is found."

@@ -6,7 +6,8 @@ import numpy as np
 
 from templates_engine import Dataset, Problem, Refused
 from templates_engine.data import Design, collinear, design, varies_within
-from templates_engine.regression import UNIFORM
+from templates_engine.regression import no_intercept, spans_ones
+from templates_engine.sampling import UNIFORM
 from templates_engine.sampling.joint import propriety
 
 from .building import Prepared, complete_design, prepare
@@ -151,9 +152,26 @@ def _notices(spec: Spec, prepared: Prepared, complete: int) -> list[Problem]:
             "with them, the association is lost in what is drawn. Add it to their predictors."
         )
         found.append(Problem("not-a-predictor", text, key="ximp1", column=name, level="notice"))
+    found += _without_intercept(spec, prepared)
     model = prepared.model.covariates
     gaps = [r.name for r in (*model.level1, *model.level2) if np.isnan(r.values).any()]
     if not gaps:
         text = "None of the chosen variables has a missing value: 2LevelMod or 2LevelRS fits this model faster."
         found.append(Problem("nothing-missing", text, key="yimp", level="notice"))
+    return found
+
+
+def _without_intercept(spec: Spec, prepared: Prepared) -> list[Problem]:
+    """A line for the model of interest, and for each variable whose predictors lack the intercept."""
+    found = []
+    matrix, _ = complete_design(prepared.model.interest, prepared.model.covariates)
+    if not spans_ones(matrix[:, list(prepared.model.interest.fixed)]):
+        said = "the line or plane is forced through the origin"
+        found.append(no_intercept(prepared.data, said, "xvars", "in the model of interest"))
+    for form, responses in (("ximp{}", spec.level1), ("ximp2_{}", spec.level2)):
+        for k, r in enumerate(responses, 1):
+            table = prepared.upper if form == "ximp2_{}" and prepared.upper is not None else prepared.data
+            if not spans_ones(design(table, r.predictors).matrix):
+                said = "where they are 0 its mean is taken for 0"
+                found.append(no_intercept(table, said, form.format(k), f"in the predictors of {r.name}"))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from templates_engine import Schema, Term
 from templates_engine.manual import PER_LINE, columns, var
-from templates_engine.regression import UNIFORM
+from templates_engine.sampling import UNIFORM
 
 from .spec import BINARY, NORMAL, ORDERED, Response, Spec
 

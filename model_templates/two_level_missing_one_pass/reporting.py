@@ -8,7 +8,7 @@ import numpy as np
 
 from templates_engine import Dataset, Draws, Table
 from templates_engine.outputs import Cell
-from templates_engine.sampling import diagnostics
+from templates_engine.running import summaries
 from templates_engine.sampling.onepass import Chain
 
 from .building import Prepared
@@ -19,7 +19,7 @@ SPREAD = (0.025, 0.975)
 
 def results(spec: Spec, draws: Draws, notes: Sequence[str]) -> Table:
     """ModelResults: the summary with the published guide's name of each parameter beside ours."""
-    table = diagnostics.summary(draws, title=f"{spec.y}: both models in one pass", notes=tuple(notes))
+    table = summaries.summary(draws, title=f"{spec.y}: both models in one pass", notes=tuple(notes))
     columns = (*table.columns, "published_name")
     theirs = _published(spec, draws.parameters)
     rows = tuple((*row, name) for row, name in zip(table.rows, theirs, strict=True))

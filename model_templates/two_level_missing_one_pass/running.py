@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from templates_engine import Dataset, Draws, Problem, Refused, Result, Table
-from templates_engine.running import lengths
-from templates_engine.sampling import Live, Progress, Saved, diagnostics, joint, onepass, streams
+from templates_engine.running import lengths, summaries
+from templates_engine.sampling import Live, Progress, Saved, joint, onepass, streams
 
 from .building import Prepared, prepare
 from .checks import faults
@@ -52,7 +52,7 @@ def run(spec: Spec, data: Dataset, job: Any) -> Result:
     tables = _tables(spec, prepared, chains, draws, kept)
     for name, table in tables.items():
         job.table(name, table)
-    words = tuple(diagnostics.verdicts(draws, diagnostics.summary(draws)))
+    words = tuple(summaries.verdicts(draws, tables["ModelResults"]))
     job.table("Verdicts", Table(("word", "sentence"), words, "What to think of these results"))
     job.draws(options.outdata, draws, title="Parameter chains")
     _datasets(spec, prepared, data, chains, shots, job)

@@ -9,9 +9,11 @@ from typing import Any
 
 from templates_engine import Column, Schema, Template, Term
 from templates_engine.asking import ACCEPTED_ALGORITHM, Ask, mcmc_options
-from templates_engine.regression import GAMMA, UNIFORM, WISHART
+from templates_engine.data import ones, schema_with_intercept
+from templates_engine.sampling import GAMMA, UNIFORM, WISHART
 
 from .equations import model_latex
+from .outputs import OUTPUTS, PARAMETERS
 from .spec import BINARY, NORMAL, ORDERED, ROWS, UNORDERED, Built, Response, Spec
 
 KINDS = (NORMAL, BINARY, ORDERED, UNORDERED)
@@ -38,18 +40,9 @@ class TwoLevelMissingOnePass(Template):
     renamed = {"prior2": "priors2", "priorint": "priorsint", "defaulstv": "defaultsv"}
     accepted = {**ACCEPTED_ALGORITHM, "defaultsv": "Yes"}
     equation = "<<model>>"
-    outputs = {
-        "ModelResults": "Parameters of both models: posterior mean, sd, quantiles, effective sample sizes, R-hat.",
-        "Imputed": "Each incomplete variable: how many values were missing and how they were drawn.",
-        "Slopes": "For each interaction of two variables: the slope of one at values of the other, with its interval.",
-        "ModelFit": "Rows, groups, rows left out, deviance.",
-        "Verdicts": "Whether the chains have settled.",
-        "out": "The parameter chains, under the name that you give.",
-        "impute_datafile_chainA_iterB": "Completed data at the iterations asked for; impute_L2Data_…: level 2.",
-        "residuals": "With storeresid = Yes: the group effects of both models, posterior mean and sd.",
-        "prediction": "With makepred = Yes: the data with each row's expected response, its interval, the residual.",
-        "*.svg": "Six-part diagnostics of each parameter.",
-    }
+    intercept = True
+    outputs = OUTPUTS
+    parameters = PARAMETERS
 
     def questions(self, ask: Ask) -> Spec:
         with ask.section("Model of interest"):
@@ -171,7 +164,7 @@ def _built(ask: Ask, y: str) -> tuple[Built, ...]:
 def _terms(ask: Ask, built: tuple[Built, ...], grouped: bool) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
     """The fixed part and the random coefficients."""
     extra = tuple(dict.fromkeys(each.name for each in built))
-    default = ",".join(["cons", *extra]) if "cons" in ask.data else None
+    default = ",".join([ask.intercept, *extra]) if ask.intercept else None
     x = ask.columns(
         "xvars", "Explanatory variables of the model of interest", categorical=True, where=_usable, extra=extra,
         default=default, why="Text and wholly missing variables cannot be explanatory.",
@@ -182,7 +175,7 @@ def _terms(ask: Ask, built: tuple[Built, ...], grouped: bool) -> tuple[tuple[Ter
     if grouped:
         x2 = ask.columns(
             "x2vars", "Random coefficients in the model of interest, the intercept included", where=_usable,
-            extra=extra, default="cons" if "cons" in ask.data else None,
+            extra=extra, default=ask.intercept or None,
             why="Text and wholly missing variables cannot have a random coefficient.",
             help="The intercept varies over the groups only if you choose cons. A variable with missing values may "
             "have a random coefficient.",
@@ -223,6 +216,7 @@ def _covariates(
                 "stand on every row of the present dataset.",
             )  # fmt: skip
             source = table.name
+            table = schema_with_intercept(table)
             above = ask.columns(
                 "yimp2", "Higher level responses with missing data", where=_measured, of=table,
                 exclude=(*(term.name for term in lower), y),
@@ -252,7 +246,7 @@ def _response(ask: Ask, kind_key: str, key: str, k: int, term: Term, table: Sche
         )  # fmt: skip
     predictors = ask.columns(
         key, "Predictors of {column}", where=_complete, categorical=True, of=table, exclude=(term.name,),
-        default="cons" if "cons" in table else None,
+        default=ones(table) or None,
         why="Predictors must be complete, so variables with missing values cannot be added here.",
         help="Complete variables that help to predict a missing value. Keep cons for the intercept. A complete "
         "variable of the model of interest belongs here: without it its association with {column} is lost."

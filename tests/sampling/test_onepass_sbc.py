@@ -66,7 +66,7 @@ STUDIES = {
             ),
             (Term(), Term((Factor("v20", category=0),)), Term((Factor("v20", category=1),)),
              Term((X, Factor("v21")))),
-            random=(0, 3),
+            random=(0,),
         ),
         20,
     ),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from running import SHARED, Ran, published, run, shared_data
+from beside import figures
+from running import Ran, published, run, shared_data
 
 from templates_engine import inputs, registry
 from templates_engine.asking import walk
@@ -15,7 +15,7 @@ from templates_engine.data import Dataset
 from templates_engine.problems import Problem, Refused
 
 NAME = "2LevelMissingOnePass"
-REFERENCE = json.loads((SHARED / "reference/imputation.json").read_text())[NAME]
+REFERENCE = figures("imputation")[NAME]
 
 # Printed tables: mean, sd, and how many posterior sds apart we may be: the data here have other cells missing. On
 # these data JAGS has beta_1 of the interaction table at 0.5690, which is 0.60 sd away, so 0.6 would leave no room.
