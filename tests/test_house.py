@@ -133,6 +133,7 @@ LONG_FUNCTIONS = {  # over 80 lines, and why
         "templates_engine/sampling/joint/latents.py",
         "draw_rows",
     ): "one pass over the rows",
+    ("templates_engine/sampling/onepass/rows.py", "draw_rows"): "one pass over the rows",
     ("templates_engine/smoothing/gradients.py", "constants_alone"): "one pass over the series with all derivatives",
     ("templates_engine/smoothing/gradients.py", "one_season"): "one pass over the series with all derivatives",
     ("templates_engine/smoothing/gradients.py", "several"): "one pass over the series with all derivatives",

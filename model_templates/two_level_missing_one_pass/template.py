@@ -135,11 +135,12 @@ def _built(ask: Ask, y: str) -> tuple[Built, ...]:
             help="A whole number from 2 to 9.",
         )  # fmt: skip
         found.append(Built(f"{name}^{power}", ((Term(name), power),)))
+    several = sum(_measured(c) and c.name != y for c in ask.data.columns) > 1
     products = ask.integer(
         "numinter",
         "Number of interaction terms in the model of interest",
         min=0,
-        max=MOST_BUILT,
+        max=MOST_BUILT if several else 0,
         default=0,
         help="Each is the product of two or more variables. Those of lower order are not added for you.",
     )

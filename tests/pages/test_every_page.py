@@ -157,7 +157,7 @@ def test_tags_narrow_the_list_in_three_states(client: TestClient) -> None:
     page = Page(client.get("/").text)
     required = next(h for h in page.links if h.startswith("/?with=imputation"))
     left_out = next(h for h in Page(client.get(required).text).links if "without=imputation" in h)
-    assert "template not shown" in Page(client.get(left_out).text).text
+    assert "templates not shown" in Page(client.get(left_out).text).text
     cleared = [h for h in Page(client.get(left_out).text).links if h == "/#templates"]
     assert cleared
 
