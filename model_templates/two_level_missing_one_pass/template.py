@@ -218,15 +218,26 @@ def _covariates(
             )  # fmt: skip
             source = table.name
             table = schema_with_intercept(table)
-            above = ask.columns(
-                "yimp2", "Higher level responses with missing data", where=_measured, of=table,
-                exclude=(*(term.name for term in lower), y),
-                why="Constant, wholly missing and text variables cannot be chosen, nor those of the lower level.",
-                help="Variables with one value for each group.",
-            )  # fmt: skip
+            used = (*(term.name for term in lower), y)
+            if any(_measured(c) and c.name not in used for c in table.columns):
+                above = _upper_responses(ask, table, used)
+            else:
+                ask.fault("L2Data", f"{table.name} has no variable that could be a higher level response.")
     level1 = tuple(_response(ask, "bin{k}", "ximp{k}", k, t, ask.data, 1) for k, t in enumerate(lower, 1))
     level2 = tuple(_response(ask, "bin2_{k}", "ximp2_{k}", k, t, table, 2) for k, t in enumerate(above, 1))
     return level1, upper, source, level2
+
+
+def _upper_responses(ask: Ask, table: Schema, used: tuple[str, ...]) -> tuple[Term, ...]:
+    return ask.columns(
+        "yimp2",
+        "Higher level responses with missing data",
+        where=_measured,
+        of=table,
+        exclude=used,
+        why="Constant, wholly missing and text variables cannot be chosen, nor those of the lower level.",
+        help="Variables with one value for each group.",
+    )
 
 
 def _response(ask: Ask, kind_key: str, key: str, k: int, term: Term, table: Schema, level: int) -> Response:
