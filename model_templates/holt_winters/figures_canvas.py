@@ -25,7 +25,7 @@ from templates_engine.figures import style
 
 from . import figures_thinned
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]  # whole numbers too: places, counts
 Range = tuple[float, float]
 
 WIDTH = 932  # pixels of every picture

@@ -6,10 +6,12 @@ Markl 2014, the M4 aggregation); sticks from zero keep each column's ends; marks
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]  # whole numbers too: places, counts
 FEW = 4  # values a column of pixels up to which a line is drawn as it is
 MANY = 1000  # marks from which those on the same half pixel are drawn once
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.figures import Axis, Figure, Panel, Rule, Trace, curves
+from templates_engine.figures import Axis, Figure, Look, Panel, Rule, Trace, curves
 from templates_engine.smoothing import SeasonTrend
 
 from .figures_residuals import Fences, bins, lags_shown, normal_curve, normal_places, quartile_line
@@ -80,7 +80,11 @@ def forecast(story: Story) -> Figure:
 
 def components(story: Story) -> Figure:
     """The series over its level, trend and season, on one axis."""
-    rows = [("Series", story.y, "ink", ()), ("Level", story.level, "s1", ())]
+    rows: list[tuple[str, npt.NDArray[np.float64], Look, tuple[Rule, ...]]]
+    rows = [
+        ("Series", story.y, "ink", ()),
+        ("Level", story.level, "s1", ()),
+    ]
     if story.slope is not None:
         rows.append(("Trend, change in one step", story.slope, "s1", (Rule(y=0.0),)))
     kind = "factor" if story.multiplicative else "difference from the level"

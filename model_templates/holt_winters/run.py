@@ -219,7 +219,8 @@ def _tables(spec: Spec, line: Timeline, done: Sequence[Smoothed], records: list[
         "Forecast": tables.forecast_table(spec, line, done),
     }
     worst = sorted(done, key=lambda d: -d.fit.mase if np.isfinite(d.fit.mase) else 0.0)
-    shown, rows = [], 0
+    shown: list[Smoothed] = []
+    rows = 0
     for one in worst:
         rows += len(one.fit.y)
         if rows > MOST_ROWS and shown:

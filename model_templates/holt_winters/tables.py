@@ -133,7 +133,7 @@ def fit_table(spec: Spec, records: Sequence[Mapping[str, Cell]]) -> Table:
     if spec.robust:
         notes.append("Robust fits: AIC is the robust −2 log likelihood + 2p, and sigma the last scale.")
     title = "Fit of each series, the worst first by MASE" if spec.series else "Fit"
-    columns = FIT
+    columns: tuple[str, ...] = FIT
     if spec.series and spec.method != "Automatic":  # one model for all, told once
         columns = FIT[:-1]
         notes.append(f"Model: {next((r['model'] for r in records if r.get('model')), '')}.")
@@ -249,7 +249,8 @@ def diagnostics_table(spec: Spec, every: Sequence[Smoothed]) -> Table:
                  "ljung_box_p", "jarque_bera", "jarque_bera_p", "shapiro", "shapiro_p")  # fmt: skip
         records = []
         for one in every:
-            record: dict[str, Cell] = {"series": one.name} | {name: cell(getattr(one.checks, name)) for name in names}
+            record: dict[str, Cell] = {"series": one.name}
+            record |= {name: cell(getattr(one.checks, name)) for name in names}
             record |= {
                 "beyond_inner": len(one.checks.mild) + len(one.checks.extreme),
                 "beyond_outer": len(one.checks.extreme),

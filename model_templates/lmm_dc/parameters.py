@@ -83,8 +83,8 @@ def best(fitted: Fitted, pooled: Floats, size: int, edges: Sequence[int]) -> Val
     classifications whose covariance matrix lies on its boundary."""
     if fitted.spec.copied:
         found = values_of(fitted, np.tile(pooled.mean(axis=0), (size, 1)))
-        for c in edges:
-            found.omegas[c][:] = fitted.omegas[c]
+        for edge in edges:
+            found.omegas[edge][:] = fitted.omegas[edge]
         return found
     if not (fitted.exact.singular and fitted.spec.family == NORMAL):
         return values_of(fitted, np.tile(pooled.mean(axis=0), (size, 1)))

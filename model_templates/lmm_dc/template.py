@@ -216,7 +216,7 @@ def _family(ask: Ask) -> tuple[str, str, str, str]:
     return family, link, trials or "", offset or ""
 
 
-def _terms(ask: Ask, key: str, label: str, help_: str, y: tuple[str, ...], **fields: object) -> tuple[Term, ...]:
+def _terms(ask: Ask, key: str, label: str, help_: str, y: tuple[str, ...], **fields: Any) -> tuple[Term, ...]:
     return ask.columns(
         key,
         label,

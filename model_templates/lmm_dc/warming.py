@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from templates_engine.sampling import streams
@@ -43,7 +45,7 @@ def warm() -> None:
         start = cloning_glm.approximate(general, first.gamma, first.gamma_covariance, np.eye(data.q))
         cloning_glm.run_chain(general, start, rng, cells_, burnin=1, iterations=2)
     counts, both = np.arange(12.0), [Factor(codes, x[:, :1]), Factor(np.arange(12) % 3, x[:, :1])]
-    more = {"trials": np.ones(12), "offset": np.zeros(12)}
+    more: dict[str, Any] = {"trials": np.ones(12), "offset": np.zeros(12)}
     begin = cloning_copies.start(glm_laplace.fit("log", counts, x, both), "log", counts, x, both, **more)
     priors = cloning_copies.priors(cloning_priors.first(2), begin.omega)
     copies = cloning_copies.target("log", counts, x, both, priors, 2, **more)

@@ -127,7 +127,7 @@ def _values(response: Response, values: np.ndarray, key: str) -> list[Problem]:
     return [Problem("wrong-number-of-categories", text + hint, key=key, column=name)]
 
 
-def _collinear(data: Dataset, terms: tuple, key: str) -> list[Problem]:
+def _collinear(data: Dataset, terms: tuple[Term, ...], key: str) -> list[Problem]:
     repeated = collinear(design(data, terms))
     if not repeated:
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -71,8 +71,8 @@ def complete_cases_table(fit: Result) -> Table:
     return pooling.complete_cases_table(summaries.summary(fit.draws), "The same model on the complete rows", notes)
 
 
-def _sizes(info: dict[str, float] | object) -> str:
-    n, groups = info.get("n"), info.get("groups")  # type: ignore[attr-defined]
+def _sizes(info: Mapping[str, float]) -> str:
+    n, groups = info.get("n"), info.get("groups")
     return f"N = {n:,.0f}" + (f" in {groups:,.0f} groups" if groups else "")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from templates_engine.figures.interactive import (
         Axis as Axis,
         Figure as Figure,
+        Look as Look,
         Panel as Panel,
         Rule as Rule,
         Trace as Trace,
