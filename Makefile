@@ -19,7 +19,7 @@ export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-all check bench dist clean
+.PHONY: help setup serve test test-all check bench first-start dist clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ check: .venv/installed-test ## style, types, import rules
 BENCH ?= worked_example
 bench: .venv/installed-test ## time the worked example beside its peers; BENCH=mixed_models, holt_winters or data_cloning
 	$(BIN)/python benchmarks/$(BENCH).py $(ARGS)
+
+first-start: ## time a fresh clone: to the first page, to the first finished example, to all samplers
+	@python3 benchmarks/first_start.py
 
 dist: .venv/installed ## make a wheel in dist/, which serves the pages wherever it is installed
 	@rm -rf build dist
