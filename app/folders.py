@@ -41,6 +41,11 @@ def state(run: Run) -> Path:
     return settings().folder("runs") / str(run.id) / str(run.attempt) / STATE
 
 
+def checkpoints(run: Run) -> Path:
+    """Where a run keeps how far it is, for its next attempt; not made before something is kept, dropped at its end."""
+    return settings().folder("runs", str(run.id)) / "checkpoints"
+
+
 def drop(run: Run, *, keep: int | None = None) -> None:
     """Remove the files of a run; with `keep`, of its other attempts only."""
     whole = settings().folder("runs", str(run.id))

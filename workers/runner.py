@@ -61,7 +61,9 @@ def _work(run: Run, beat: Beat, own_process: bool) -> str:
     if own_process and settings().warm and template.name in warming.compiled_templates():
         beat.compiling = template.name
     store = Store(folders.folder(run))
-    with Job(store, beat, others=others, continues=_before(run), template=template) as job:
+    with Job(
+        store, beat, others=others, continues=_before(run), template=template, checkpoints=folders.checkpoints(run)
+    ) as job:
         for problem in walked.problems:
             job.note(problem)
         rows = template.rows(data)

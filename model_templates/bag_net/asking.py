@@ -322,11 +322,21 @@ def _evidence(ask: Ask, images: Schema | None) -> Evidence:
             help="Each test image is predicted so many times more, changed at random as in training; the spread of the "
             "probabilities says how sure the network is. 0 leaves it out.",
         )
+        tsne = ask.choice(
+            "tsne",
+            "A map of the patches (t-SNE)",
+            ("None", "Test", "Training"),
+            default="Test",
+            spellings={"Yes": "Test", "No": "None"},
+            help="Patches that look alike to the network lie together, coloured by their evidence: those of the "
+            "correctly classified test images, as in the article, or of the training images; at most 20,000, drawn at "
+            "random. About half a minute for 5,000 patches.",
+        )
     numbers = [0.0 if text.strip().casefold() == AUTO else float(text) for text in (clip, threshold)]
     for key, text, number in zip(("clip", "threshold"), (clip, threshold), numbers, strict=True):
         if number == 0 and text.strip().casefold() != AUTO:
             ask.fault(key, "A number above 0, or auto, is needed.", code="out-of-range")
-    return Evidence(eye, numbers[0], numbers[1], tta)
+    return Evidence(eye, numbers[0], numbers[1], str(tsne), tta)
 
 
 def _same_columns(ask: Ask, external: Schema | None, label: str, subject: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from templates_engine import Job
 from templates_engine.figures import Photo, PlotPanel, Row, diverging, photos, picture, style
-from templates_engine.networks import STRIDE, saliency, statistics
+from templates_engine.networks import STRIDE, faithful, saliency, statistics
 
 from .preparing import Prepared
 from .reporting import Mapped, image_statistics
@@ -41,7 +41,9 @@ def training(job: Job, found: Sequence[Trained]) -> None:
     def paint(p: int, make: Callable[[str], PlotPanel]) -> None:
         panel = make("Mean loss of the training images" if p == 0 else "Area under the ROC curve, validation images")
         top = max(e.loss for f in kept for e in f.fit.history) * 1.05
-        panel.scales((1, max(2, longest)), (0.0, top) if p == 0 else (0.0, 1.0))
+        last = max(2, longest)
+        whole = sorted({round(t) for t in style.ticks(1, last)} & set(range(1, last + 1)))
+        panel.scales((1, last), (0.0, top) if p == 0 else (0.0, 1.0), whole)
         for k in range(len(kept)):
             if p == 0:
                 curve(panel, lambda k, i: kept[k].fit.history[i].loss, k)
@@ -55,6 +57,33 @@ def training(job: Job, found: Sequence[Trained]) -> None:
         f"{f.name}: epoch {f.fit.best_at + 1} of {len(f.fit.history)} kept" for f in kept if f.fit.chosen is not None
     )
     job.figure("training.svg", picture("Training", words, 2, paint), "Training")
+
+
+def masking(job: Job, curves: Mapping[str, faithful.Masking]) -> None:
+    """Logit of the true class as patches are blacked out: in the order of evidence, and at random."""
+    shown = list(curves.items())[:6]
+    if not shown:
+        return
+
+    def paint(k: int, make: Callable[[str], PlotPanel]) -> None:
+        name, found = shown[k]
+        panel = make(f"{name}, logit of the true class")
+        both = np.concatenate([found.strongest, found.random])
+        room = 0.05 * (float(np.ptp(both)) or 1.0)
+        x = 100 * np.array(found.shares)
+        panel.scales((0.0, float(x[-1])), (float(both.min()) - room, float(both.max()) + room))
+        panel.line(x, found.strongest, *_look(0))
+        panel.line(x, found.random, *_look(1))
+        panel.under("percent of patches blacked out")
+
+    words = "Solid: the patches of most evidence for the true class first; dashed: at random. Means over test images."
+    svg = picture("Is the evidence what the network goes by?", words, len(shown), paint)
+    job.figure("masking.svg", svg, "Masking patches")
+
+
+def _look(k: int) -> tuple[str, float, tuple[float, ...]]:
+    colour, dashes = style.look(k)
+    return colour, 1.8, dashes
 
 
 def all_of(job: Job, mapped: Mapped, prepared: Prepared, test: npt.NDArray[np.int64]) -> None:
@@ -190,13 +219,13 @@ def patches(mapped: Mapped, prepared: Prepared, test: npt.NDArray[np.int64]) -> 
         for patch in saliency.strongest(saliency.for_class(mapped.maps, c), PATCHES):
             image = prepared.images[test[patch.image]]
             true = prepared.classes[prepared.labels[test[patch.image]]]
-            shown.append(Photo(_cut_out(image, patch, mapped.q), (f"{patch.value:+.2f}", f"true {true}"), sharp=True))
+            shown.append(Photo(cut_out(image, patch, mapped.q), (f"{patch.value:+.2f}", f"true {true}"), sharp=True))
         rows.append(Row(f"Most evidence for {word}", shown))
     words = f"Each from another test image; the {mapped.q} x {mapped.q} pixels in the frame decide."
     return photos(f"{mapped.trained.name}: the strongest patches", words, rows, side=88)
 
 
-def _cut_out(image: Pixels, patch: saliency.Patch, q: int) -> Pixels:
+def cut_out(image: Pixels, patch: saliency.Patch, q: int) -> Pixels:
     padded = np.pad(image, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)))
     top, left = STRIDE * patch.row, STRIDE * patch.column
     piece = padded[top : top + q + 2 * MARGIN, left : left + q + 2 * MARGIN].copy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .running import Trained
 
 Codes = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 CLIP, THRESHOLD = 99.0, 95.0  # percent of |evidence| of the validation images, where the answers say auto
 
 
@@ -151,30 +152,39 @@ def image_statistics(values: npt.NDArray[np.float32], threshold: float) -> dict[
     return {"share": (flat > threshold).mean(axis=1), "largest": flat.max(axis=1)}
 
 
-def predictions_table(found: Sequence[Trained], prepared: Prepared, parts: Codes, outside: Prepared | None) -> Table:
-    """A row for each image and network."""
+def predictions_table(
+    found: Sequence[Trained],
+    prepared: Prepared,
+    parts: Codes,
+    outside: Prepared | None,
+    temperatures: Mapping[str, float | None],
+) -> Table:
+    """A row for each image and network, with the probabilities of the network and those after temperature scaling."""
     spreads = any(f.spread is not None for f in found)
-    shown = [f"probability_{word}" for word in prepared.classes]
-    columns = ("file", "subject", "part", "label", "network", "predicted", "correct", *shown)
+    plain = [f"probability_{word}" for word in prepared.classes]
+    scaled = [f"scaled_{word}" for word in prepared.classes]
+    columns = ("file", "subject", "part", "label", "network", "predicted", "correct", *plain, *scaled)
     columns += ("spread",) if spreads else ()
     rows: list[tuple[Cell, ...]] = []
 
-    def add(of: Prepared, names: Sequence[str], f: Trained, logits: npt.NDArray[np.float64], spread: object) -> None:
+    def add(of: Prepared, names: Sequence[str], f: Trained, logits: Floats, spread: Floats | None) -> None:
         p = training.probabilities(logits)
+        t = temperatures.get(f.name)
+        q = [(None,) * len(plain)] * len(p) if t is None else training.probabilities(logits, t).tolist()
         best = statistics.predicted(p)
         for i, file in enumerate(of.files):
             right = "yes" if best[i] == of.labels[i] else "no"
             row: tuple[Cell, ...] = (file, of.subject_words[of.subjects[i]], names[i], of.classes[of.labels[i]], f.name)
-            row += (of.classes[best[i]], right, *map(float, p[i]))
+            row += (of.classes[best[i]], right, *map(float, p[i]), *q[i])
             if spreads:
-                row += (_finite(spread[i]) if isinstance(spread, np.ndarray) else None,)
+                row += (_finite(spread[i]) if spread is not None else None,)
             rows.append(row)
 
     for f in found:
         add(prepared, [splitting.PARTS[k] for k in parts], f, f.logits, f.spread)
         if outside is not None:
             add(outside, ["external"] * len(outside.rows), f, f.outside, None)
-    notes = ["The probability is the network's own; nothing says yet that it is a chance."]
+    notes = ["probability: the network's own; scaled: after temperature scaling, where there is a temperature."]
     if spreads:
         notes.append("spread: SD of the predicted class's probability over augmented copies of a test image.")
     return Table(columns, tuple(rows), "Predictions", tuple(notes))

@@ -25,7 +25,7 @@ from templates_engine.networks import (
 )
 from templates_engine.sampling import cores
 
-from . import card, figures, preparing, reporting
+from . import card, embedding, figures, judging, preparing, reporting
 from .preparing import Prepared
 from .spec import Spec
 
@@ -68,6 +68,9 @@ def _run(spec: Spec, data: Dataset, job: Job) -> Result:
     steps: list[tuple[str, float]] = [("Read the images", 1.0)]
     for name in spec.networks:
         steps += [(f"Train {name}", 0.5 * epochs), (f"Evaluate {name}", 1.0)]
+    steps.append(("Evidence", 3.0))
+    if spec.evidence.tsne != "None":
+        steps.append(("Embedding", 20.0))
     job.steps(*steps)
     job.step("Read the images")
     source = data if data.name == spec.images else job.other(spec.images)
@@ -117,7 +120,9 @@ def _one(spec: Spec, job: Job, prepared: Prepared, parts: Any, outside: Prepared
         job.advance(done, total)
         return not job.stopped
 
-    fit = trainer.run(advance)
+    if (content := job.checkpointed(f"{at}-{name}")) is not None:
+        trainer.unpack(content)
+    fit = trainer.run(advance, lambda now: job.checkpoint(f"{at}-{name}", now.packed()))
     job.step(f"Evaluate {name}")
     everything = np.arange(len(prepared.rows))
     logits = training.predict(trainer.network, prepared.images, everything, device, job.advance)
@@ -176,6 +181,7 @@ def _tell(
     """The tables and pictures of all networks."""
     if not found:
         return {}
+    job.step("Evidence")
     rows = [np.flatnonzero(parts == k) for k in range(3)]
     tables = {
         "Performance": reporting.performance_table(found, prepared.classes),
@@ -193,12 +199,19 @@ def _tell(
             told.append(reporting.Mapped(f, maps.maps, seen if len(seen) else maps.maps, spec))
     if told:
         tables["Evidence"] = reporting.evidence_table(told, prepared, rows[TEST], spec.seed)
-    tables["Predictions"] = reporting.predictions_table(found, prepared, parts, outside)
+    tables["Calibration"], temperatures = judging.calibrated(found, prepared, parts)
+    tables["Predictions"] = reporting.predictions_table(found, prepared, parts, outside, temperatures)
+    if not job.stopped:
+        tables["Faithfulness"], curves = judging.faithfulness(spec, found, prepared, parts)
+        figures.masking(job, curves)
+    if (groups := judging.subgroups(found, prepared, parts, spec)) is not None:
+        tables["Subgroups"] = groups
     for name, table in tables.items():
         job.table(name, table)
     figures.training(job, found)
     for mapped in told:
         figures.all_of(job, mapped, prepared, rows[TEST])
+    tables |= embedding.told(spec, job, told, prepared, parts)
     for f in found:
         about = card.about(spec, prepared, f)
         job.file(f"weights_{f.name}.safetensors", weights.written(f.network, about), f"The trained {f.name}")

@@ -40,6 +40,7 @@ class Evidence:
     eye: str  # column whose left eyes are mirrored in mean maps, "" for none
     clip: float
     threshold: float
+    tsne: str  # "None", "Test" or "Training": whose patches are embedded
     tta: int  # augmented copies that each test image is predicted from once more
 
 

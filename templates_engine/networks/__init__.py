@@ -12,6 +12,9 @@ from templates_engine.faces import lazily
 
 if TYPE_CHECKING:
     from templates_engine.networks import (
+        calibration as calibration,
+        embedding as embedding,
+        faithful as faithful,
         loaders as loaders,
         making as making,
         saliency as saliency,

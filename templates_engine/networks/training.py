@@ -7,6 +7,7 @@ layers, the best of the last ones by validation. Ties of the validation area are
 from __future__ import annotations
 
 import copy
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -137,6 +138,16 @@ class Trainer:
             "best": self.fit.best,
             "best_at": self.fit.best_at,
         }
+
+    def packed(self) -> bytes:
+        """`state` as bytes."""
+        out = io.BytesIO()
+        torch.save(self.state(), out)
+        return out.getvalue()
+
+    def unpack(self, content: bytes) -> None:
+        """Go on from what `packed` gave. Nothing of it can run code."""
+        self.load(torch.load(io.BytesIO(content), map_location=self.device, weights_only=True))
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""

@@ -20,6 +20,7 @@ from templates_engine.figures import Figure, Picture, as_json
 from templates_engine.outputs import Draws, Result, Table
 from templates_engine.problems import Problem, Refused
 from templates_engine.running import Run, heartbeat, kept_chains, pictures as drawing
+from templates_engine.running.checkpoints import Checkpoints
 from templates_engine.running.live import Watched
 from templates_engine.running.progress import Reporter, Silent, Steps
 from templates_engine.running.store import Artifact, Store
@@ -56,16 +57,19 @@ class Job:
         others: Mapping[str, Dataset] | None = None,
         continues: Path | None = None,
         template: Template | None = None,
+        checkpoints: Path | None = None,
     ):
         """others: the datasets beside the main one that the answers name, by their names.
 
         continues: the file where an earlier run's chains stand, from which this one goes on. template: whose run this
-        is; chains are not gone on with that it drew when it, or what it rests on, was another.
+        is; chains are not gone on with that it drew when it, or what it rests on, was another. checkpoints: a folder
+        that all attempts of the run share; none is kept without it.
         """
         self._run = Run(store, reporter or Silent())
         self._run.continues = kept_chains.unpack(continues, template) if continues is not None else {}
         self._run.template = template
         self._run.others = dict(others or {})
+        self._checkpoints = Checkpoints(checkpoints, template)
         self._workers = max(1, threads or cores())
         self._prefix = ""
         self._silent_figures = False
@@ -168,6 +172,15 @@ class Job:
             return
         self._run.kept[sampler] = list(chains)
         self.store.keep_state(kept_chains.pack({"key": key, "reached": reached}, self._run.kept, self._run.template))
+
+    def checkpoint(self, name: str, content: bytes) -> None:
+        """Keep how far a long step is; when this run's worker is lost, the next attempt gets it from `checkpointed`."""
+        if not self.called:
+            self._checkpoints.put(name, content)
+
+    def checkpointed(self, name: str) -> bytes | None:
+        """What an earlier attempt of this run has kept under this name; None: begin at the beginning."""
+        return None if self.called else self._checkpoints.get(name)
 
     def note(self, problem: Problem) -> None:
         """A notice shown with the results."""

@@ -25,10 +25,10 @@ from templates_engine.networks import making, training, weights
 from templates_engine.problems import Refused
 
 KEYS = """images label subject networks size pretrained quality mask split epochshead epochsall optimiser lr momentum
-weightdecay batch augment window precision external qualitylist flip clip threshold tta seed"""
+weightdecay batch augment window precision external qualitylist flip clip threshold tta tsne seed"""
 QUICK = {
     "networks": "SmallBagNet17", "size": "64", "epochshead": "1", "epochsall": "3", "optimiser": "AdamW", "lr": "0.01",
-    "augment": "Flips", "window": "2", "split": "60,20,20",
+    "augment": "Flips", "window": "2", "split": "60,20,20", "tsne": "None",
 }  # fmt: skip
 
 
@@ -49,7 +49,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     files[3] = "gone.png"
     data = data.with_columns(file=files)
     other = drawn(8, 6, "clinic")
-    answers = {**QUICK, "networks": "SmallBagNet17,SmallBagNet9", "external": "clinic", "tta": "2", "quality": "5"}
+    answers = {
+        **QUICK,
+        "networks": "SmallBagNet17,SmallBagNet9",
+        "external": "clinic",
+        "tta": "2",
+        "quality": "5",
+        "tsne": "Test",
+    }
     return run(
         "BagNet", data, answers, tmp_path_factory.mktemp("run"), pictures=True, others={"clinic": other, "eyes": data}
     )
@@ -90,10 +97,26 @@ def test_accuracy_and_split_follow_from_the_predictions(ran: Ran) -> None:
     assert inside.groupby("subject")["part"].nunique().max() == 1
 
 
+def test_what_is_to_be_believed_is_told(ran: Ran) -> None:
+    faithfulness, calibration, subgroups, clusters = (
+        ran.table(n) for n in ("Faithfulness", "Calibration", "Subgroups", "Clusters")
+    )
+    assert set(faithfulness["check"]) == {"masking", "randomised", "quality alone"}
+    assert set(faithfulness[faithfulness["check"] == "masking"]["of"]) == {"A", "B"}
+    whole = calibration[(calibration["confidence"] == "all") & (calibration["temperature"] == 1)]
+    test = ran.table("Performance").query("part == 'test'").set_index("network")["accuracy"]
+    assert np.allclose(whole.set_index("network")["accuracy"], test[whole["network"]])
+    assert set(subgroups["column"]) >= {"eye", "camera"}
+    by_eye = subgroups[subgroups["column"] == "eye"].groupby("network")["images"].sum()
+    assert (by_eye == ran.table("Split").query("part == 'test'")["images"].sum()).all()
+    assert {"network", "patches", "share_B", "purity"} <= set(clusters.columns)
+    assert (clusters["share_B"].between(0, 1)).all()
+
+
 def test_the_pictures_are_svg_with_words(ran: Ran) -> None:
-    names = ["training.svg"] + [
+    names = ["training.svg", "masking.svg"] + [
         f"{kind}_{network}.svg"
-        for kind in ("evidence", "mean_evidence", "patches", "evidence_statistics")
+        for kind in ("evidence", "mean_evidence", "patches", "evidence_statistics", "embedding", "clusters")
         for network in ("SmallBagNet17", "SmallBagNet9")
     ]
     for name in names:
@@ -148,6 +171,45 @@ def test_a_trained_network_is_gone_on_from(tmp_path: Path, monkeypatch: pytest.M
         )
     with pytest.raises(Refused, match="STATGROVE_FILES"):
         run("BagNet", data, {**answers, "pretrained": "/etc/passwd"}, tmp_path / "d", others={"eyes": data})
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second attempt trains only what is left, and gives the bytes of a run that was never killed."""
+    from templates_engine.asking import walk
+    from templates_engine.running import Job, Store
+
+    data = drawn(12)
+    template = registry.get("BagNet")
+    answers = {**QUICK, "epochsall": "5", "tsne": "None"}
+    spec = walk(template, answers, data.schema(), datasets={"eyes": data.schema()}, strict_keys=True).require()
+    trained: list[int] = []
+    one_epoch = training.Trainer._one_epoch
+
+    def counted(self: training.Trainer, advance: object) -> float | None:
+        trained.append(1)
+        if len(trained) == 4:
+            raise Killed
+        return one_epoch(self, advance)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training.Trainer, "_one_epoch", counted)
+
+    def attempt(number: int) -> Path:
+        folder = tmp_path / str(number)
+        with Job(Store(folder), others={"eyes": data}, template=template, checkpoints=tmp_path / "checkpoints") as job:
+            template.run(spec, data, job)
+        return folder
+
+    with pytest.raises(Killed):
+        attempt(0)
+    second = attempt(1)
+    assert len(trained) == 4 + 3  # of six epochs three were kept
+    straight = run("BagNet", data, answers, tmp_path / "straight", others={"eyes": data}).folder
+    for file in ("Training.csv", "Predictions.csv", "weights_SmallBagNet17.safetensors"):
+        assert (second / file).read_bytes() == (straight / file).read_bytes()
 
 
 def test_three_classes_have_three_maps(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from learning import CPU, Learnt, learn
 
-from templates_engine.networks import loaders, saliency, training
+from templates_engine.networks import embedding, faithful, loaders, saliency, training
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,68 @@ def test_without_a_cue_nothing_is_found() -> None:
     assert score.subjects == 36
     assert score.auc is not None
     assert 0.2 <= score.auc <= 0.8
+
+
+def test_strong_patches_are_neighbours_in_the_map(on_disc: Learnt) -> None:
+    """Of the 15 neighbours of the 5 % of patches with most evidence, half or more are such; by chance 5 % would be."""
+    found = embedding.embed(on_disc.network, on_disc.images, on_disc.test, CPU, most=2000, seed=1)
+    values = np.abs(on_disc.maps[found.image, found.row, found.column])
+    assert embedding.purity(found.places, values >= np.quantile(values, 0.95)) >= 0.5
+    regions = embedding.clusters(found.places)
+    assert regions.max() >= 2
+    assert np.bincount(regions + 1)[1] == np.bincount(regions + 1)[1:].max()  # the largest comes first
+
+
+def test_components_are_those_of_all_features_at_once(on_disc: Learnt) -> None:
+    """Read a few images at a time, the principal components are those of one singular value decomposition."""
+    rows = on_disc.test[:18]
+    cells = embedding.chosen_cells(18, on_disc.maps.shape[1], 700, 1)
+    found, explained = embedding.components(on_disc.network, on_disc.images, rows, cells, CPU)
+    with torch.no_grad():
+        x = loaders.normalised(loaders.tensor(on_disc.images[rows], CPU))
+        whole = on_disc.network.features(x).double().numpy()
+    features = whole[cells[:, 0], :, cells[:, 1], cells[:, 2]]
+    _, s, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
+    spread = np.sqrt((found.astype(float) ** 2).sum(axis=0))
+    assert spread[:10] == pytest.approx(s[:10], rel=1e-3)
+    assert explained == pytest.approx((s[:50] ** 2).sum() / (s**2).sum(), rel=1e-6)
+    assert len(cells) == 700
+
+
+def test_masking_the_strongest_patches_lowers_the_logit_more(on_disc: Learnt) -> None:
+    """For each class; and with the order turned round (the weakest first) it does not."""
+    for label in (0, 1):
+        rows = on_disc.test[on_disc.labels[on_disc.test] == label]
+        found = faithful.masking(on_disc.network, on_disc.images, rows, on_disc.labels[rows], CPU, 1)
+        assert found.strongest[0] == pytest.approx(found.random[0], abs=1e-4)  # nothing is masked yet
+        assert found.area > 1
+        assert (found.areas > 0).mean() > 0.8
+        wrong = faithful.masking(on_disc.network, on_disc.images, rows, 1 - on_disc.labels[rows], CPU, 1)
+        assert wrong.area < found.area  # the evidence for the other class
+
+
+def test_maps_change_when_weights_are_shuffled(on_disc: Learnt) -> None:
+    before = {k: v.clone() for k, v in on_disc.network.state_dict().items()}
+    found = faithful.randomising(on_disc.network, on_disc.images, on_disc.test[:20], CPU, 1)
+    assert [name for name, _ in found][:2] == ["fc", "fc to layer4"]
+    assert all(alike < 0.9 for _, alike in found)
+    assert all((v == before[k]).all() for k, v in on_disc.network.state_dict().items())  # it was a copy
+
+
+def test_quality_alone_tells_nothing_where_there_is_nothing() -> None:
+    """Measures that know the label are found out; noise is not taken for knowledge (SD of the area about 0.06)."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(200) % 2
+    noise = rng.standard_normal((200, 5))
+    fitted, judged = np.arange(100), np.arange(100, 200)
+    none = faithful.by_measures(noise, labels, fitted, judged, 2)
+    assert none is not None
+    assert 0.25 < none < 0.75
+    noise[:, 2] += 3 * labels
+    told = faithful.by_measures(noise, labels, fitted, judged, 2)
+    assert told is not None
+    assert told > 0.95
+    assert faithful.by_measures(np.ones((200, 5)), labels, fitted, judged, 2) is None
 
 
 @pytest.mark.slow
@@ -110,6 +173,34 @@ def test_a_stopped_training_keeps_its_best() -> None:
     assert fit.chosen is not None
 
 
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("optimiser", ["SGD", "AdamW"])
+def test_a_killed_training_goes_on_to_the_same_weights(optimiser: str) -> None:
+    """Killed at a random batch, of either phase; the next process has nothing but the bytes of the checkpoint."""
+    whole = little(optimiser=optimiser, lr=0.01)
+    fit = whole.run()
+    rng = np.random.default_rng(11)
+    for at in rng.choice(np.arange(1, 10), 3, replace=False):  # of 10 batches
+        kept: list[bytes] = []
+
+        def advance(done: int, total: int, at: int = int(at)) -> bool:
+            if done == at:
+                raise Killed
+            return True
+
+        with pytest.raises(Killed):
+            little(optimiser=optimiser, lr=0.01).run(advance, lambda t: kept.append(t.packed()))  # noqa: B023
+        again = little(optimiser=optimiser, lr=0.01)
+        if kept:
+            again.unpack(kept[-1])
+        assert again.run().history == fit.history
+        for a, b in zip(whole.network.state_dict().values(), again.network.state_dict().values(), strict=True):
+            assert torch.equal(a, b)
+
+
 def test_the_order_and_the_changes_depend_on_seed_and_place_alone() -> None:
     a, b = little(), little()
     a.run()
@@ -124,8 +215,6 @@ def test_the_order_and_the_changes_depend_on_seed_and_place_alone() -> None:
 
 
 def test_no_change_leaves_an_image_as_it_is_and_flips_are_flips() -> None:
-    import torch
-
     rng = np.random.default_rng(1)
     images = torch.from_numpy(rng.integers(0, 256, (6, 3, 20, 20), np.uint8))
     same = loaders.changed(images, loaders.Ranges(0, 0, 0, 0, False), loaders.generator(1))
