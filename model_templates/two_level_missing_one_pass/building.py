@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
 from templates_engine import Dataset, Problem, Refused, Term
 from templates_engine.data import design, first_in_group, with_intercept
-from templates_engine.sampling import UNIFORM, joint
-from templates_engine.sampling.normal import priors as normal_priors, statistics, two_level_ml
+from templates_engine.regression import NEGATIVE_BINOMIAL
+from templates_engine.sampling import FLOOR, UNIFORM, WISHART, joint, raised
+from templates_engine.sampling.glm import laplace
+from templates_engine.sampling.normal import Factor as NormalFactor, priors as normal_priors, statistics, two_level_ml
 from templates_engine.sampling.onepass import Factor, Interest, InterestPrior, OnePass, Product
 
 from .spec import NORMAL, ROWS, Response, Spec
@@ -128,11 +130,13 @@ def _interest(
 
     fixed = tuple(k for term in spec.x for k in placed(term))
     random = tuple(k for term in spec.x2 for k in placed(term))
-    y = np.asarray(used[spec.y], float)
-    interest = Interest(y, tuple(terms), fixed, random, codes if spec.group is not None else None)
-    if spec.group is None:
-        return interest
-    return Interest(y, interest.terms, fixed, random, codes, _prior(spec, interest, covariates))
+    interest = Interest(
+        np.asarray(used[spec.y], float), tuple(terms), fixed, random, codes if spec.group is not None else None,
+        spec.link, spec.family == NEGATIVE_BINOMIAL,
+        None if spec.trials is None else np.asarray(used[spec.trials], float),
+        None if spec.offset is None else np.asarray(used[spec.offset], float),
+    )  # fmt: skip
+    return replace(interest, prior=_prior(spec, interest, covariates))
 
 
 def _expanded(
@@ -169,10 +173,13 @@ def _expanded(
 
 
 def _prior(spec: Spec, interest: Interest, covariates: joint.JointModel) -> InterestPrior:
-    """The prior behind the answer; an inverse Wishart is centred on REML's estimate from the complete rows."""
+    """The prior behind the answer; an inverse Wishart is centred on the estimate from the complete rows
+    (REML, or the Laplace approximation)."""
     q = len(interest.random)
     guess = None
-    if spec.prior_interest == "Inverse Wishart":
+    if spec.prior_interest == WISHART and spec.link != "identity":
+        guess = _general_guess(spec, interest, covariates)
+    elif spec.prior_interest == WISHART:
         matrix, kept = complete_design(interest, covariates)
         assert interest.groups is not None
         _, again = np.unique(interest.groups[kept], return_inverse=True)
@@ -182,6 +189,21 @@ def _prior(spec: Spec, interest: Interest, covariates: joint.JointModel) -> Inte
         guess = fit.omega + np.diag(0.01 * fit.sigma2 / size**2)
     named = normal_priors.named(spec.prior_interest, q, guess)
     return InterestPrior(df=named.omega.df, scale=named.scale(q), shape=named.sigma2.shape, rate=named.sigma2.scale)
+
+
+def _general_guess(spec: Spec, interest: Interest, covariates: joint.JointModel) -> np.ndarray:
+    """The random effects' covariance matrix by the Laplace approximation on the complete rows."""
+    matrix, kept = complete_design(interest, covariates)
+    assert interest.groups is not None
+    _, again = np.unique(interest.groups[kept], return_inverse=True)
+    z = matrix[:, list(interest.random)]
+    fit = laplace.fit(
+        spec.link, interest.y[kept], matrix[:, list(interest.fixed)], [NormalFactor(again.reshape(-1), z)],
+        trials=None if interest.trials is None else interest.trials[kept],
+        offset=None if interest.offset is None else interest.offset[kept],
+        negative_binomial=interest.negative_binomial,
+    )  # fmt: skip
+    return np.asarray(raised(fit.omega[0], z, FLOOR))
 
 
 def complete_design(interest: Interest, covariates: joint.JointModel) -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,9 @@ import numpy as np
 
 from templates_engine import Dataset, Problem, Refused
 from templates_engine.data import Design, collinear, design, varies_within
-from templates_engine.regression import no_intercept, spans_ones
+from templates_engine.regression import Model, Rows, no_intercept, response_faults, spans_ones
 from templates_engine.sampling import UNIFORM
+from templates_engine.sampling.glm import data as glm_data, fixed_only
 from templates_engine.sampling.joint import propriety
 
 from .building import Prepared, complete_design, prepare
@@ -78,6 +79,7 @@ def faults(spec: Spec, prepared: Prepared) -> list[Problem]:
             found += coded(r, prepared.upper[r.name], f"bin2_{k}")
     for k, r in enumerate(spec.level1, 1):
         found += _collinear(design(prepared.data, r.predictors), f"ximp{k}")
+    found += _response(spec, prepared)
     model = prepared.model
     matrix, kept = complete_design(model.interest, model.covariates)
     names = tuple(term.name for term in model.interest.terms)
@@ -89,6 +91,8 @@ def faults(spec: Spec, prepared: Prepared) -> list[Problem]:
         found += _collinear(part, key)
     if not found:
         found += _steep(matrix, names)
+    if not found and spec.link != "identity":
+        found += _separation(spec, prepared, matrix, kept)
     found += [
         Problem("improper-posterior", text, key="L2IDimp" if spec.upper is not None else "yimp")
         for text in propriety(model.covariates)
@@ -97,6 +101,34 @@ def faults(spec: Spec, prepared: Prepared) -> list[Problem]:
     if not any(p.level == "error" for p in found):
         found += _notices(spec, prepared, int(kept.sum()))
     return found
+
+
+def _response(spec: Spec, prepared: Prepared) -> list[Problem]:
+    """What is wrong with the response and the trials, in the words of the regression templates."""
+    interest = prepared.model.interest
+    seen = ~np.isnan(interest.y)
+    n, none = int(seen.sum()), np.zeros((int(seen.sum()), 0))
+    trials = interest.trials[seen] if interest.trials is not None else np.ones(n)
+    rows = Rows(n, 0, interest.y[seen], none, (), trials, np.zeros(n), (), (), (), ())
+    model = Model(spec.y, (), spec.mcmc, family=spec.family, link=spec.link, trials=spec.trials, offset=spec.offset)
+    return response_faults(model, rows)
+
+
+def _separation(spec: Spec, prepared: Prepared, matrix: np.ndarray, kept: np.ndarray) -> list[Problem]:
+    """With flat priors, coefficients that run off to infinity have no posterior (Albert and Anderson 1984)."""
+    interest = prepared.model.interest
+    rows = glm_data.grouped(
+        spec.link, interest.y[kept], matrix[:, list(interest.fixed)],
+        trials=None if interest.trials is None else interest.trials[kept],
+        offset=None if interest.offset is None else interest.offset[kept],
+    )  # fmt: skip
+    if fixed_only(rows).finite:
+        return []
+    text = (
+        f"The explanatory variables predict {spec.y} perfectly in part of the complete rows (separation): a "
+        "coefficient has no finite estimate. Leave a variable out or merge categories."
+    )
+    return [Problem("separation", text, key="xvars")]
 
 
 def _collinear(part: Design, key: str) -> list[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from templates_engine import Schema, Term
 from templates_engine.manual import PER_LINE, columns, var
+from templates_engine.regression import LINKS, NEGATIVE_BINOMIAL, POISSON
 from templates_engine.sampling import UNIFORM
 
 from .spec import BINARY, NORMAL, ORDERED, Response, Spec
@@ -38,8 +39,7 @@ def model_latex(spec: Spec, schema: Schema) -> str:
     random = [name for term in spec.x2 for name in _term(spec, term, schema, index)]
     for r, name in enumerate(random):
         parts.append(rf"u^{{(y)}}_{{{r}j}}\,{name}")
-    lines = _wrapped(rf"{var(spec.y)}_{{{index}}}", [*parts, rf"e^{{(y)}}_{{{index}}}"])
-    lines.append(rf"e^{{(y)}}_{{{index}}} &\sim \mathrm{{N}}(0, \sigma^2)")
+    lines = _head(spec, index, parts)
     if random:
         law = r"u^{(y)}_j &\sim \mathrm{N}(0, \Omega_{\mathrm{uint}})"
         lines.append(law)
@@ -56,6 +56,23 @@ def model_latex(spec: Spec, schema: Schema) -> str:
         lines.append(rf"{both} &\sim \mathrm{{N}}(0, \Omega_u)")
     lines.append(r"p(\beta, \gamma) &\propto 1" + _priors(spec))
     return r"\begin{aligned}" + "\n" + " \\\\\n".join(lines) + "\n" + r"\end{aligned}"
+
+
+def _head(spec: Spec, index: str, parts: list[str]) -> list[str]:
+    """The law of the response, and its predictor."""
+    y = rf"{var(spec.y)}_{{{index}}}"
+    if spec.link == "identity":
+        error = rf"e^{{(y)}}_{{{index}}}"
+        return [*_wrapped(y, [*parts, error]), rf"{error} &\sim \mathrm{{N}}(0, \sigma^2)"]
+    if spec.offset is not None:
+        parts = [*parts, rf"{var(spec.offset)}_{{{index}}}"]
+    if spec.trials is not None:
+        law = rf"\mathrm{{Binomial}}({var(spec.trials)}_{{{index}}}, \pi_{{{index}}})"
+    elif spec.family == POISSON:
+        law = rf"\mathrm{{Poisson}}(\mu_{{{index}}})"
+    else:
+        law = rf"\mathrm{{NegBin}}(\mu_{{{index}}}, \alpha),\quad \mathrm{{var}} = \mu + \alpha\mu^2"
+    return [rf"{y} &\sim {law}", *_wrapped(LINKS[spec.link] % index, parts)]
 
 
 def _covariate(spec: Spec, response: Response, level: int, k: int, schema: Schema, index: str) -> list[str]:
@@ -105,13 +122,21 @@ def algorithm(spec: Spec) -> str:
         r"Coefficients of the incomplete variables' models",
     ]
     if spec.level2:
-        steps.append(r"Missing level 2 values, once a group, with the group effects of both models integrated out")
+        both = "of both models" if spec.link == "identity" else "of their own model"
+        steps.append(rf"Missing level 2 values, once a group, with the group effects {both} integrated out")
     if spec.upper is not None:
         steps.append(r"Group effects of the incomplete variables; $\Omega_u$")
     steps.append(r"$\Omega_e$")
-    steps.append(
-        r"$\beta$ with $u^{(y)}$ integrated out, then $u^{(y)}$ given $\beta$; $\Omega_{\mathrm{uint}}$; $\sigma^2$"
-    )
+    if spec.link == "identity":
+        steps.append(
+            r"$\beta$ with $u^{(y)}$ integrated out, then $u^{(y)}$ given $\beta$; $\Omega_{\mathrm{uint}}$; $\sigma^2$"
+        )
+    else:
+        steps.append(
+            r"$\beta$ given $u^{(y)}$, and each $u^{(y)}_j$ given $\beta$: a Newton step with Normal noise, accepted "
+            r"by Metropolis and Hastings (Gamerman, 1997); $\beta$ and $u^{(y)}$ shifted against one another; "
+            r"$\Omega_{\mathrm{uint}}$" + (r"; $\alpha$ by slice sampling" if spec.family == NEGATIVE_BINOMIAL else "")
+        )
     items = "\n".join(rf"\item {step}." for step in steps)
     note = r"Goldstein, Carpenter and Browne (2014), Journal of the Royal Statistical Society A 177(2), 553--564."
     return r"\begin{enumerate}" + "\n" + items + "\n" + r"\end{enumerate}" + "\n" + note + "\n"

@@ -68,6 +68,7 @@ OUTPUTS = (
 )
 PARAMETERS = {
     "sigma2": "Residual variance of the model of interest",
+    "alpha": "Dispersion of the counts",
     "omega_uint_<k>": "Between groups, {variable}",
     "beta1imp_<k>": "Covariate model, {variable}",
     "beta2imp_<k>": "Covariate model of level 2, {variable}",

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from templates_engine import Dataset
+from templates_engine.sampling.glm import families
 from templates_engine.sampling.onepass import Product, Snapshot, evaluate
 
 from .building import Prepared
@@ -53,7 +54,7 @@ def with_predictions(spec: Spec, prepared: Prepared, data: Dataset, shots: Seque
 
 
 def _expected(prepared: Prepared, shot: Snapshot, part: slice) -> np.ndarray:
-    """(rows,) Tβ + Su of these rows in one state."""
+    """(rows,) the mean response, or expected count, of these rows in one state."""
     interest = prepared.model.interest
     level1, level2 = shot.columns
     values = [(name, column[part]) for name, column in level1.items()]
@@ -64,4 +65,9 @@ def _expected(prepared: Prepared, shot: Snapshot, part: slice) -> np.ndarray:
     for r, t in enumerate(interest.random):
         assert prepared.codes is not None
         total = total + shot.u[prepared.codes[part], r] * terms[t]
-    return np.asarray(total)
+    if interest.offset is not None:
+        total = total + interest.offset[part]
+    if interest.link != "identity":
+        with np.errstate(over="ignore"):
+            total = families.mean(families.CODES[interest.link], np.asarray(total))
+    return np.asarray(total if interest.trials is None else total * interest.trials[part])

@@ -9,6 +9,7 @@ import numpy as np
 from templates_engine import Dataset, Draws, Table
 from templates_engine.outputs import Cell
 from templates_engine.running import summaries
+from templates_engine.sampling.glm import families
 from templates_engine.sampling.onepass import Chain
 
 from .building import Prepared
@@ -50,12 +51,16 @@ def result_notes(spec: Spec, prepared: Prepared, iterations: int, chains: int) -
         priors.append(f"random effects of the model of interest: {spec.prior_interest}")
     if spec.upper is not None:
         priors.append(f"level 2 of the incomplete variables: {spec.prior_covariates}")
+    spread = {
+        "Normal": "sigma2 is the residual variance of the model of interest, ",
+        "Negative binomial": "alpha: the variance of a count with mean μ is μ + alpha μ²; ",
+    }.get(spec.family, "")
     return [
         f"N = {prepared.data.n_rows:,}{groups}{left}.",
         f"{length} after {spec.mcmc.burnin:,}; seed {spec.mcmc.seed}.",
         "Flat priors of coefficients" + "".join(f"; {each}" for each in priors) + ".",
         (
-            "sigma2 is the residual variance of the model of interest, omega_uint its level 2 (co)variances; omega_u "
+            f"{spread}omega_uint are the model of interest's level 2 (co)variances; omega_u "
             "and omega_e are those of the incomplete variables at level 2 and 1, on the probit scale for categories."
         ),
     ]
@@ -79,7 +84,7 @@ def imputed(spec: Spec, prepared: Prepared, chains: Sequence[Chain]) -> Table:
         elif r.kind in (BINARY, ORDERED):
             how = "exact: all categories enumerated"
         elif r.kind == NORMAL:
-            how = "exact: Normal" if degree == 1 else "slice sampling"
+            how = "exact: Normal" if degree == 1 and spec.link == "identity" else "slice sampling"
         else:
             how = "Metropolis"
             accepted = float(tried[at, 1] / tried[at, 0]) if tried[at, 0] else None
@@ -89,9 +94,9 @@ def imputed(spec: Spec, prepared: Prepared, chains: Sequence[Chain]) -> Table:
     return Table(columns, tuple(rows), "How missing values were drawn", (note,))
 
 
-def fit_table(prepared: Prepared, deviance: np.ndarray) -> Table:
+def fit_table(spec: Spec, prepared: Prepared, deviance: np.ndarray) -> Table:
     rows: list[tuple[Cell, ...]] = [
-        ("deviance", float(np.mean(deviance))),
+        ("deviance", float(np.mean(deviance)) - 2.0 * _constant(spec, prepared)),
         ("n", int((~np.isnan(prepared.model.interest.y)).sum())),
         ("groups", len(prepared.labels)),
         ("rows left out", prepared.dropped),
@@ -104,6 +109,27 @@ def fit_table(prepared: Prepared, deviance: np.ndarray) -> Table:
         ),
     )
     return Table(("measure", "value"), tuple(rows), "Fit of the model", notes)
+
+
+def _constant(spec: Spec, prepared: Prepared) -> float:
+    """The part of the log likelihood that depends on the data alone, which the sampler leaves out."""
+    if spec.link == "identity":
+        return 0.0
+    interest = prepared.model.interest
+    seen = ~np.isnan(interest.y)
+    trials = interest.trials if interest.trials is not None else np.ones(interest.y.size)
+    return families.constant(families.CODES[spec.link], interest.y[seen], trials[seen])
+
+
+def proposals(spec: Spec, chains: Sequence[Chain]) -> str:
+    """A sentence on the Metropolis steps of a response that is not Normal."""
+    tried = np.sum([chain.proposed for chain in chains], axis=0)
+    parts = [
+        f"{tried[k, 1] / tried[k, 0]:.0%} of the proposals of {what}"
+        for k, what in enumerate(("the coefficients", "the group effects"))
+        if tried[k, 0]
+    ]
+    return f"Accepted were {' and '.join(parts)} of the model of interest." if parts else ""
 
 
 def slopes(spec: Spec, prepared: Prepared, draws: Draws) -> Table | None:

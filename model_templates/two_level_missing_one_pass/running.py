@@ -16,7 +16,7 @@ from .building import Prepared, prepare
 from .checks import faults
 from .equations import algorithm
 from .predictions import shots_at, with_predictions
-from .reporting import completed, effects, fit_table, imputed, result_notes, results, slopes
+from .reporting import completed, effects, fit_table, imputed, proposals, result_notes, results, slopes
 from .spec import ROWS, Spec
 
 
@@ -38,7 +38,7 @@ def run(spec: Spec, data: Dataset, job: Any) -> Result:
         )  # fmt: skip
 
     names, variables = onepass.names(prepared.model)
-    chains, reached = lengths.sample(job, options, names, "sigma2", chain)
+    chains, reached = lengths.sample(job, options, names, names[min(1, len(spec.x) - 1)], chain)
     spec = replace(spec, mcmc=lengths.settled(options, reached, len(chains)))
 
     job.step("Summarise")
@@ -77,11 +77,13 @@ def _tables(
     spec: Spec, prepared: Prepared, chains: Sequence[onepass.Chain], draws: Draws, kept: int
 ) -> dict[str, Table]:
     notes = result_notes(spec, prepared, spec.mcmc.iterations, len(chains))
+    if said := proposals(spec, chains):
+        notes.append(said)
     found = results(spec, draws, notes)
     tables = {"ModelResults": found, "ModelParameters": found, "Imputed": imputed(spec, prepared, chains)}
     if (within := slopes(spec, prepared, draws)) is not None:
         tables["Slopes"] = within
-    tables["ModelFit"] = fit_table(prepared, np.stack([each.deviance[:kept] for each in chains]))
+    tables["ModelFit"] = fit_table(spec, prepared, np.stack([each.deviance[:kept] for each in chains]))
     return tables
 
 

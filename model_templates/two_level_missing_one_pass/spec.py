@@ -34,6 +34,10 @@ class Spec:
     """i a row, j its group: the model of interest, then the models of the incomplete variables."""
 
     y: str
+    family: str  # Normal, Binomial, Poisson, Negative binomial
+    link: str  # identity, logit, probit, cloglog, log
+    trials: str | None
+    offset: str | None
     group: str | None  # of the model of interest
     built: tuple[Built, ...]
     x: tuple[Term, ...]  # columns and names of built terms

@@ -10,6 +10,7 @@ from typing import Any
 from templates_engine import Column, Schema, Template, Term
 from templates_engine.asking import ACCEPTED_ALGORITHM, Ask, mcmc_options
 from templates_engine.data import ones, schema_with_intercept
+from templates_engine.regression import EVERY_FAMILY, ask_family
 from templates_engine.sampling import GAMMA, UNIFORM, WISHART
 
 from .equations import model_latex
@@ -50,9 +51,7 @@ class TwoLevelMissingOnePass(Template):
                 "y", "Response of the model of interest", where=_measured, why="it has one value only",
                 help="The outcome. Rows in which it is missing are left out.",
             )  # fmt: skip
-            ask.choice(
-                "D", "Distribution of the response", (NORMAL,), default=NORMAL, help="Normal, for a measurement."
-            )
+            family, link, trials, offset = ask_family(ask, EVERY_FAMILY)
             group = None
             if ask.yes_no(
                 "L2int", "Does the model of interest have a higher level?",
@@ -81,8 +80,9 @@ class TwoLevelMissingOnePass(Template):
         mcmc = mcmc_options(ask, predictions=True)
         at = _impute_at(ask, mcmc.iterations)
         spec = Spec(
-            y, group, built, x, x2, level1, upper, source, level2, str(prior), str(prior2), stored, correlated, kept,
-            at, mcmc,
+            y, str(family), str(link), trials, offset, group, built, x, x2,
+            level1, upper, source, level2, str(prior), str(prior2), stored,
+            correlated, kept, at, mcmc,
         )  # fmt: skip
         _together(ask, spec)
         return spec
@@ -324,6 +324,11 @@ def _together(ask: Ask, spec: Spec) -> None:
     if any(term.name == spec.y for term in (*spec.x, *spec.x2)):
         key = "xvars" if any(term.name == spec.y for term in spec.x) else "x2vars"
         ask.fault(key, f"{spec.y} is the response, so it cannot explain itself.", column=spec.y)
+    for key, name in (("n", spec.trials), ("offset", spec.offset)):
+        if name is not None and not ask.data[name].complete:
+            ask.fault(key, f"{name} has missing values; a value is needed in every row.", column=name)
+        if name is not None and name == spec.y:
+            ask.fault(key, f"{name} is the response; choose another column.", column=name)
     if spec.group is not None and spec.upper is not None and spec.group != spec.upper:
         text = f"Both models need the same groups: {spec.group} here and {spec.upper} there cannot be combined."
         ask.fault("L2IDimp", text, column=spec.upper, nearest=spec.group)

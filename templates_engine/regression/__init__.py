@@ -16,14 +16,18 @@ if TYPE_CHECKING:
         questions as questions,
         questions_classes as questions_classes,
     )
+    from templates_engine.regression.checks import response_faults as response_faults
     from templates_engine.regression.data import Rows as Rows, prepare as prepare
     from templates_engine.regression.equation import LINKS as LINKS
     from templates_engine.regression.intercept import no_intercept as no_intercept, spans_ones as spans_ones
     from templates_engine.regression.questions import (
         BINOMIAL as BINOMIAL,
+        EVERY_FAMILY as EVERY_FAMILY,
+        NEGATIVE_BINOMIAL as NEGATIVE_BINOMIAL,
         NORMAL as NORMAL,
         POISSON as POISSON,
         Model as Model,
+        ask_family as ask_family,
     )
     from templates_engine.regression.questions_classes import NModel as NModel
     from templates_engine.regression.template import RegressionTemplate as RegressionTemplate

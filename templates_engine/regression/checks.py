@@ -23,7 +23,7 @@ def check(model: Model, data: Dataset) -> list[Problem]:
         rows = prepare(model, data)
     except Refused as refused:
         return list(refused.problems)
-    found = _response(model, rows)
+    found = response_faults(model, rows)
     if model.group is not None:
         found += mixed_classes.groups(model, rows)
     found += _columns(model, rows)
@@ -53,7 +53,8 @@ def _where(rows: int, bad: np.ndarray) -> str:
     return f"{int(bad.sum()):,} of {rows:,} rows"
 
 
-def _response(model: Model, rows: Rows) -> list[Problem]:
+def response_faults(model: Model, rows: Rows) -> list[Problem]:
+    """What is wrong with the values of the response, and of the trials."""
     y, n, name = rows.y, rows.n, model.y
 
     def wrong(code: str, text: str, key: str = "y", column: str = name) -> Problem:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.special
 import scipy.stats
 from joint_cases import Case, simulate as simulate_covariates
 
@@ -30,6 +31,8 @@ class Study:
     response_missing: float = 0.1
     beta_mean: float = 0.3
     beta_precision: float = 2.0
+    link: str = "identity"
+    negative_binomial: bool = False
 
 
 def prior_of(study: Study) -> InterestPrior:
@@ -62,7 +65,9 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[OnePass, np.ndarra
         omega = np.atleast_2d(scipy.stats.invwishart.rvs(prior.df, prior.scale, random_state=rng))
         u = rng.multivariate_normal(np.zeros(q), omega, J, method="cholesky")
         mean = mean + np.sum(T[:, study.random] * u[groups], axis=1)
-    y = mean + np.sqrt(sigma2) * rng.standard_normal(n)
+    trials = rng.integers(1, 5, n).astype(float)
+    offset = 0.4 * rng.standard_normal(n)
+    y = response(study, rng, mean, sigma2, trials, offset)
     y[rng.random(n) < study.response_missing] = np.nan
 
     def holed(response: Response) -> Response:
@@ -77,6 +82,26 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[OnePass, np.ndarra
         full.prior, full.algorithm,
     )  # fmt: skip
     terms = tuple(Product(f"t{k}", complete[t.complete], t.factors) for k, t in enumerate(study.terms))
-    interest = Interest(y, terms, tuple(range(len(terms))), study.random, groups if q else None, prior)
+    interest = Interest(
+        y, terms, tuple(range(len(terms))), study.random, groups if q else None, study.link, study.negative_binomial,
+        trials if study.link in ("logit", "probit") else None, offset if study.link == "log" else None, prior,
+    )  # fmt: skip
     packed = [omega[i, j] for i in range(q) for j in range(i + 1)]
-    return OnePass(interest, covariates), np.array([*beta, *packed, sigma2, *truth])
+    spread = [sigma2] if study.link == "identity" or study.negative_binomial else []
+    return OnePass(interest, covariates), np.array([*beta, *packed, *spread, *truth])
+
+
+def response(
+    study: Study, rng: np.random.Generator, eta: np.ndarray, spread: float, trials: np.ndarray, offset: np.ndarray
+) -> np.ndarray:
+    """(n,) of the study's family at the linear predictor."""
+    if study.link == "identity":
+        return eta + np.sqrt(spread) * rng.standard_normal(eta.size)
+    if study.link == "logit":
+        return rng.binomial(trials.astype(int), scipy.special.expit(eta)).astype(float)
+    if study.link == "probit":
+        return rng.binomial(trials.astype(int), scipy.special.ndtr(eta)).astype(float)
+    mu = np.exp(np.minimum(eta + offset, 25.0))
+    if study.negative_binomial:
+        mu = mu * rng.gamma(1.0 / spread, spread, eta.size)
+    return rng.poisson(np.minimum(mu, 1e9)).astype(float)

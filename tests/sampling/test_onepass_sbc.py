@@ -70,6 +70,27 @@ STUDIES = {
         ),
         20,
     ),
+    "binomial response, slope of an incomplete covariate": (
+        Study(PAIR, (Term(), Term((X,)), Term((G,)), Term((X, G))), random=(0, 1), link="logit"),
+        16,
+    ),
+    "probit response, level 2 covariate": (
+        Study(
+            Case((Variable("Binary"),), (Variable("Normal"),), groups=14),
+            (Term(), Term((Factor("v10"),)), Term((Factor("v20"),))), random=(0,), link="probit",
+        ),
+        24,
+    ),
+    "Poisson response, squared covariate": (
+        Study(PAIR, (Term(), Term((X,)), Term((Factor("v10", 2),)), Term((G,))), random=(0,), beta_mean=-0.1,
+              beta_precision=10.0, link="log"),
+        20,
+    ),
+    "negative binomial response": (
+        Study(PAIR, (Term(), Term((X,)), Term((G,))), random=(0,), beta_precision=4.0, link="log",
+              negative_binomial=True),
+        24,
+    ),
 }  # fmt: skip
 
 

@@ -38,7 +38,11 @@ if TYPE_CHECKING:
         solve_forth as solve_forth,
         solve_with as solve_with,
     )
-    from templates_engine.sampling.glm.negative_binomial import one_row as one_row
+    from templates_engine.sampling.glm.negative_binomial import (
+        one_row as one_row,
+        rising as rising,
+        weight_of as weight_of,
+    )
     from templates_engine.sampling.glm.quadrature_fit import fixed_only as fixed_only
 
 __getattr__, __all__ = lazily(__name__, __file__)

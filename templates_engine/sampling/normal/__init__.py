@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from templates_engine.sampling.normal.priors import InverseWishart as InverseWishart
     from templates_engine.sampling.normal.two_level import packed as packed, slice_scale as slice_scale
     from templates_engine.sampling.normal.two_level_stats import (
+        CollinearError as CollinearError,
         Coordinates as Coordinates,
         Floats as Floats,
         Ints as Ints,

@@ -43,7 +43,8 @@ class Chain:
     covariate_effect_mean: Array  # (J, p1)
     covariate_effect_sd: Array
     kept: dict[int, Snapshot]  # by iteration, counted from the first after the burn-in
-    tried: Whole  # (responses, 2) Metropolis proposals and acceptances
+    tried: Whole  # (responses, 2) Metropolis proposals and acceptances of missing values
+    proposed: Whole  # (2, 2) of β and of the effects, where the response is not Normal
     saved: Saved
 
 
@@ -89,8 +90,8 @@ def run_chain(
         done, failed = sweeps(
             generator, progress, done, stop, burnin, thin, model.covariates.groups is not None, model.correlated, flat,
             layout.family, layout.seen, layout.origin, layout.joint, _output(layout), layout.cells, layout.terms,
-            layout.outcome, layout.rest, layout.interest, layout.priors, layout.sweep, layout.work, out, moments,
-            moments_u,
+            layout.outcome, layout.rest, layout.interest, layout.priors, layout.sweep, layout.work, layout.tried,
+            out, moments, moments_u,
         )  # fmt: skip
         if failed:
             raise NumericalFailure(
@@ -109,7 +110,7 @@ def run_chain(
     spread = [np.sqrt(m[1] / max(count - 1, 1)) for m in (moments, moments_u)]
     return Chain(
         parameters, variables, out[:, :-1], out[:, -1], moments[0], spread[0], moments_u[0], spread[1], kept,
-        layout.cells.tried, now,
+        layout.cells.tried, layout.tried, now,
     )  # fmt: skip
 
 
@@ -127,8 +128,8 @@ def _state(layout: Layout, moments: Array, moments_u: Array) -> dict[str, npt.ND
     joint, cells = layout.joint, layout.cells
     found: dict[str, npt.NDArray[np.generic]] = {
         "y": joint.rows.y, "code": joint.rows.code, "code2": joint.groups.code, "value": cells.value,
-        "value2": cells.value2, "tried": cells.tried, "moments": moments, "moments_u": moments_u,
-        "cross": layout.outcome.cross, "shape": layout.rest.shape,
+        "value2": cells.value2, "tried": cells.tried, "proposed": layout.tried, "moments": moments,
+        "moments_u": moments_u, "cross": layout.outcome.cross, "shape": layout.rest.shape,
     }  # fmt: skip
     for part in (joint.state, joint.sums, joint.basis, layout.interest):
         found |= {f"{type(part).__name__}.{name}": array for name, array in part._asdict().items()}

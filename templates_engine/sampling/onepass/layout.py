@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from templates_engine.sampling.glm import CODES, data as glm_data, fixed_only
 from templates_engine.sampling.joint import INTERVAL, NORMAL, Layout as JointLayout, Response, build as build_joint
+from templates_engine.sampling.normal import CollinearError
 from templates_engine.sampling.onepass.arrays import Cells, Interest, InterestPriors, Outcome, Rest, Terms, Work
 from templates_engine.sampling.onepass.covariates import Joint
 from templates_engine.sampling.onepass.model import Array, Factor, OnePass, Product, Whole, evaluate
 from templates_engine.sampling.onepass.normal_interest import Sweep
-from templates_engine.sampling.onepass.responses import GAUSSIAN, best_of
+from templates_engine.sampling.onepass.responses import GAUSSIAN, NEGATIVE_BINOMIAL, best_of
 
 Codes = npt.NDArray[np.int16]
 
@@ -35,6 +37,7 @@ class Layout:
     origin: Array  # (K,) to be added to beta
     family: int
     seen: int  # rows with a response
+    tried: Whole  # (2, 2) proposals and acceptances of β and of the effects, where these are proposed
 
 
 def build(model: OnePass, generator: np.random.Generator | None = None) -> Layout:
@@ -60,6 +63,10 @@ def build(model: OnePass, generator: np.random.Generator | None = None) -> Layou
         if response.name in used:
             moving |= np.isnan(response.values)
     moving &= seen
+    family = family_of(model)
+    trials = interest.trials if interest.trials is not None else np.ones(y.size)
+    offset = interest.offset if interest.offset is not None else np.zeros(y.size)
+    best = best_of(family, np.where(seen, y, 0.0), trials)
     H = len(columns)
     base = np.zeros((J, H + 1, H + 1))
     still = seen & ~moving
@@ -69,24 +76,24 @@ def build(model: OnePass, generator: np.random.Generator | None = None) -> Layou
         for b in range(a + 1):
             base[:, a, b] = base[:, b, a] = np.bincount(group[still], parts[a] * parts[b], J)
     at = below.drawn
-    ones = np.ones(at.size)
     outcome = Outcome(
-        np.where(seen, y, 0.0)[at], ones, np.zeros(at.size), best_of(GAUSSIAN, ones, ones), seen[at].astype(np.int8),
+        np.where(seen, y, 0.0)[at], trials[at], offset[at], best[at], seen[at].astype(np.int8),
         moving[at].astype(np.int8), np.ascontiguousarray(np.array([c.column[at] for c in columns]).T.reshape(-1, H)),
         group[at], base, base.copy(),
     )  # fmt: skip
     q = len(interest.random)
-    empty = np.zeros(0)
-    rest = Rest(empty, empty, empty, empty, np.zeros(J + 1, np.int64), np.zeros((0, H)), np.zeros(at.size, np.int64))
+    order = np.flatnonzero(seen)
+    order = order[np.argsort(group[order], kind="stable")] if family != GAUSSIAN else order[:0]
+    rest = _rest(model, below, cells, columns, order, group, J, y, trials, offset, best)
     p = max(model.covariates.p1 + model.covariates.p2, 1)
     most = max([2, *(r.categories for r in (*lower, *model.covariates.level2))])
     degree = int(max([1, *terms.degree, *terms.degree2]))
     work = Work(np.empty((p, p)), np.empty(p), np.empty(p), np.empty(most), np.zeros(degree + 1))
     sweep = Sweep(np.zeros((J, q, q)), np.zeros((J, q)), np.zeros(J), np.zeros((q, q)))
-    start = _start(model, y[seen], columns, rng if generator is not None else None, J)
+    start = _start(model, y[seen], family, rest, terms, rng if generator is not None else None, J)
     return Layout(
         model, below, joint, cells, terms, outcome, rest, start, _priors(model, origin), sweep, work, origin,
-        GAUSSIAN, int(seen.sum()),
+        family, int(seen.sum()), np.zeros((2, 2), np.int64),
     )  # fmt: skip
 
 
@@ -103,6 +110,8 @@ def _centred(model: OnePass) -> tuple[Array, Array]:
     interest = model.interest
     origin = np.zeros(len(interest.fixed))
     y = interest.y.copy()
+    if interest.link != "identity":
+        return y, origin
     for k, t in enumerate(interest.fixed):
         term = interest.terms[t]
         if not term.factors and np.ptp(term.column) == 0.0 and term.column[0] != 0.0:
@@ -202,20 +211,68 @@ def _fill(
             latents[gap, at + k] = np.where(drawn == k, 0.8, np.where(drawn == last, -0.6, -0.4))
 
 
-def _start(model: OnePass, y: Array, columns: list[Product], rng: np.random.Generator | None, J: int) -> Interest:
+def family_of(model: OnePass) -> int:
+    """Of the response, as responses.misfit has it."""
+    if model.interest.link == "identity":
+        return GAUSSIAN
+    return NEGATIVE_BINOMIAL if model.interest.negative_binomial else CODES[model.interest.link]
+
+
+def _rest(
+    model: OnePass, below: JointLayout, cells: Cells, columns: list[Product], order: Whole, group: Whole, J: int,
+    y: Array, trials: Array, offset: Array, best: Array,
+) -> Rest:  # fmt: skip
+    """The rows `order` with their shapes at the starting values."""
+    place = np.full(y.size, -1)
+    place[order] = np.arange(order.size)
+    filled = []
+    for k, response in enumerate(model.covariates.level1):
+        column = response.values.copy()
+        column[below.drawn] = cells.value[:, k]
+        filled.append((response.name, column[order]))
+    parts = [evaluate(Product("", c.column[order], c.factors), filled) for c in columns]
+    return Rest(
+        y[order], trials[order], offset[order], best[order],
+        np.searchsorted(group[order], np.arange(J + 1)).astype(np.int64),
+        np.ascontiguousarray(np.array(parts).T.reshape(order.size, len(columns))), place[below.drawn],
+    )  # fmt: skip
+
+
+def _start(
+    model: OnePass, y: Array, family: int, rest: Rest, terms: Terms, rng: np.random.Generator | None, J: int
+) -> Interest:
     """No effects; variances in the response's scale, scattered where there is a generator."""
     q = len(model.interest.random)
     spread = float(np.var(y)) or 1.0
+    beta = np.zeros(len(model.interest.fixed))
+    if family != GAUSSIAN:
+        spread = 1.0
+        beta = _guess(model, rest, terms)
     omega = np.eye(q)
     for r, t in enumerate(model.interest.random):
         known = [(x.name, np.nan_to_num(x.values, nan=float(np.nanmean(x.values)))) for x in model.covariates.level1]
         size = float(np.mean(evaluate(model.interest.terms[t], known) ** 2)) or 1.0
         omega[r, r] = 0.2 * spread / size
     if rng is not None:
-        spread *= float(np.exp(0.5 * rng.standard_normal()))
         width = np.exp(0.5 * rng.standard_normal(q))
         omega *= np.outer(width, width)
-    return Interest(np.zeros(len(model.interest.fixed)), np.zeros((J, q)), omega, np.array([spread]))
+        if family in (GAUSSIAN, NEGATIVE_BINOMIAL):
+            spread *= float(np.exp(0.5 * rng.standard_normal()))
+    return Interest(beta, np.zeros((J, q)), omega, np.array([spread]))
+
+
+def _guess(model: OnePass, rest: Rest, terms: Terms) -> Array:
+    """Coefficients near the maximum of the likelihood without group effects; 0 where that cannot be had."""
+    zero = np.zeros(terms.fixed.size)
+    if terms.used2.any():  # the terms have values only with those of level 2
+        return zero
+    design = rest.shape[:, terms.shape[terms.fixed]]
+    try:
+        rows = glm_data.grouped(model.interest.link, rest.y, design, trials=rest.trials, offset=rest.offset)
+    except CollinearError:
+        return zero
+    found = fixed_only(rows).beta
+    return np.asarray(found) if np.isfinite(found).all() and np.abs(design @ found).max() < 30.0 else zero
 
 
 def _priors(model: OnePass, origin: Array) -> InterestPriors:

@@ -1,6 +1,7 @@
 """A model of interest whose covariates are incomplete, and the model of those covariates, as their user states them.
 
     y_i = Σ_k β_k T_k(i) + Σ_r u_{r,j} T_r(i) + e_i,   u_j ~ N(0, Ω_int),   e_i ~ N(0, σ²)      the model of interest
+    (or the same as the linear predictor of a binomial, Poisson or negative binomial response)
     incomplete covariates: a joint model of latent Normals at two levels (sampling.joint), independent of u and e
 
 A term T is a complete column times powers, or category indicators, of incomplete variables: whole powers, and
@@ -20,6 +21,7 @@ from templates_engine.sampling.joint import JointModel, parameter_names as joint
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 MOST_POWER = 9
+LINKS = ("identity", "logit", "probit", "cloglog", "log")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Product:
 
 @dataclass(frozen=True)
 class InterestPrior:
-    """β Normal (flat where the precision is 0), Ω_int inverse Wishart, σ² inverse gamma, as in sampling.normal.
+    """β Normal (flat where the precision is 0), Ω_int inverse Wishart, σ² (or α) inverse gamma, as in sampling.normal.
 
     The defaults are flat on everything: df = -(q + 1), scale 0; shape -1, scale 0.
     """
@@ -68,6 +70,10 @@ class Interest:
     fixed: tuple[int, ...]  # terms with a coefficient, in the order of beta
     random: tuple[int, ...] = ()  # terms whose coefficient varies over the groups
     groups: Whole | None = None  # (n,) codes 0..J-1
+    link: str = "identity"  # Normal; "logit", "probit", "cloglog": binomial; "log": Poisson
+    negative_binomial: bool = False  # with "log": variance μ + α μ²
+    trials: Array | None = None  # (n,) of a binomial response; None: ones
+    offset: Array | None = None  # (n,) added to the predictor of a count
     prior: InterestPrior = field(default_factory=InterestPrior)
 
     def __post_init__(self) -> None:
@@ -76,6 +82,8 @@ class Interest:
             raise ValueError("every term needs one value a row")
         if not all(np.isfinite(term.column).all() for term in self.terms):
             raise ValueError("the complete part of a term must be complete")
+        if self.link not in LINKS or (self.negative_binomial and self.link != "log"):
+            raise ValueError(f"link {self.link!r} is not one of {', '.join(LINKS)}")
         if self.random and self.groups is None:
             raise ValueError("random coefficients need groups")
         if any(not 1 <= f.power <= MOST_POWER for term in self.terms for f in term.factors):
@@ -120,7 +128,10 @@ def names(model: OnePass) -> tuple[tuple[str, ...], tuple[str, ...]]:
     labels = [interest.terms[t].name for t in interest.random]
     for at, (i, j) in enumerate(packed(len(labels))):
         out.append((f"omega_uint_{at}", f"var({labels[i]})" if i == j else f"cov({labels[j]}, {labels[i]})"))
-    out.append(("sigma2", ""))
+    if interest.link == "identity":
+        out.append(("sigma2", ""))
+    elif interest.negative_binomial:
+        out.append(("alpha", ""))
     theirs = list(zip(*joint_names(model.covariates), strict=True))
     if not model.correlated:
         theirs = [pair for pair in theirs if not (pair[0].startswith("omega_e_") and pair[1].startswith("cov("))]

@@ -30,7 +30,7 @@ from templates_engine.sampling.joint import (
     interval_probability,
     maximum_bounds,
 )
-from templates_engine.sampling.onepass.arrays import Cells, Floats, Interest, Ints, Outcome, Terms, Work
+from templates_engine.sampling.onepass.arrays import Cells, Floats, Interest, Ints, Outcome, Rest, Terms, Work
 from templates_engine.sampling.onepass.responses import GAUSSIAN, misfit
 from templates_engine.sampling.truncated import normal_between
 
@@ -247,10 +247,10 @@ def propose_category(
 
 @njit
 def draw_rows(
-    generator: np.random.Generator, dims: Dims, rows: Rows, cells: Cells, terms: Terms, outcome: Outcome,
+    generator: np.random.Generator, dims: Dims, rows: Rows, cells: Cells, terms: Terms, outcome: Outcome, rest: Rest,
     family: int, spread: float, by: Floats, Q: Floats, state: State, sums: Sums, work: Work,
 ) -> None:  # fmt: skip
-    """Draw every latent and missing cell; leave the sums of joint.draw_rows, and outcome.cross, behind.
+    """Draw every latent and missing cell; leave the sums of joint.draw_rows behind, and outcome.cross or rest.shape.
 
     by (J, H): see `effective`. Q: inverse of the level 1 covariance matrix.
     """
@@ -262,7 +262,7 @@ def draw_rows(
     gap, moves, group, cross, base = cells.gap, outcome.moves, outcome.group, outcome.cross, outcome.base
     value, response, column, seen = cells.value, outcome.y, outcome.column, outcome.seen
     form, used, degrees, categories = terms.form, terms.used, terms.degree, dims.categories
-    loss, coefficients = work.loss, work.coefficients
+    loss, coefficients, whole, place = work.loss, work.coefficients, rest.shape, rest.place
     p = Q.shape[0]
     H = outcome.column.shape[1]
     r, y, level, sd = np.empty(p), np.empty(p), np.empty(p), np.empty(p)
@@ -363,6 +363,10 @@ def draw_rows(
                 for h in range(H):
                     shape[h] = product(form, h, value, i, column[i, h])
                 shape[H] = response[i]
+                if family != GAUSSIAN:
+                    for h in range(H):
+                        whole[place[i], h] = shape[h]
+                    continue
                 for a in range(H + 1):
                     for b in range(a + 1):
                         cross[g, a, b] += shape[a] * shape[b]

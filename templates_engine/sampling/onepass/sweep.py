@@ -18,15 +18,18 @@ from templates_engine.sampling.onepass.arrays import (
     Work,
 )
 from templates_engine.sampling.onepass.covariates import Joint, covariate_steps
+from templates_engine.sampling.onepass.glm_interest import draw_general
 from templates_engine.sampling.onepass.normal_interest import Sweep, draw_interest
+from templates_engine.sampling.onepass.responses import GAUSSIAN, NEGATIVE_BINOMIAL
 from templates_engine.sampling.onepass.rows import draw_rows, effective, heights
 
 STEPS = ("", "thresholds", "incomplete covariates", "covariate model", "model of interest")
 
 
 @njit
-def write_interest(interest: Interest, origin: Floats, line: Floats) -> int:
-    """β (with what was taken off the response put back), packed Ω and σ² at the head of a line; how many."""
+def write_interest(interest: Interest, origin: Floats, spreads: bool, line: Floats) -> int:
+    """β (with what was taken off the response put back), packed Ω and σ² or α (with `spreads`) at the head of
+    a line; how many."""
     K, q = interest.beta.size, interest.omega.shape[0]
     for k in range(K):
         line[k] = interest.beta[k] + origin[k]
@@ -35,6 +38,8 @@ def write_interest(interest: Interest, origin: Floats, line: Floats) -> int:
         for b in range(a + 1):
             line[at] = interest.omega[a, b]
             at += 1
+    if not spreads:
+        return at
     line[at] = interest.sigma2[0]
     return at + 1
 
@@ -54,7 +59,7 @@ def sweeps(
     generator: np.random.Generator, progress: Ints, first: int, last: int, burnin: int, thin: int,
     grouped: bool, correlated: bool, flat: bool, family: int, seen: int, origin: Floats, joint: Joint, output: Output,
     cells: Cells, terms: Terms, outcome: Outcome, rest: Rest, interest: Interest, priors: InterestPriors,
-    sweep: Sweep, work: Work, out: Floats, moments: Floats, moments_u: Floats,
+    sweep: Sweep, work: Work, tried: Ints, out: Floats, moments: Floats, moments_u: Floats,
 ) -> tuple[int, int]:  # fmt: skip
     """Iterations first .. last - 1; (iterations done, 0 or the step in STEPS that failed).
 
@@ -81,7 +86,7 @@ def sweeps(
             heights(terms.form2, cells.value2, j, height[j])
         effective(terms, interest, height, by)
         draw_rows(
-            generator, joint.dims, joint.rows, cells, terms, outcome, family, interest.sigma2[0], by, Q,
+            generator, joint.dims, joint.rows, cells, terms, outcome, rest, family, interest.sigma2[0], by, Q,
             joint.state, joint.sums, work,
         )  # fmt: skip
         if not covariate_steps(
@@ -90,13 +95,16 @@ def sweeps(
             return t, 3
         for j in range(J):
             heights(terms.form2, cells.value2, j, height[j])
-        fine, deviance = draw_interest(generator, terms, priors, height, outcome, interest, sweep, seen)
+        if family == GAUSSIAN:
+            fine, deviance = draw_interest(generator, terms, priors, height, outcome, interest, sweep, seen)
+        else:
+            fine, deviance = draw_general(generator, terms, priors, family, rest, interest, height, tried)
         if not fine:
             return t, 4
         if t >= burnin and (t - burnin + 1) % thin == 0:
             kept = (t - burnin + 1) // thin
             line = out[kept - 1]
-            at = write_interest(interest, origin, line)
+            at = write_interest(interest, origin, family in (GAUSSIAN, NEGATIVE_BINOMIAL), line)
             record(output, joint.state, line[at : line.size - 1])
             line[line.size - 1] = deviance
             running(kept, interest.u, moments)
