@@ -19,7 +19,7 @@ export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-all check bench first-start dist clean
+.PHONY: help setup serve test test-all fuzz check bench first-start dist clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ test: .venv/installed-test ## set up and run the tests (long calibrations left o
 test-all: .venv/installed-test ## all tests, with the long calibrations
 	@$(BIN)/python tests/system_packages.py
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+fuzz: .venv/installed-test ## 2,000 damaged files of every type are uploaded
+	STATGROVE_FUZZ=2000 $(BIN)/python -m pytest tests/pages/test_damaged_uploads.py -q $(ARGS)
 
 check: .venv/installed-test ## style, types, import rules
 	$(BIN)/ruff check .

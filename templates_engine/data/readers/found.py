@@ -67,7 +67,7 @@ class Found:
         """One sentence for each thing told of several columns, then those of single ones."""
         notes = []
         for kind, columns in self.identifiers.items():
-            said = identifiers.WHY[kind].replace("{sample}", columns[0][1])
+            said = identifiers.WHY[kind].replace("{sample}", columns[0][1][:40])
             notes += listed([name for name, _ in columns], partial(str.replace, said, "{names}"))
         notes += listed(self.thousands, lambda s: f"Thousands marks were left out: {s}.")
         notes += listed(self.units, lambda s: f"Signs beside numbers were left out (30% is 30): {s}.")

@@ -34,7 +34,7 @@ def judge(texts: Iterable[str]) -> tuple[str, str]:
         if _DIGITS.fullmatch(text):
             if _ZEROS.fullmatch(text):
                 first.setdefault(ZEROS, text)
-            if len(text) > 15 and abs(int(text)) > EXACT_WHOLE:
+            if _is_long(text):
                 first.setdefault(LONG, text)
             continue
         digits = False
@@ -43,7 +43,7 @@ def judge(texts: Iterable[str]) -> tuple[str, str]:
         else:
             powers = False
         if wholes and _WHOLE.fullmatch(text):
-            if len(text) > 15 and abs(int(text.partition(".")[0])) > EXACT_WHOLE:
+            if _is_long(text.partition(".")[0]):
                 first.setdefault(LONG, text)
         else:
             wholes = False
@@ -56,6 +56,14 @@ def judge(texts: Iterable[str]) -> tuple[str, str]:
     if ZEROS in first and digits:
         return ZEROS, first[ZEROS]
     return "", ""
+
+
+def _is_long(digits: str) -> bool:
+    """Whether a whole number is beyond those that doubles tell apart."""
+    if len(digits) < 16:
+        return False
+    bare = digits.lstrip("+-0")
+    return len(bare) > 16 or (len(bare) == 16 and int(bare) > EXACT_WHOLE)
 
 
 def without_point(texts: list[str]) -> list[str]:
