@@ -14,7 +14,7 @@ from starlette.datastructures import FormData
 
 from app.pages.conversation import Talk
 from app.pages.format import names, plural
-from templates_engine.asking import OTHER, Asked, Columns, OneColumn, Option, Text
+from templates_engine.asking import OTHER, Asked, Columns, OneColumn, Option, Term, Text, items
 from templates_engine.data import Column, Schema
 from templates_engine.problems import Problem
 from templates_engine.suggest import one_of
@@ -220,16 +220,14 @@ def _picker(schema: Schema, asked: Asked, text: str) -> dict[str, Any]:
     options = {o.value: o for o in asked.options}
     names_ = _names(schema, asked, categorical, listed(asked, ""))
     picked = []
-    for part in text.split(","):
-        word = "".join(part.split())
-        if not word:
-            continue
-        value, _, suffix = word.partition(":")
+    for value, suffix, word in items(text):
+        if value not in options and word in options:
+            value, suffix = word, None
         name = _names(schema, asked, categorical, [options[value]])[0] if value in options else None
         picked.append(
             Picked(
                 value,
-                suffix.casefold() == "cat",
+                (suffix or "").strip().casefold() == "cat",
                 bool(name and name.can_be_categories),
                 name.becomes if name else "",
                 bool(name and name.allowed),
@@ -288,7 +286,7 @@ def given(form: FormData, open_questions: list[Asked]) -> dict[str, str]:
                 continue
             marked = {str(v) for v in form.getlist(f"cat {key}")}
             terms = [str(v) for v in form.getlist(key) if v]
-            found[key] = ",".join(f"{t}:cat" if t in marked else t for t in terms)
+            found[key] = ",".join(str(Term(t, t in marked)) for t in terms)
         elif key in form:
             found[key] = str(form[key]).replace("\r\n", "\n")  # the line ends that browsers send
         elif f"shown {key}" in form:
@@ -302,10 +300,10 @@ def picked_by_button(given_: dict[str, str], do: str) -> dict[str, str]:
     key, _, name = rest.partition(" ")
     if key not in given_ or not name:
         return given_
-    terms = [t for t in given_[key].split(",") if t]
-    at = next((i for i, t in enumerate(terms) if t.partition(":")[0] == name), None)
+    terms = [word for _, _, word in items(given_[key])]
+    at = next((i for i, (value, _, _) in enumerate(items(given_[key])) if value == name), None)
     if verb == "add" and at is None:
-        terms.append(name)
+        terms.append(str(Term(name)))
     elif verb == "out" and at is not None:
         terms.pop(at)
     elif verb == "up" and at:

@@ -62,8 +62,8 @@ def model_variables(walk: Walk, schema: Schema) -> list[str]:
     for asked in walk.asked.values():
         if not asked.answered or asked.question.kind not in ("column", "columns") or asked.key.startswith("L2ID"):
             continue
-        for term in asked.canonical.split(","):
-            name = term.partition(":")[0]
+        names = [asked.value] if isinstance(asked.value, str) else [term.name for term in asked.value]
+        for name in names:
             if name in schema and schema[name].kind != "constant":
                 found[name] = None
     return list(found)

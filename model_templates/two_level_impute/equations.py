@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from templates_engine import Schema, Term
+from templates_engine.manual import escape, var
 
 from .spec import Response, Spec
 
@@ -13,7 +14,7 @@ def both_models(spec: Spec, schema: Schema) -> dict[str, str]:
 
 
 def _word(name: str) -> str:
-    return r"\mathrm{" + name.replace("_", r"\_") + "}"
+    return str(var(name))
 
 
 def _aligned(lines: list[str]) -> str:
@@ -32,7 +33,7 @@ def _columns(terms: tuple[Term, ...], schema: Schema) -> list[tuple[str, str]]:
             found.append((term.name, _word(term.name) + r"[\cdot]"))
         for level in levels:
             code = f"{level:g}" if isinstance(level, float) else str(level)
-            found.append((term.name, f"{_word(term.name)}[{code}]"))
+            found.append((term.name, f"{_word(term.name)}[{escape(code)}]"))
     return found
 
 
@@ -99,7 +100,7 @@ def _upper_code(name: str, schema: Schema) -> str:
     levels = schema[name].levels if name in schema else ()
     if len(levels) != 2:
         return "1"
-    return f"{levels[1]:g}" if isinstance(levels[1], float) else rf"\text{{{levels[1]}}}".replace("_", r"\_")
+    return f"{levels[1]:g}" if isinstance(levels[1], float) else str(var(levels[1]))
 
 
 def _rule(response: Response, index: str, schema: Schema) -> list[str]:

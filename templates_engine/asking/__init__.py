@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Text as Text,
         YesNo as YesNo,
     )
+    from templates_engine.asking.term_lists import items as items, quote as quote
     from templates_engine.asking.walking import rename as rename, walk as walk
 
 __getattr__, __all__ = lazily(__name__, __file__)

@@ -66,6 +66,7 @@ class Ask:
         self._defaults, self._recover = defaults, recover
         self._group, self._section, self._prefix = INVARS, "", ""
         self._names: dict[int, Names] = {}
+        self._squeezed: set[str] = set()
 
     @property
     def intercept(self) -> str:
@@ -301,10 +302,16 @@ class Ask:
         looked_at(*fields.values())
         pattern = self._prefix + declared
         try:
-            key, said = pattern.format(**fields), label.format(**fields)
+            key, said = "".join(pattern.format(**fields).split()), label.format(**fields)
             help_ = re.sub(r"\{(\w+)\}", lambda m: str(fields.get(m[1], m[0])), help_) if fields else help_
         except (KeyError, IndexError) as missing:
             raise TemplateBug(f"{pattern!r} is asked without its field {missing}") from None
+        # Keys have no blanks, which may be all that two names differ by: then the later key has _ at its end.
+        blank = any(re.search(r"\s", str(value)) for value in fields.values())
+        while key in self.asked and (blank or key in self._squeezed):
+            key += "_"
+        if blank:
+            self._squeezed.add(key)
         if key in self.asked:
             raise TemplateBug(f"{key!r} is asked twice")
         if len(self.asked) >= MOST_QUESTIONS:

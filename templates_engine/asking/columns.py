@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from templates_engine.asking.placeholder import PENDING
 from templates_engine.asking.questions import Option, Question, Reading, Term, fault
+from templates_engine.asking.term_lists import items
 from templates_engine.data import Column, Schema
 from templates_engine.problems import Invalid
 from templates_engine.suggest import MOST, fold, meant, nearest, quoted
@@ -62,6 +64,8 @@ class OneColumn(Question):
 
     def judge(self, text: str) -> Reading:
         name = _known(text.strip(), self.among.columns)
+        if name not in self.among.columns and len(parts := items(text)) == 1 and parts[0][1] is None:
+            name = _known(parts[0][0], self.among.columns)  # quoted, as in a list
         if name in self.among.columns and name not in self.barred:
             return Reading(name)
         if self.optional and (not name or (fold(name) == NONE and name not in self.among.columns)):
@@ -92,7 +96,10 @@ class Columns(Question):
     extra: tuple[str, ...] = ()  # built terms offered beside the columns: "standlrtmiss*girlmiss"
 
     kind: ClassVar[str] = "columns"
-    description: ClassVar[str] = "Names of columns with commas between them, in order; girl:cat stands for categories."
+    description: ClassVar[str] = (
+        "Names of columns with commas between them, in order; girl:cat stands for categories. A name with a comma, a "
+        'colon or a double quote stands in double quotes: "Size, cm".'
+    )
     example: ClassVar[str] = "cons,standlrt,vrband:cat"
 
     def options(self) -> tuple[Option, ...]:
@@ -100,12 +107,12 @@ class Columns(Question):
         return column_options(self.among, self.barred) + built
 
     def judge(self, text: str) -> Reading:
-        words = [word for part in text.split(",") if (word := part.strip())]
+        words = items(text)
         terms: list[Term | None] = []  # None keeps the place of a word that means no column
         faults: list[Invalid] = []
         taken: set[str] = set()
-        for word in words:
-            term, problem = self._term(word, taken, suggest=len(faults) < MOST)
+        for item in words:
+            term, problem = self._term(*item, taken, suggest=len(faults) < MOST)
             if problem is not None:
                 faults.append(problem)
             if term is not None:
@@ -124,11 +131,16 @@ class Columns(Question):
     def write(self, value: Any) -> str:
         return ",".join(str(term) for term in value)
 
-    def _term(self, word: str, taken: set[str], suggest: bool) -> tuple[Term | None, Invalid | None]:
-        """One word of the list: the term it means (None where nothing is near), and what is wrong with it."""
-        name, mark, suffix = word.partition(":")
-        name = _known(self._built(name.strip()), self.among.columns)
-        categorical = mark != ""
+    def _term(
+        self, name: str, suffix: str | None, word: str, taken: set[str], suggest: bool
+    ) -> tuple[Term | None, Invalid | None]:
+        """One item of the list: the term it means (None where nothing is near), and what is wrong with it."""
+        if suffix is not None and name not in self.among.columns and word in self.among.columns:
+            name, suffix = word, None  # a name with a colon that nobody put in quotes
+        name = _known(self._built(name), self.among.columns)
+        mark = suffix is not None
+        suffix = suffix or ""
+        categorical = mark
         if not self._offered(name):
             problem = _not_a_column(name, self.among, self.barred, self.extra, suggest)
             near = problem.nearest or (name if name in self.among.columns else "")
@@ -136,7 +148,7 @@ class Columns(Question):
         if name in taken:
             return None, Invalid(f"{quoted(name)} is chosen twice.", code="repeated", word=word)
         if mark and suffix.strip().casefold() != "cat":
-            right = f"{name}:cat" if self.categorical else name
+            right = str(Term(name, self.categorical))
             message = f"{quoted(word)} cannot be read.{meant(right)}"
             return Term(name), Invalid(message, code="not-a-term", word=word, nearest=right)
         if categorical and (not self.categorical or name in self.extra):
@@ -171,10 +183,11 @@ def column_options(among: Names, barred: Mapping[str, str]) -> tuple[Option, ...
 
 
 def _known(name: str, columns: Mapping[str, Column]) -> str:
-    """The name, joined where a line break in the pasted text has cut it in two."""
-    if name not in columns and (joined := "".join(name.split())) in columns:
-        return joined
-    return name
+    """The name, joined where a line break in the pasted text has cut it in two, or has become a blank."""
+    if name in columns or not re.search(r"\s", name):
+        return name
+    joined, single = "".join(name.split()), " ".join(name.split())
+    return joined if joined in columns else single if single in columns else name
 
 
 def _not_a_column(

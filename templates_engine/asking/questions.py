@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from templates_engine.asking.placeholder import PENDING
+from templates_engine.asking.term_lists import quote
 from templates_engine.data import Schema
 from templates_engine.problems import Invalid
 from templates_engine.suggest import fold, meant, nearest, one_of, quoted
@@ -37,7 +38,8 @@ class Term:
     categorical: bool = False
 
     def __str__(self) -> str:
-        return f"{self.name}:cat" if self.categorical else self.name
+        name = quote(self.name)
+        return f"{name}:cat" if self.categorical else name
 
 
 @dataclass(frozen=True)

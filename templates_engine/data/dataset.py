@@ -296,6 +296,11 @@ def describe(name: str, values: Values, labels: Mapping[str, str], title: str) -
     with np.errstate(over="ignore", invalid="ignore"):
         mean = float(seen.mean())
         sd = float(seen.std(ddof=1)) if len(seen) > 1 else None
+        if not np.isfinite(mean) or (sd is not None and not np.isfinite(sd)):
+            # Sums or squares beyond what doubles hold: in units of the largest value.
+            scale = float(np.abs(seen).max())
+            mean = scale * float((seen / scale).mean())
+            sd = scale * float((seen / scale).std(ddof=1)) if len(seen) > 1 else None
     if len(distinct) == 1:
         kind = "constant"
         mean, sd = float(distinct[0]), (0.0 if sd is not None else None)
@@ -303,6 +308,7 @@ def describe(name: str, values: Values, labels: Mapping[str, str], title: str) -
         kind = "binary"
     else:
         kind = "whole" if bool((distinct == np.rint(distinct)).all()) else "number"
+    sd = sd if sd is None or np.isfinite(sd) else None
     return replace(base, kind=kind, minimum=float(distinct[0]), maximum=float(distinct[-1]), mean=mean, sd=sd)
 
 

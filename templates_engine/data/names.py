@@ -1,4 +1,4 @@
-"""Names of columns and datasets, made safe for input strings, pages and files."""
+"""Names: columns keep those that people gave them; datasets get one that can be a file's."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-MAX_NAME = 64
+MAX_NAME = 64  # of datasets
+MAX_COLUMN = 200
 
 
 def column_name(original: str, position: int) -> str:
-    """Letters, digits, _ and . only; never empty, never beginning with a digit or a point. `position` counts from 1."""
-    name = unicodedata.normalize("NFC", original).strip().strip("\"'").strip()
-    name = re.sub(r"[^\w.]", "_", name)[:MAX_NAME]
-    if not name.strip("_."):
-        return f"column{position}"
-    return name if name[0].isalpha() or name[0] == "_" else "x" + name
+    """The name as people gave it, on one line and without control characters; never empty. `position` is from 1."""
+    name = unicodedata.normalize("NFC", original)
+    name = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs") else c for c in name)
+    name = " ".join(name.split())[:MAX_COLUMN].strip()
+    return name or f"column{position}"
 
 
 def unique(names: Iterable[str], limit: int = MAX_NAME) -> list[str]:
@@ -38,8 +38,8 @@ def unique(names: Iterable[str], limit: int = MAX_NAME) -> list[str]:
 
 def column_names(originals: Sequence[str]) -> tuple[list[str], list[str]]:
     """(names, notes): the columns' names as they will be used, and a sentence on those that had to change."""
-    names = unique(column_name(original, i) for i, original in enumerate(originals, 1))
-    changed = [(o, n) for o, n in zip(originals, names, strict=True) if o != n]
+    names = unique((column_name(original, i) for i, original in enumerate(originals, 1)), MAX_COLUMN)
+    changed = [(o, n) for o, n in zip(originals, names, strict=True) if " ".join(o.split()) != n]
     repeated = sorted(o for o, n in Counter(originals).items() if n > 1 and o.strip())
     notes = []
     if repeated:

@@ -123,8 +123,7 @@ def _stata(dataset: Dataset, path: Path) -> None:
         else:
             columns[name] = pd.Series(values)
     titles = {
-        new: (dataset.titles.get(old) or (old if new != old else ""))[:STATA_TITLE]
-        for new, old in zip(names, dataset.names, strict=True)
+        new: _stata_title(old, new, dataset.titles.get(old, "")) for new, old in zip(names, dataset.names, strict=True)
     }
     options: Any = {"value_labels": _stata_labels(dataset, names), "convert_strl": long_texts}
     with warnings.catch_warnings():
@@ -138,6 +137,13 @@ def _stata(dataset: Dataset, path: Path) -> None:
             time_stamp=dt.datetime(2000, 1, 1),
             **options,
         )
+
+
+def _stata_title(name: str, written: str, title: str) -> str:
+    """A variable's label: its title; its own name first, where the file has another."""
+    if name == written:
+        return title[:STATA_TITLE]
+    return (f"{name}: {title}" if title and title != name else name)[:STATA_TITLE]
 
 
 def _smallest(values: Values) -> Any:

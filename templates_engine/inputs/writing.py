@@ -16,7 +16,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from templates_engine.asking import ESTOPTIONS, Walk
+from templates_engine.asking import ESTOPTIONS, Walk, quote
 from templates_engine.inputs.parse import Parsed, read
 from templates_engine.problems import Problem
 from templates_engine.suggest import clean
@@ -31,7 +31,7 @@ def plain(answers: Mapping[Any, Any]) -> Parsed:
         key = clean(str(name))
         text = _text(value)
         if text is None and isinstance(value, list | tuple):
-            parts = [_text(part) for part in value]
+            parts = [_item(_text(part)) for part in value]
             text = ",".join(p for p in parts if p is not None) if None not in parts else None
         if text is None:
             message = "The answer must be text, as 'cons,girl' for several columns."
@@ -40,6 +40,11 @@ def plain(answers: Mapping[Any, Any]) -> Parsed:
         else:
             parsed.answers[key] = clean(text)
     return parsed
+
+
+def _item(text: str | None) -> str | None:
+    """One of a list of columns: quoted where it holds a comma and no quotes, as it is else."""
+    return quote(text) if text is not None and "," in text and not text.lstrip().startswith('"') else text
 
 
 def _text(value: Any) -> str | None:

@@ -29,6 +29,7 @@ _SPECIAL = {
     "\\": r"\backslash{}",
     "^": r"\wedge{}",
     "~": r"\sim{}",
+    " ": r"\ ",
     **{c: "\\" + c for c in "{}$&#_%"},
 }
 

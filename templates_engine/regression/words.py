@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from templates_engine.asking import items
 from templates_engine.data import Schema, code_text
 from templates_engine.outputs import in_words
 
@@ -61,8 +62,7 @@ def _whole(random: Random, parameters: Sequence[str]) -> Random:
 
 def _expanded(text: str, schema: Schema | None) -> tuple[str, ...]:
     columns: list[str] = []
-    for term in (t.strip() for t in text.split(",")):
-        name, _, kind = term.partition(":")
+    for name, kind, _ in items(text):
         if kind != "cat":
             constant = schema is not None and name in schema and schema[name].kind == "constant"
             columns.append("cons" if constant else name)

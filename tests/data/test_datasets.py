@@ -189,3 +189,10 @@ def test_the_schema_and_the_readers_entrance_need_no_numerics() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_summary_of_values_near_the_largest_is_finite() -> None:
+    """Squares beyond what doubles hold: the standard deviation of a, -a is a times the square root of 2."""
+    column = Dataset("d", {"x": [1e300, -1e300], "y": [1.7e308, 1.6e308]}).schema()
+    assert column["x"].sd == pytest.approx(2**0.5 * 1e300)
+    assert column["y"].mean == pytest.approx(1.65e308)

@@ -145,13 +145,13 @@ def test_excel_cells_of_all_kinds(tmp_path: Path) -> None:
         [2.5, "#DIV/0!", False, dt.datetime(2021, 1, 1), 3, 7, 2, None],
     ]
     data = readers.read(workbook(tmp_path / "d.xlsx", rows, more=1))
-    assert data.names == ("n", "t", "b", "day", "mixed", "x2020", "typed")
+    assert data.names == ("n", "t", "b", "day", "mixed", "2020", "typed")
     assert equal(data, "n", [1, NAN, 2.5])
     assert data["t"].tolist() == ["x", "", ""]
     assert equal(data, "b", [1, NAN, 0])
     assert data["day"].tolist() == ["2020-01-31", "", "2021-01-01"]
     assert data["mixed"].tolist() == ["1", "two", "3"]
-    assert equal(data, "x2020", [5, 6, 7])
+    assert equal(data, "2020", [5, 6, 7])
     assert equal(data, "typed", [1.5, NAN, 2])
     assert any("first of 2 sheets" in note for note in data.notes)
     assert "mixed: row 2 holds 'two'; the column is kept as text." in data.notes

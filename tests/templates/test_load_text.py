@@ -65,7 +65,7 @@ def test_one_table_written_in_many_ways(text: str, answers: dict[str, str], tmp_
 
 
 OTHER = {  # text, answers, columns
-    "names told": ("1,2\n3,4\n5,6", {"names": "Yes"}, {"x1": [3.0, 5.0], "x2": [4.0, 6.0]}),
+    "names told": ("1,2\n3,4\n5,6", {"names": "Yes"}, {"_1": [3.0, 5.0], "_2": [4.0, 6.0]}),
     "no names": ("a,2\nb,4", {"names": "No"}, {"V1": ["a", "b"], "V2": [2.0, 4.0]}),
     "only numbers": ("1,2\n3,4", {}, {"c1": [1.0, 3.0], "c2": [2.0, 4.0]}),
     "points and commas": ("a;b\n1,5;1.5\n2,5;2.5", {"decimal": "Point"}, {"a": ["1,5", "2,5"], "b": [1.5, 2.5]}),

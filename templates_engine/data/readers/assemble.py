@@ -52,4 +52,4 @@ def assemble(raw: Raw, name: str, shown: str) -> Dataset:
 
 def _original(given: str, name: str) -> str:
     """The name in the file, as title, where it had to change."""
-    return given.strip() if given.strip() != name else ""
+    return given.strip() if " ".join(given.split()) != name else ""
