@@ -18,15 +18,19 @@ from templates_engine.sampling.cloning import (
     NODES,
     Cloned,
     Prior,
-    QuadratureFit,
     copies as cloning_copies,
     glm as cloning_glm,
-    glm_ml as cloning_glm_ml,
     normal as cloning_normal,
     normal_ml as cloning_ml,
     priors as cloning_priors,
 )
-from templates_engine.sampling.glm import Grouped, data as glm_data, laplace as glm_laplace, quadrature_fit as glm_fit
+from templates_engine.sampling.glm import (
+    GlmFit,
+    Grouped,
+    data as glm_data,
+    laplace as glm_laplace,
+    quadrature_fit as glm_fit,
+)
 from templates_engine.sampling.normal import (
     Coordinates,
     Factor,
@@ -77,7 +81,7 @@ class Fitted:
     stats: Statistics | None  # Normal, one classification
     crossed: Classes | None  # Normal, several
     data: Grouped | None  # binomial and Poisson, one
-    fit: QuadratureFit | None = None
+    fit: GlmFit | None = None
     near: glm_laplace.LaplaceFit | None = None  # binomial and Poisson, several
     chains: dict[int, list[Cloned]] = field(default_factory=dict)  # by clone number
     bayes: dict[str, list[Cloned]] = field(default_factory=dict)  # by the documents' prior
@@ -251,30 +255,29 @@ def _total_se(stats: Statistics, ml: mixed_ml.Fit) -> float:
     return float(math.sqrt(max(inverse.sum(), 0.0)))
 
 
-def quadrature(spec: Spec, parts: Parts, x: Floats, factor: Factor) -> tuple[Grouped, QuadratureFit]:
+def quadrature(spec: Spec, parts: Parts, x: Floats, factor: Factor) -> tuple[Grouped, GlmFit]:
     """Maximum likelihood of a binomial or Poisson model with this fixed part and classification."""
     rows = parts.rows
     more = {"trials": rows.trials, "offset": rows.offset}
     data = glm_data.grouped(spec.link, rows.y, x, codes=factor.codes, z=factor.z, **more)
-    if data.q == 1 and np.all(factor.z == 1.0):
-        one = glm_fit.fit(data)
-        return data, QuadratureFit(
-            one.gamma, one.gamma_covariance, one.beta, one.beta_se, np.full((1, 1), one.sigma2_u),
-            np.array([one.sigma2_u_se]), one.deviance, one.singular,
-        )  # fmt: skip
-    near = glm_laplace.fit(spec.link, rows.y, x, [factor], **more)
-    plain = cloning_glm.target(data, cloning_priors.first(data.p), 1)
-    return data, cloning_glm_ml.fit(plain, near.beta, near.beta_se, near.omega[0])
+    return data, glm_fit.fit(data)
 
 
-def _general(fit: QuadratureFit, q: int) -> Exact:
+def _general(fit: GlmFit, q: int) -> Exact:
     nan, none = float("nan"), np.zeros(0)
     rows, columns = np.tril_indices(q)
     each = " in each direction" if q > 1 else ""
+    how = f"adaptive Gauss-Hermite quadrature with {NODES[q]} nodes{each}"
     return Exact(
         fit.beta, fit.beta_se, fit.omega[rows, columns], fit.omega_se, none, none, fit.deviance, nan, fit.singular, nan,
-        nan, f"adaptive Gauss-Hermite quadrature with {NODES[q]} nodes{each}", (0,) if fit.singular else (),
+        nan, how + _doubt(fit.finite, fit.sure), (0,) if fit.singular else (),
     )  # fmt: skip
+
+
+def _doubt(finite: bool, sure: bool) -> str:
+    if not finite:
+        return "; the likelihood has no maximum at finite values, so there are no estimates"
+    return "" if sure else "; no maximum with a positive definite Hessian was found: no standard errors"
 
 
 def approximated(spec: Spec, parts: Parts, x: Floats, factors: Sequence[Factor]) -> glm_laplace.LaplaceFit:
@@ -286,8 +289,8 @@ def _approximate(near: glm_laplace.LaplaceFit) -> Exact:
     nan, none = float("nan"), np.zeros(0)
     return Exact(
         near.beta, near.beta_se, np.concatenate([w[np.tril_indices(len(w))] for w in near.omega]),
-        np.concatenate(near.omega_se), none, none, near.deviance, nan, near.singular, nan, nan, APPROXIMATE,
-        tuple(c for c, se in enumerate(near.omega_se) if near.singular and np.isnan(se).any()),
+        np.concatenate(near.omega_se), none, none, near.deviance, nan, near.singular, nan, nan,
+        APPROXIMATE + _doubt(near.finite, near.sure), near.edges,
     )  # fmt: skip
 
 
@@ -351,7 +354,10 @@ def _target(fitted: Fitted, clones: int, prior: Prior) -> tuple[Any, Any]:
     if fitted.data is not None:
         assert fitted.fit is not None
         target = cloning_glm.target(fitted.data, prior, clones)
-        return target, cloning_glm.approximate(target, fitted.fit.gamma, fitted.fit.gamma_covariance, fitted.fit.omega)
+        omega = np.where(
+            np.isnan(fitted.fit.omega), 0.25 * np.eye(target.q), fitted.fit.omega
+        )  # something to start from
+        return target, cloning_glm.approximate(target, fitted.fit.gamma, fitted.fit.gamma_covariance, omega)
     normal = fitted.normal(prior, clones)
     if not spec.smoothing:
         return normal, cloning_normal.approximate(normal, np.eye(1), float(exact.variances[0]))

@@ -142,7 +142,7 @@ def _general(model: Model, rows: Rows) -> Fitted:
     guesses = [raised(w, f.z, FLOOR) for w, f in zip(fit.omega, factors, strict=True)]
     priors = named_priors(model.prior, factors, guesses)
     triangle, beta, omegas, width, metric = arrays.coordinates.triangle, fit.beta.copy(), guesses, 0.5, None
-    alpha = max(fit.alpha, 0.05) if negative else 1.0
+    alpha = max(float(np.nan_to_num(fit.alpha)), 0.05) if negative else 1.0
     if options.starts is not None:
         metric = arrays.eta(triangle @ beta, fit.modes)
         beta[: len(options.starts.beta)] = options.starts.beta
@@ -167,7 +167,9 @@ def _general(model: Model, rows: Rows) -> Fitted:
     if not fit.how:
         return task, deviance, None
     tail = packed_tail(fit.omega, fit.omega_se) + ([(fit.alpha, fit.alpha_se)] if negative else [])
-    notes = [f"-2 log likelihood {fit.deviance:.6f} ({fit.how})."]
+    notes = [fit.doubt] if fit.doubt else []
+    if np.isfinite(fit.deviance):
+        notes = [f"-2 log likelihood {fit.deviance:.6f} ({fit.how}).", *notes]
     method = fit.how if fit.how == LAPLACE else "Maximum likelihood"
     return task, deviance, estimates_table(model, rows, fit.beta, fit.beta_se, tail, method, notes, fit.singular)
 
@@ -187,6 +189,13 @@ class Estimates:
     how: str  # "": no estimates, something to start from
     alpha: float = float("nan")  # of a negative binomial response
     alpha_se: float = float("nan")
+    doubt: str = ""  # why there are no estimates, or no standard errors
+
+
+def _doubt(finite: bool, sure: bool) -> str:
+    if not finite:
+        return "The likelihood has no maximum at finite values: there are no estimates."
+    return "" if sure else "No maximum with a positive definite Hessian was found: there are no standard errors."
 
 
 def estimates(model: Model, rows: Rows) -> Estimates:
@@ -204,8 +213,10 @@ def estimates(model: Model, rows: Rows) -> Estimates:
         beta, how = (one.beta, one.beta_se, spread), f"adaptive quadrature, {glm_fit.NODES} points"
         if not factors:
             return Estimates(*beta, (), (), (), one.deviance, one.singular, "Fisher scoring")
-        omega, error = np.full((1, 1), one.sigma2_u), np.full(1, one.sigma2_u_se)
-        return Estimates(*beta, (omega,), (error,), (one.modes[:, None],), one.deviance, one.singular, how)
+        doubt = _doubt(one.finite, one.sure)
+        return Estimates(
+            *beta, (one.omega,), (one.omega_se,), (one.modes,), one.deviance, one.singular, how, doubt=doubt
+        )
 
     def likely(some: Sequence[Factor]) -> glm_laplace.LaplaceFit:
         return glm_laplace.fit(
@@ -217,16 +228,14 @@ def estimates(model: Model, rows: Rows) -> Estimates:
     else:
         fits = [likely([factor]) for factor in factors]
         modes, how = tuple(np.zeros((f.groups, f.q)) for f in factors), ""
-        found = replace(
-            max(fits, key=lambda fit: float(np.trace(fit.omega[0]))), omega=tuple(fit.omega[0] for fit in fits),
-            modes=modes,
-        )  # fmt: skip
+        widest = max(fits, key=lambda fit: float(np.nan_to_num(np.trace(fit.omega[0]), nan=-1.0)))
+        found = replace(widest, omega=tuple(fit.omega[0] for fit in fits), modes=modes)
     wider = found.beta_se / np.maximum(one.beta_se, 1e-300)  # than without effects and dispersion
     if np.isfinite(wider).all():
         spread = spread * max(1.0, float(np.median(wider)))
     return Estimates(
         found.beta, found.beta_se, spread, found.omega, found.omega_se, found.modes, found.deviance, found.singular,
-        how, found.alpha, found.alpha_se,
+        how, found.alpha, found.alpha_se, _doubt(found.finite, found.sure) if how else "",
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def estimates_table(
     names = [*((f"beta_{k}", name) for k, name in enumerate(rows.names)), *variance_names(model, rows)]
     values = [*zip(beta, beta_se, strict=True), *tail]
     records: list[tuple[Cell, ...]] = [
-        (*name, float(value), float(error) if np.isfinite(error) else None)
+        (*name, float(value) if np.isfinite(value) else None, float(error) if np.isfinite(error) else None)
         for name, (value, error) in zip(names, values, strict=True)
     ]
     if np.any(singular):

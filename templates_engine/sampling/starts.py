@@ -23,6 +23,8 @@ def raised(omega: Floats, z: Floats, least: float) -> Floats:
 
 
 def at_least(omega: Floats, unit: Floats, least: float) -> Floats:
-    """Ω with its eigenvalues, in the units given (q,), raised to `least`."""
+    """Ω with its eigenvalues, in the units given (q,), raised to `least`; something to start from where it is NaN."""
+    if not np.all(np.isfinite(omega)):
+        return np.diag(np.maximum(least, 0.25) * unit**2)
     values, vectors = np.linalg.eigh(omega / np.outer(unit, unit))
     return np.asarray((vectors * np.maximum(values, least)) @ vectors.T * np.outer(unit, unit), dtype=float)

@@ -18,12 +18,16 @@ from templates_engine.data.dataset import Dataset
 from templates_engine.sampling import diagnostics
 from templates_engine.sampling.cloning import (
     glm as cloning_glm,
-    glm_ml as cloning_glm_ml,
     normal as cloning_normal,
     predict as cloning_predict,
     priors as cloning_priors,
 )
-from templates_engine.sampling.glm import data as glm_data, families as glm_families, sampler as glm_sampler
+from templates_engine.sampling.glm import (
+    data as glm_data,
+    families as glm_families,
+    quadrature_fit as glm_fit,
+    sampler as glm_sampler,
+)
 from templates_engine.sampling.normal import classified as nlevel_normal, priors as mixed_priors
 from templates_engine.sampling.normal.classified_stats import Factor
 from templates_engine.sampling.rng import streams
@@ -103,9 +107,7 @@ def test_estimates_are_where_the_likelihood_is_highest(link: str) -> None:
     about what the curvature says."""
     y, x, trials, codes = made(link)
     data = glm_data.grouped(link, y, x, trials=trials, codes=codes, z=x)
-    fit = cloning_glm_ml.fit(
-        cloning_glm.target(data, cloning_priors.first(2), 1), np.zeros(2), np.full(2, 0.2), np.eye(2)
-    )
+    fit = glm_fit.fit(data)
     best = brute(link, y, x, trials, codes, fit.beta, fit.omega, x)
     constants = glm_families.constant(data.link, data.y, data.trials)
     assert fit.deviance == pytest.approx(-2 * (best + constants), abs=2e-2)
@@ -135,7 +137,7 @@ def test_clones_that_are_written_out_have_the_same_law() -> None:
     wide = 1e8
     prior = cloning_priors.Prior(np.zeros(2), np.full(2, wide), (0.0, 0.0, 1.0), (0.0, 0.0, wide))
     target = cloning_glm.target(data, prior, clones)
-    fit = cloning_glm_ml.fit(target, np.zeros(2), np.full(2, 0.2), np.eye(2))
+    fit = glm_fit.fit(data)
     near = cloning_glm.approximate(target, fit.gamma, fit.gamma_covariance, fit.omega)
     ours = [cloning_glm.run_chain(target, near, one, STOP.copy(), burnin=200, iterations=2500) for one in streams(9, 2)]
     assert min(c.accepted for c in ours) > 0.6
@@ -222,7 +224,7 @@ def test_weak_slopes_at_one_clone() -> None:
     y, x, trials, codes = made("logit", 10, 4)
     data = glm_data.grouped("logit", y, x, trials=trials, codes=codes, z=x)
     target = cloning_glm.target(data, cloning_priors.first(2), 1, nodes=4)  # few: it is about the steps
-    fit = cloning_glm_ml.fit(target, np.zeros(2), np.full(2, 0.2), np.eye(2))
+    fit = glm_fit.fit(data)
     near = cloning_glm.approximate(target, fit.gamma, fit.gamma_covariance, fit.omega)
     assert len(near.proposal.logs) > 1
     bulk = cloning_glm.mixture(target, near, (), np.ones(target.d))

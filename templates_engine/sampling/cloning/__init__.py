@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     )
     from templates_engine.sampling.cloning.fixed_variance import Pinned as Pinned, lower_root as lower_root
     from templates_engine.sampling.cloning.glm import target as target
-    from templates_engine.sampling.cloning.glm_ml import QuadratureFit as QuadratureFit
     from templates_engine.sampling.cloning.joined_groups import cells as cells
     from templates_engine.sampling.cloning.normal import Cloned as Cloned
     from templates_engine.sampling.cloning.normal_ml import Surface as Surface, profiled as profiled

@@ -13,21 +13,17 @@ from typing import Any
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.glm import information, row
+from templates_engine.sampling.glm import GRID, find_group_mode, information, product_rule, row
 from templates_engine.sampling.linalg import cholesky, log_determinant, solve_lower, solve_upper
 from templates_engine.sampling.normal import Floats
 
-NODES = (0, 15, 9, 7)  # in each direction, for 1, 2 or 3 random coefficients
+NODES = GRID  # in each direction, for 1, 2 or 3 random coefficients
 MOST_COEFFICIENTS = len(NODES) - 1
 
 
 def grid(q: int, nodes: int = 0) -> tuple[Floats, Floats]:
     """Points (M, q) and logarithms (M,) of weights, with exp(x'x / 2) in them, of the product rule."""
-    points, weights = np.polynomial.hermite_e.hermegauss(nodes or NODES[q])
-    logs = np.log(weights) - 0.5 * math.log(2 * math.pi) + 0.5 * points**2
-    every = np.stack(np.meshgrid(*[points] * q, indexing="ij"), axis=-1).reshape(-1, q)
-    sums = np.stack(np.meshgrid(*[logs] * q, indexing="ij"), axis=-1).reshape(-1, q).sum(axis=1)
-    return np.ascontiguousarray(every), np.ascontiguousarray(sums)
+    return product_rule(q, nodes or NODES[q])
 
 
 @njit
@@ -35,11 +31,40 @@ def find_mode(
     link: int, y: Any, trials: Any, fixed: Any, scaled: Any, start: int, stop: int, b: Any, factor: Any, step: Any,
     limit: float,
 ) -> float:  # fmt: skip
-    """Newton's method with halving from b (q,), rows start..stop-1; scaled (n, q) holds T'z.
+    """Newton's method from b (q,), a mode near by, and where that does not settle from zero; rows start..stop-1, scaled
+    (n, q) holds T'z.
 
     The mode into b, the Cholesky factor of the (Fisher) curvature into factor; returns the logarithm of the integrand
-    there. Stops when no element of the step exceeds `limit`. The integrand is log-concave.
+    there, -inf (b zero, factor the identity) where no mode was found. Stops when no element of the step exceeds
+    `limit`. The integrand is log-concave.
     """
+    value = _near(link, y, trials, fixed, scaled, start, stop, b, factor, step, limit)
+    if value > -np.inf:
+        return value
+    q = len(b)
+    if not find_group_mode(link, y, trials, fixed, scaled, start, stop, b, factor):
+        for a in range(q):
+            b[a] = 0.0
+            for c in range(a + 1):
+                factor[a, c] = 1.0 if a == c else 0.0
+        return -np.inf
+    value = 0.0
+    for a in range(q):
+        value -= 0.5 * b[a] * b[a]
+    for i in range(start, stop):
+        eta = fixed[i]
+        for a in range(q):
+            eta += scaled[i, a] * b[a]
+        value += row(link, y[i], trials[i], eta)[0]
+    return value
+
+
+@njit
+def _near(
+    link: int, y: Any, trials: Any, fixed: Any, scaled: Any, start: int, stop: int, b: Any, factor: Any, step: Any,
+    limit: float,
+) -> float:  # fmt: skip
+    """`find_mode` from b alone: -inf where that has not settled."""
     q = len(b)
     slope = np.empty(q)
     value = -np.inf
@@ -94,22 +119,7 @@ def find_mode(
             return value
         for a in range(q):
             b[a] += step[a]
-    for a in range(q):  # not settled: a plain centre still gives a valid, if coarser, rule
-        if not abs(b[a]) < 1e10:
-            b[a] = 0.0
-    for a in range(q):
-        for c in range(a + 1):
-            factor[a, c] = 1.0 if a == c else 0.0
-    for i in range(start, stop):
-        eta = fixed[i]
-        for a in range(q):
-            eta += scaled[i, a] * b[a]
-        weight = information(link, trials[i], eta)
-        for a in range(q):
-            for c in range(a + 1):
-                factor[a, c] += scaled[i, a] * weight * scaled[i, c]
-    cholesky(factor, q)
-    return value
+    return -np.inf
 
 
 @njit
@@ -123,7 +133,8 @@ def log_likelihood(
     for j in range(len(modes)):
         start, stop = starts[j], starts[j + 1]
         b = modes[j]
-        find_mode(link, y, trials, fixed, scaled, start, stop, b, factor, step, 1e-5)
+        if not find_mode(link, y, trials, fixed, scaled, start, stop, b, factor, step, 1e-5) > -np.inf:
+            return -np.inf
         top = -np.inf
         for m in range(nodes):
             for a in range(q):

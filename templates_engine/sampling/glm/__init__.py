@@ -38,11 +38,15 @@ if TYPE_CHECKING:
         solve_forth as solve_forth,
         solve_with as solve_with,
     )
+    from templates_engine.sampling.glm.marginal import (
+        find_group_mode as find_group_mode,
+        product_rule as product_rule,
+    )
     from templates_engine.sampling.glm.negative_binomial import (
         one_row as one_row,
         rising as rising,
         weight_of as weight_of,
     )
-    from templates_engine.sampling.glm.quadrature_fit import fixed_only as fixed_only
+    from templates_engine.sampling.glm.quadrature_fit import GRID as GRID, GlmFit as GlmFit, fixed_only as fixed_only
 
 __getattr__, __all__ = lazily(__name__, __file__)

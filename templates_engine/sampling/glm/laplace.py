@@ -3,9 +3,10 @@ crossed classifications and random coefficients, or with none.
 
 The effects are integrated out by a Normal approximation at their joint mode, in which the curvature is Fisher's
 information, as in glmer of lme4 with nAGQ = 1 (Bates, Mächler, Bolker and Walker 2015; Breslow and Clayton 1993,
-equation 5). β, the covariance factors T_c (Ω_c = T_c T_c') and log α are searched together with exact first derivatives
-(glm.laplace_likelihood). Standard errors come from their differences: the whole observed information, as glmer has
-them.
+equation 5). β, the covariance factors T_c (Ω_c = T_c T_c') and the root of α are searched together with exact first
+derivatives (glm.laplace_likelihood). Standard errors come from their differences, of two lengths that have to agree:
+the whole observed information, as glmer has it. The likelihood is even in the diagonals of T_c and in the root of α, so
+that zero is an ordinary point; whether it is the maximum, the likelihood's value there tells.
 """
 
 from __future__ import annotations
@@ -16,23 +17,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+from scipy import optimize
 
+from templates_engine.sampling import newton
 from templates_engine.sampling.glm.data import grouped
 from templates_engine.sampling.glm.families import CODES, constant
 from templates_engine.sampling.glm.laplace_likelihood import laplace
-from templates_engine.sampling.glm.negative_binomial import NEGATIVE_BINOMIAL
-from templates_engine.sampling.glm.quadrature_fit import fixed_only
+from templates_engine.sampling.glm.negative_binomial import NEGATIVE_BINOMIAL, ends
+from templates_engine.sampling.glm.quadrature_fit import fixed_only, omega_errors, reduced, scales
 from templates_engine.sampling.normal import Factor, Floats, orthonormal
 from templates_engine.sampling.sparse import eliminate
 
 MOST_WORK = 4e7  # multiplications a step of Newton's method
 MOST_CELLS = 2e7  # numbers held
-MOST_STEPS = 30
-DIRECT = 100_000  # counts up to this have their sum over k < y taken term by term
-_SMALL = 5e-3  # a standard deviation on the scale of η that counts as zero
-_LARGE = 50.0
-_ALPHA = (math.log(1e-6), math.log(1e4))
+_LARGE = 100.0  # a standard deviation on the scale of η: there the likelihood has no maximum
+_SAME = 1e-8  # log likelihoods that differ by no more say the same
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,8 @@ class LaplaceFit:
     modes: tuple[Floats, ...]  # (J, q) of the effects
     finite: bool
     singular: bool  # a covariance matrix on its boundary, or α at zero
+    edges: tuple[int, ...] = ()  # the classifications with a covariance matrix on its boundary
+    sure: bool = True  # False: the search did not converge, or the Hessian is not that of a maximum
 
 
 def affordable(p: int, factors: Sequence[Factor]) -> bool:
@@ -64,7 +65,7 @@ def affordable(p: int, factors: Sequence[Factor]) -> bool:
 
 
 class Criterion:
-    """Half the deviance, as a function of (δ, the L_c packed, log α).
+    """Half the deviance, as a function of (δ, the L_c packed, the root of α).
 
     γ = start + spread δ; T_c = R_c^-1 L_c with L_c lower triangular and Z_c = Q_c R_c, Q'Q = n I, so that neither the
     units of a random coefficient nor where its zero lies (a year such as 2001) make the search any harder.
@@ -80,6 +81,8 @@ class Criterion:
         sort = [None if v is None else np.asarray(v, dtype=float)[turn] for v in (trials, offset)]
         self.data = grouped(link, y[turn], x[turn], trials=sort[0], offset=sort[1])
         self.one = fixed_only(self.data)
+        self.codes = [f.codes[turn] for f in factors]
+        self.unit: list[Floats] = []  # by classification, a standard deviation that matters (_begins)
         self.negative = negative
         both = [orthonormal(f.z) for f in factors]
         self.z = [np.ascontiguousarray(both[c][0][turn]) for c in self.order]
@@ -90,11 +93,7 @@ class Criterion:
         self.pattern, self.matrix = self.shape.pattern(code, self.data.y, self.data.trials), self.shape.matrix()
         self.effects = np.zeros(self.shape.count)
         self.constant = constant(CODES[link], self.data.y, self.data.trials)
-        counts = self.data.y if negative else np.zeros(0)
-        self.large = counts[counts > DIRECT]
-        few = counts[counts <= DIRECT].astype(np.int64)
-        # how many are above 0, above 1, ...
-        self.above = np.cumsum(np.bincount(few)[:0:-1])[::-1] if len(few) else few
+        self.counts, self.often = np.unique(self.data.y if negative else np.zeros(0), return_counts=True)
         self.diagonal = np.concatenate(
             [np.zeros(0, dtype=bool), *(np.eye(q, dtype=bool)[np.tril_indices(q)] for _, q in self.sizes)]
         )
@@ -125,7 +124,7 @@ class Criterion:
         fixed = self.data.offset + self.data.q_matrix @ gamma
         value = laplace(self.pattern, alpha, fixed, turned, self.effects, self.matrix, by_row, by_effect, by_alpha)
         if not np.isfinite(value):
-            self.effects[:] = 0.0
+            self.effects[:] = 0.0  # what a failed search leaves is not for the next
             return value, np.zeros(self.p), [np.zeros_like(root) for root in roots], 0.0
         slopes: list[Floats] = [np.zeros(0)] * len(roots)
         lead = 0
@@ -136,22 +135,20 @@ class Criterion:
         return value, self.data.q_matrix.T @ by_row, slopes, float(by_alpha[0])
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
-        """(value, gradient); a huge value where there is none."""
+        """(value, gradient); infinite where there is none."""
         roots = self.roots(theta)
-        alpha = math.exp(theta[-1]) if self.negative else 0.0
+        alpha = float(theta[-1]) ** 2 if self.negative else 0.0
         value, by_gamma, slopes, by_alpha = self.at(self.gamma(theta), roots, alpha)
         gradient = np.zeros(len(theta))
         if not np.isfinite(value):
-            return 1e300, gradient
+            return math.inf, gradient
         gradient[: self.p] = self.spread.T @ by_gamma
         packed = [slope[np.tril_indices(len(slope))] for slope in slopes]
         gradient[self.p : self.p + len(self.diagonal)] = np.concatenate([np.zeros(0), *packed])
-        if self.negative:  # Σ_i Σ_{k < y_i} log(1 + αk), and its derivative
-            k, r = np.arange(len(self.above)), 1.0 / alpha
-            rising = special.gammaln(r + self.large) - special.gammaln(r) - self.large * math.log(r)
-            slope = r * self.large - r * r * (special.digamma(r + self.large) - special.digamma(r))
-            value -= float(self.above @ np.log1p(alpha * k) + rising.sum())
-            gradient[-1] = alpha * (by_alpha - float(self.above @ (k / (1.0 + alpha * k)) + slope.sum()))
+        if self.negative:
+            rest, slope = ends(alpha, self.counts)
+            value -= float(self.often @ rest)
+            gradient[-1] = 2.0 * theta[-1] * (by_alpha - float(self.often @ slope))
         return value - self.constant, gradient  # not far from 0, so that its relative change says something
 
     def modes(self, roots: Sequence[Floats]) -> tuple[Floats, ...]:
@@ -179,79 +176,144 @@ def fit(
     one, p = criterion.one, criterion.p
     if not one.finite:
         return _infinite(criterion)
-    free = criterion.diagonal
-    tail = [_ALPHA] if negative_binomial else []
-    bounds = [(None, None)] * p + [(0.0 if d else -_LARGE, _LARGE) for d in free] + tail
-    best: Any = None
-    for sd in (0.5, 0.05) if len(free) else (0.5,):
-        start = np.concatenate([np.zeros(p), np.where(free, sd, 0.0), np.full(len(tail), math.log(0.5))])
-        found = optimize.minimize(
-            criterion, start, jac=True, method="L-BFGS-B", bounds=bounds,
-            options={"ftol": 1e-14, "gtol": 1e-6, "maxiter": 500},
-        )  # fmt: skip
-        if best is None or found.fun < best.fun - 1e-6:
-            best = found
-    theta = np.asarray(best.x, dtype=float)
-    flat, at = np.zeros(len(theta), dtype=bool), p  # parameters on the boundary
-    for c, (_, q) in enumerate(criterion.sizes):
-        root = criterion.roots(theta)[c]
-        here = slice(at, at + q * (q + 1) // 2)
-        at = here.stop
-        flat[here] = np.linalg.svd(root, compute_uv=False)[-1] < _SMALL
-        if np.linalg.norm(root) < _SMALL:
-            theta[here] = 0.0
-    without = negative_binomial and math.exp(theta[-1]) * float(np.mean(y)) < 1e-4  # no more variation than Poisson
-    flat[-1:] |= without
-    theta, covariance = _settle(criterion, theta, ~flat)
+    found = _search(criterion)
+    if found is None:
+        return _infinite(criterion, finite=True)
+    found, free = _edges(criterion, found)
+    theta, roots = found.at, criterion.roots(found.at)
+    if any(np.abs(root).max() > _LARGE for root in roots):
+        return _infinite(criterion)
+    places = np.flatnonzero(free)
+    exact = newton.verified(_held(criterion, theta, places), theta[places], found.hessian)
+    inverse = None if exact is None else newton.inverse(exact)
+    covariance = np.zeros((len(theta), len(theta)))
+    covariance[np.ix_(places, places)] = np.nan if inverse is None else inverse
     value, _ = criterion(theta)
-    roots = criterion.roots(theta)
-    modes = criterion.modes(roots)
     turn = criterion.data.coordinates.inverse @ criterion.spread
     beta_se = _root(np.einsum("ab,bc,ac->a", turn, covariance[:p, :p], turn))
-    omega_se, at = [], p
+    errors, edges, at = [], [], p
     for c, root in enumerate(roots):
-        size = len(root) * (len(root) + 1) // 2
-        omega_se.append(_omega_se(root, criterion.back[c], covariance[at : at + size, at : at + size], flat[at]))
-        at += size
-    nan = float("nan")
-    alpha = (0.0 if without else math.exp(theta[-1])) if negative_binomial else nan
-    alpha_se = alpha * float(_root(covariance[-1, -1])) if negative_binomial and not without else nan
-    inside = bool(np.all(np.abs(theta[p : p + len(free)]) < _LARGE - 1e-6))
+        here = slice(at, at + len(root) * (len(root) + 1) // 2)
+        at = here.stop
+        if not free[here].all():
+            edges.append(c)
+        errors.append(omega_errors(root, covariance[here, here], c in edges, criterion.back[c]))
+    alpha = alpha_se = math.nan
+    if negative_binomial:
+        alpha, alpha_se = float(theta[-1]) ** 2, math.nan
+        if free[-1]:
+            alpha_se = 2.0 * abs(float(theta[-1])) * float(_root(covariance[-1, -1]))
     return LaplaceFit(
         criterion.data.coordinates.beta(criterion.gamma(theta)), beta_se,
-        tuple(b @ r @ r.T @ b.T for r, b in zip(roots, criterion.back, strict=True)), tuple(omega_se), alpha, alpha_se,
-        2.0 * value, modes,
-        inside and value < 1e299, bool(flat.any()),
+        tuple(b @ r @ r.T @ b.T for r, b in zip(roots, criterion.back, strict=True)), tuple(errors), alpha, alpha_se,
+        2.0 * value, criterion.modes(roots), True, not bool(free.all()), tuple(edges),
+        found.converged and inverse is not None,
     )  # fmt: skip
 
 
-def _settle(criterion: Criterion, theta: Floats, free: Any) -> tuple[Floats, Floats]:
-    """(θ after Newton's method in its free part, the covariance matrix of that part, zero elsewhere).
+def _begins(criterion: Criterion) -> list[Floats]:
+    """Where to begin: variances by moments of what the fit without effects leaves, then fractions of them."""
+    data, p = criterion.data, criterion.p
+    sds = []
+    criterion.unit = []
+    by_place = dict(zip(criterion.order, criterion.z, strict=True))
+    for c, (_, q) in enumerate(criterion.sizes):
+        unit, moment = scales(data, criterion.one, by_place[c], criterion.codes[c])
+        criterion.unit.append(unit)
+        sds.append(np.diag(np.minimum(moment, 20.0))[np.tril_indices(q)])
+    packed = np.concatenate([np.zeros(0), *sds])
+    tail = np.zeros(0)
+    if criterion.negative:
+        mean = np.exp(data.offset + data.q_matrix @ criterion.one.gamma)
+        excess = float(np.sum((data.y - mean) ** 2 - data.y)) / float(np.sum(mean**2))
+        tail = np.sqrt([min(max(excess, 0.1 / float(mean.mean())), 20.0)])
+    return [
+        np.concatenate([np.zeros(p), share * packed, other * tail])
+        for share, other in ((1.0, 1.0), (0.3, 0.7), (1.0, 0.3), (0.05, 1.0))[: 4 if len(packed) else 2]
+    ]
 
-    One step as a rule, for the Hessian is needed anyway; more where the search before stopped on the way. Second
-    derivatives are differences of first ones; where they are negative their size is taken.
-    """
-    places = np.flatnonzero(free)
-    covariance = np.zeros((len(theta), len(theta)))
-    for _ in range(MOST_STEPS):
-        value, gradient = criterion(theta)
-        hessian = np.empty((len(places), len(places)))
-        for row, k in enumerate(places):
-            step = 1e-3 * np.eye(len(theta))[k]
-            hessian[row] = (criterion(theta + step)[1] - criterion(theta - step)[1])[places] / 2e-3
-        curved, axes = np.linalg.eigh((hessian + hessian.T) / 2.0)
-        curved[np.abs(curved) < 1e-12 * np.abs(curved).max(initial=1e-300)] = np.inf  # nothing moves along these
-        covariance[np.ix_(places, places)] = (axes / curved) @ axes.T
-        move = np.zeros(len(theta))
-        move[places] = -(axes / np.abs(curved)) @ (axes.T @ gradient[places])
-        size, decrement = 1.0, -float(move @ gradient)
-        while size > 1e-6 and not criterion(theta + size * move)[0] <= value:
-            size /= 2.0
-        if size > 1e-6:
-            theta = theta + size * move
-        if size <= 1e-6 or decrement < 1e-8:
+
+def _search(criterion: Criterion) -> newton.Found | None:
+    """Quasi-Newton in units of the curvature at the beginning, then Newton's method until no slope is left; from the
+    next beginnings where that does not end in a least value."""
+    ranked = sorted(
+        ((criterion(theta)[0], k, theta) for k, theta in enumerate(_begins(criterion))), key=lambda one: one[:2]
+    )
+    best: newton.Found | None = None
+    for value, _, theta in ranked:
+        if not np.isfinite(value):
+            continue
+        scale = np.concatenate([np.ones(criterion.p), 0.3 * np.maximum(np.abs(theta[criterion.p :]), 1e-6)])
+        scale[criterion.p :] = np.maximum(scale[criterion.p :], 0.1 * np.abs(theta[criterion.p :]).max(initial=1e-6))
+        begin = _quasi(criterion, theta, scale)
+        found = newton.minimise(newton.differenced(criterion, scale), begin, most=60)
+        if best is None or (found.converged, -found.value) > (best.converged, -best.value):
+            best = found
+        if best.converged:
             break
-    return theta, covariance
+    return best
+
+
+def _quasi(criterion: Criterion, theta: Floats, scale: Floats) -> Floats:
+    hessian = newton.by_differences(criterion, theta, 0.02 * scale)
+    turn = np.diag(scale)
+    if np.all(np.isfinite(hessian)):
+        curved, axes = np.linalg.eigh(hessian * np.outer(scale, scale))
+        turn = scale[:, None] * axes / np.sqrt(np.maximum(np.abs(curved), 1e-3))
+
+    def turned(w: Floats) -> tuple[float, Floats]:
+        value, gradient = criterion(theta + turn @ w)
+        return (value, turn.T @ gradient) if np.isfinite(value) else (1e300, np.zeros(len(w)))
+
+    found: Any = optimize.minimize(
+        turned, np.zeros(len(theta)), jac=True, method="L-BFGS-B", options={"ftol": 1e-11, "gtol": 1e-5, "maxiter": 300}
+    )
+    there: Floats = theta + turn @ found.x
+    return there if np.isfinite(criterion(there)[0]) else theta
+
+
+def _held(criterion: Criterion, theta: Floats, places: Any) -> newton.Gradient:
+    """The criterion as a function of some of its parameters."""
+
+    def function(some: Floats) -> tuple[float, Floats]:
+        every = theta.copy()
+        every[places] = some
+        value, gradient = criterion(every)
+        return value, gradient[places]
+
+    return function
+
+
+def _edges(criterion: Criterion, found: newton.Found) -> tuple[newton.Found, Any]:
+    """Covariance matrices of lower rank, and α = 0, where the likelihood is no lower there: (the maximum, a mask of the
+    parameters that are free); `hessian` is that of the free ones."""
+    free, at = np.ones(len(found.at), dtype=bool), criterion.p
+    for c, root in enumerate(criterion.roots(found.at)):
+        here = slice(at, at + len(root) * (len(root) + 1) // 2)
+        at = here.stop
+        edge = reduced(root / criterion.unit[c][:, None])
+        if edge is not None:
+            found, free = _try(
+                criterion, found, free, here, (edge * criterion.unit[c][:, None])[np.tril_indices(len(root))]
+            )
+    if criterion.negative and found.at[-1] ** 2 * float(np.mean(criterion.data.y)) < 1.0:
+        found, free = _try(criterion, found, free, slice(len(free) - 1, len(free)), np.zeros(1))
+    return found, free
+
+
+def _try(criterion: Criterion, found: newton.Found, free: Any, here: slice, values: Floats) -> tuple[newton.Found, Any]:
+    """With these parameters at `values`, zeros held: that if the likelihood is no lower, else what there was."""
+    theta, mask = found.at.copy(), free.copy()
+    theta[here], mask[here] = values, values != 0.0
+    places = np.flatnonzero(mask)
+    scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(found.hessian)), 1e-300))
+    whole = np.ones(len(theta))
+    whole[np.flatnonzero(free)] = scale
+    again = newton.minimise(newton.differenced(_held(criterion, theta, places), whole[places]), theta[places], most=60)
+    if not again.converged or not again.value <= found.value + _SAME:
+        return found, free
+    theta[places] = again.at
+    return newton.Found(theta, again.value, again.gradient, again.hessian, True), mask
 
 
 def _root(variance: Any) -> Floats:
@@ -259,26 +321,11 @@ def _root(variance: Any) -> Floats:
     return np.asarray(np.sqrt(np.where(variance > 0, variance, np.nan)), dtype=float)
 
 
-def _omega_se(root: Floats, back: Floats, covariance: Floats, flat: bool) -> Floats:
-    """Standard errors of the packed Ω = R^-1 LL'R^-T from the covariance of L, by the delta method."""
-    q = len(root)
-    rows, columns = np.tril_indices(q)
-    if flat:
-        return np.full(len(rows), np.nan)
-    jacobian = np.empty((len(rows), len(rows)))
-    for k, (a, b) in enumerate(zip(rows, columns, strict=True)):
-        change = np.zeros((q, q))
-        change[a, b] = 1.0
-        change = back @ change @ root.T @ back.T
-        jacobian[:, k] = (change + change.T)[rows, columns]
-    return _root(np.einsum("ab,bc,ac->a", jacobian, covariance, jacobian))
-
-
-def _infinite(criterion: Criterion) -> LaplaceFit:
-    """What there is when coefficients run off: the fit without effects, where it stopped."""
-    one, nan = criterion.one, float("nan")
+def _infinite(criterion: Criterion, *, finite: bool = False) -> LaplaceFit:
+    """What there is when there is no maximum, or (finite) none was found: the fit without effects."""
+    one, nan = criterion.one, math.nan
     return LaplaceFit(
-        one.beta, one.beta_se, tuple(np.full((q, q), nan) for _, q in criterion.sizes),
-        tuple(np.full(q * (q + 1) // 2, nan) for _, q in criterion.sizes), nan, nan, one.deviance,
-        tuple(np.zeros(size) for size in criterion.sizes), False, False,
+        one.beta, np.full(criterion.p, nan), tuple(np.full((q, q), nan) for _, q in criterion.sizes),
+        tuple(np.full(q * (q + 1) // 2, nan) for _, q in criterion.sizes), nan, nan, nan,
+        tuple(np.zeros(size) for size in criterion.sizes), finite, False, (), False,
     )  # fmt: skip

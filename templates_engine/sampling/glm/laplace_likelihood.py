@@ -20,7 +20,7 @@ import numpy as np
 
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.glm.families import information, log_cdf, row
-from templates_engine.sampling.glm.negative_binomial import one_row
+from templates_engine.sampling.glm.negative_binomial import departure
 from templates_engine.sampling.linalg import cholesky, log_determinant, solve, solve_lower, solve_upper
 
 Array = Any  # inside kernels: float64 arrays
@@ -266,12 +266,22 @@ def nearby(at: Pattern, z: Array, h: Matrix, out: Array) -> None:
 
 
 @njit
+def log_row(link: int, y: float, n: float, eta: float, alpha: float) -> float:
+    """Log likelihood of a row without constants; negative binomial: as far as it depends on η."""
+    if link != 4:
+        return row(link, y, n, eta)[0]
+    if eta > 600.0:
+        return -np.inf
+    return row(3, y, n, eta)[0] + departure(y, math.exp(eta), alpha)[0]
+
+
+@njit
 def penalised(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array, eta: Array) -> float:
     """log p(y | b) - b'b/2, and the linear predictors; -inf where a row is impossible."""
     predict(at, fixed, z, effects, eta)
     total = 0.0
     for i in range(len(eta)):
-        total += one_row(at.link, at.y[i], at.trials[i], eta[i], alpha)[0]
+        total += log_row(at.link, at.y[i], at.trials[i], eta[i], alpha)
     for k in range(len(effects)):
         total -= 0.5 * effects[k] * effects[k]
     return total if total == total else -np.inf
@@ -279,19 +289,36 @@ def penalised(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array,
 
 @njit
 def find_mode(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array, h: Matrix, eta: Array) -> float:
-    """Newton's method with step halving from the given effects, which become the mode: the objective is concave. Its
-    value there, NaN where none was found."""
+    """The joint mode into effects, its predictors into eta; the objective's value there, NaN where none was found.
+
+    Newton's method from the given effects, and where that does not converge from none: the objective is concave, so
+    that a search with halved steps ends from there unless numbers run out.
+    """
+    kept = effects.copy()
+    value = _climb(at, alpha, fixed, z, effects, h, eta)
+    if np.isfinite(value):
+        return value
+    for k in range(len(effects)):
+        effects[k] = 0.0
+    value = _climb(at, alpha, fixed, z, effects, h, eta)
+    if not np.isfinite(value):
+        for k in range(len(effects)):
+            effects[k] = kept[k] if np.isfinite(kept[k]) else 0.0
+    return value
+
+
+@njit
+def _climb(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array, h: Matrix, eta: Array) -> float:
+    """Newton's method with step halving from the given effects; NaN where it does not converge."""
     n, count = len(eta), len(effects)
     score, weight = np.empty(n), np.empty(n)
     slope, step, tried = np.empty(count), np.empty(count), np.empty(count)
     value = penalised(at, alpha, fixed, z, effects, eta)
-    if value == -np.inf:
-        for k in range(count):
-            effects[k] = 0.0
-        value = penalised(at, alpha, fixed, z, effects, eta)
-    if count == 0 or not np.isfinite(value):
+    if count == 0:
         return value
-    for _ in range(200):
+    if not np.isfinite(value):
+        return np.nan
+    for _ in range(400):
         for i in range(n):
             score[i], weight[i], _, _ = slopes_of(at.link, at.y[i], at.trials[i], eta[i], alpha)
         if not np.isfinite(factor(at, z, weight, h)):
@@ -310,15 +337,18 @@ def find_mode(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array,
             for k in range(count):
                 tried[k] = effects[k] + size * step[k]
             found = penalised(at, alpha, fixed, z, tried, eta)
-            if found >= value - 1e-12 * (1.0 + abs(value)):
+            if found >= value + 0.1 * size * decrement - 1e-13 * (1.0 + abs(value)):
+                break
+            if decrement < 1e-4 and size == 1.0 and found > -np.inf:  # a rise too small to be seen beside rounding
                 break
             size *= 0.5
             if size < 1e-12:
-                return value if decrement < 1e-6 else np.nan
+                predict(at, fixed, z, effects, eta)
+                return value if decrement < 1e-10 else np.nan
         for k in range(count):
             effects[k] = tried[k]
         value = found
-        if size == 1.0 and decrement < 1e-8:  # Newton squares the distance: what is left is below rounding
+        if size == 1.0 and decrement < 1e-9:  # Newton squares the distance: what is left is below rounding
             return value
     return np.nan
 
@@ -353,8 +383,7 @@ def laplace(
         lean[i] *= 0.5 * total
         if at.link == 4:
             mu = math.exp(min(eta[i], 700.0))
-            grown = -alpha * one_row(4, 0.0, 1.0, eta[i], alpha)[0]  # log(1 + αμ)
-            by_alpha[0] += (at.y[i] + 1.0 / alpha) * mu / (1.0 + alpha * mu) - grown / (alpha * alpha)
+            by_alpha[0] -= departure(at.y[i], mu, alpha)[1]
             by_alpha[0] -= 0.5 * weight[i] * weight[i] * total
     own = at.link == 0 or at.link == 3  # where the observed information is Fisher's
     if not own and not np.isfinite(factor(at, z, seen, h)):

@@ -1,48 +1,63 @@
-"""Maximum likelihood for binomial and Poisson models: with one level by Fisher scoring, with a random intercept by
-adaptive Gauss-Hermite quadrature.
+"""Maximum likelihood for binomial and Poisson models: with one level by Fisher scoring, with one classification by
+adaptive Gauss-Hermite quadrature (glm.marginal) and Newton's method with exact second derivatives.
 
-The quadrature follows Liu and Pierce (1994) and Pinheiro and Bates (1995): nodes centred on each group's mode and
-scaled by its curvature. Gradients come from the same nodes by Fisher's identity (the expected complete-data score).
+The search is in γ and the triangular factor T of Ω = T T', in which the likelihood is even: a variance of zero is an
+ordinary point of it. Whether it is the maximum the likelihood tells, by its value there and its slope, whatever the
+size of the variance.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy import optimize
 
-from templates_engine.sampling.compiled import njit
+from templates_engine.sampling import newton
 from templates_engine.sampling.glm.data import Grouped
-from templates_engine.sampling.glm.families import constant, information, informations, row, rows
-from templates_engine.sampling.normal import Floats
+from templates_engine.sampling.glm.families import constant, informations, rows
+from templates_engine.sampling.glm.marginal import likelihood, product_rule
+from templates_engine.sampling.glm.separation import separated
+from templates_engine.sampling.normal import Floats, Ints
 
 NODES = 15
-_SMALLEST, _LARGEST = math.log(1e-4), math.log(1e3)  # of the standard deviation between groups
+GRID = (0, NODES, 9, 7)  # nodes in each direction, for 1, 2 or 3 random coefficients
+_LARGEST = 100.0  # a standard deviation on the scale of η: there the likelihood has no maximum
+_SAME = 1e-8  # log likelihoods that differ by no more say the same
 
 
 @dataclass(frozen=True)
 class GlmFit:
-    """Estimates; `finite` False when the likelihood has no maximum at finite coefficients (separation)."""
+    """Estimates; NaN among the standard errors of variances on the boundary."""
 
     gamma: Floats  # (p,) in orthonormal coordinates
     beta: Floats  # (p,)
-    beta_se: Floats
+    beta_se: Floats  # NaN where the likelihood is not curved downwards
     gamma_covariance: Floats  # (p, p)
-    sigma2_u: float  # NaN without groups
-    sigma2_u_se: float
-    modes: Floats  # (J,) of the group effects
+    omega: Floats  # (q, q); (0, 0) without groups
+    omega_se: Floats  # packed
+    modes: Floats  # (J, q) of the group effects
     deviance: float  # -2 log likelihood, all constants kept
-    finite: bool
-    singular: bool = False
+    finite: bool  # False: no maximum at finite coefficients (separation) or variances
+    singular: bool = False  # Ω on its boundary
+    sure: bool = True  # False: the search did not converge, or the Hessian is not that of a maximum
+
+    @property
+    def sigma2_u(self) -> float:
+        """Of a random intercept; NaN without groups."""
+        return float(self.omega[0, 0]) if len(self.omega) else float("nan")
+
+    @property
+    def sigma2_u_se(self) -> float:
+        return float(self.omega_se[0]) if len(self.omega_se) else float("nan")
 
 
-def fit(data: Grouped) -> GlmFit:
-    """The maximum likelihood estimates with one level or a random intercept (z a column of ones)."""
+def fit(data: Grouped, nodes: int = 0) -> GlmFit:
+    """The maximum likelihood estimates with one level or one classification with q ≤ 3 random coefficients; nodes in
+    each direction, GRID's if not given."""
     one = fixed_only(data)
-    return one if not data.groups or not one.finite else _quadrature(data, one)
+    return one if not data.groups or not one.finite else _quadrature(data, one, nodes or GRID[data.q])
 
 
 def fixed_only(data: Grouped) -> GlmFit:
@@ -74,18 +89,20 @@ def fixed_only(data: Grouped) -> GlmFit:
     informations(data.link, data.trials, eta, weight)
     matrix = (data.q_matrix * weight[:, None]).T @ data.q_matrix / data.n
     scale = float(np.trace(matrix)) / data.p
-    finite = converged and bool(np.linalg.eigvalsh(matrix)[0] > 1e-7 * scale) and _overlap(data, eta)
-    covariance = np.linalg.pinv(matrix) / data.n
+    finite = converged and bool(np.linalg.eigvalsh(matrix)[0] > 1e-13 * scale)
+    if _at_ends(data, eta) or not finite:
+        finite = finite and not separated(data)
+    covariance = np.linalg.pinv(matrix, rcond=1e-14) / data.n
     deviance = -2.0 * (value + constant(data.link, data.y, data.trials))
-    nan = float("nan")
-    return GlmFit(gamma, *_beta(data, gamma, covariance), covariance, nan, nan, np.zeros(0), deviance, finite)
+    none = np.zeros((0, 0))
+    return GlmFit(gamma, *_beta(data, gamma, covariance), covariance, none, np.zeros(0), none, deviance, finite)
 
 
-def _overlap(data: Grouped, eta: Floats) -> bool:
-    """No fitted probability or mean is numerically 0 (or a probability 1) where that costs the likelihood nothing."""
-    at_end = eta < -15.0 if data.link == 3 else np.abs(eta) > (8.0 if data.link == 1 else 15.0)
+def _at_ends(data: Grouped, eta: Floats) -> bool:
+    """Some fitted probability or mean is numerically 0 (or a probability 1) where that costs the likelihood little."""
+    at_end = eta < -6.0 if data.link == 3 else np.abs(eta) > (3.0 if data.link == 1 else 6.0)
     free = (data.y == 0) if data.link == 3 else ((data.y == 0) | (data.y == data.trials)) & (data.trials > 0)
-    return not bool(np.any(at_end & free))
+    return bool(np.any(at_end & free))
 
 
 def _start(data: Grouped) -> Floats:
@@ -103,124 +120,163 @@ def _start(data: Grouped) -> Floats:
 def _beta(data: Grouped, gamma: Floats, covariance: Floats) -> tuple[Floats, Floats]:
     inverse = data.coordinates.inverse
     variance = np.einsum("ab,bc,ac->a", inverse, covariance, inverse)
-    return data.coordinates.beta(gamma), np.sqrt(np.maximum(variance, 0.0))
+    return data.coordinates.beta(gamma), np.sqrt(np.where(variance > 0, variance, np.nan))
 
 
-def _quadrature(data: Grouped, one: GlmFit) -> GlmFit:
-    points, weights = np.polynomial.hermite_e.hermegauss(NODES)
-    logs = np.log(weights) - 0.5 * math.log(2 * math.pi) + 0.5 * points**2
-    modes = np.zeros(data.groups)
-    ends = constant(data.link, data.y, data.trials)
+class _Surface:
+    """Minus the log likelihood as a function of (γ, T packed), without the constants of y."""
 
-    def objective(theta: Floats) -> tuple[float, Floats]:
-        gradient = np.zeros(data.p + 1)
-        value = _likelihood(
-            data.link, data.y, data.trials, data.offset + data.q_matrix @ theta[:-1], data.q_matrix, data.starts,
-            math.exp(theta[-1]), points, logs, modes, gradient,
+    def __init__(self, data: Grouped, nodes: int):
+        self.data, self.points = data, product_rule(data.q, nodes)
+        self.z = np.ascontiguousarray(data.z)
+        self.places = np.tril_indices(data.q)
+        self.modes = np.zeros((data.groups, data.q))
+
+    def root(self, theta: Floats) -> Floats:
+        root = np.zeros((self.data.q, self.data.q))
+        root[self.places] = theta[self.data.p :]
+        return root
+
+    def __call__(self, theta: Floats) -> tuple[float, Floats, Floats]:
+        data, size = self.data, len(theta)
+        gradient, hessian = np.zeros(size), np.zeros((size, size))
+        fixed = data.offset + data.q_matrix @ theta[: data.p]
+        value = likelihood(
+            data.link, data.y, data.trials, fixed, data.q_matrix, self.z, self.root(theta), data.starts, *self.points,
+            self.modes, gradient, hessian,
         )  # fmt: skip
-        return (-value, -gradient) if np.isfinite(value) else (1e300, gradient)
+        return (-value if np.isfinite(value) else math.inf), -gradient, -hessian
 
-    bounds: list[tuple[float | None, float | None]] = [(None, None)] * data.p + [(_SMALLEST, _LARGEST)]
-    best: Any = None
-    for sd in (0.5, 0.05):
-        start = np.append(one.gamma, math.log(sd))
-        found = optimize.minimize(
-            objective, start, jac=True, method="L-BFGS-B", bounds=bounds,
-            options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 500},
-        )  # fmt: skip
-        if best is None or found.fun < best.fun - 1e-6:
-            best = found
-    theta = np.asarray(best.x, dtype=float)
-    singular = bool(theta[-1] < math.log(5e-3))
-    free = data.p if singular else data.p + 1
-    hessian = np.empty((free, free))
-    for k in range(free):
-        step = 1e-4 * (1.0 if k == data.p else max(math.sqrt(one.gamma_covariance[k, k]) * 10.0, 1e-6))
-        up, down = theta.copy(), theta.copy()
-        up[k] += step
-        down[k] -= step
-        hessian[k] = (objective(up)[1][:free] - objective(down)[1][:free]) / (2.0 * step)
-    covariance: Floats = np.linalg.pinv((hessian + hessian.T) / 2.0).astype(np.float64)
-    value = objective(theta)[0]
-    sigma2 = 0.0 if singular else math.exp(2.0 * theta[-1])
-    se = float("nan") if singular else 2.0 * sigma2 * math.sqrt(max(covariance[-1, -1], 0.0))
-    upper = covariance[: data.p, : data.p]
-    gamma = theta[:-1]
-    finite = bool(np.all(np.isfinite(gamma)) and theta[-1] < _LARGEST - 1e-6)
+    def held(self, theta: Floats, free: Floats) -> newton.Function:
+        """The same as a function of the free parameters (a mask)."""
+        places = np.flatnonzero(free)
+
+        def function(some: Floats) -> tuple[float, Floats, Floats]:
+            every = theta.copy()
+            every[places] = some
+            value, gradient, hessian = self(every)
+            return value, gradient[places], hessian[np.ix_(places, places)]
+
+        return function
+
+
+def scales(data: Grouped, one: GlmFit, z: Floats, codes: Ints) -> tuple[Floats, Floats]:
+    """For each column of z (n, q), random over groups (codes, (n,)): the standard deviation that tells as much as a
+    typical group's rows do, and a moment estimate of the standard deviation from the fit without effects (DerSimonian
+    and Laird 1986), not below the first."""
+    weight, score = np.empty(data.n), np.empty(data.n)
+    eta = data.offset + data.q_matrix @ one.gamma
+    informations(data.link, data.trials, eta, weight)
+    rows(data.link, data.y, data.trials, eta, score, 0, data.n)
+    found = np.empty((2, z.shape[1]))
+    for k in range(z.shape[1]):
+        pull = np.bincount(codes, score * z[:, k])
+        told = np.maximum(np.bincount(codes, weight * z[:, k] ** 2), 1e-300)
+        unit = math.sqrt(len(told) / told.sum())
+        excess = (float(np.sum(pull**2 / told)) - len(told)) / float(told.sum())
+        found[:, k] = unit, math.sqrt(max(excess, unit**2))
+    return found[0], found[1]
+
+
+def _quadrature(data: Grouped, one: GlmFit, nodes: int) -> GlmFit:
+    surface, p = _Surface(data, nodes), data.p
+    unit, moment = scales(data, one, surface.z, data.codes)
+    diagonal = np.concatenate([np.zeros(p, bool), np.equal(*surface.places)])
+    begins = [np.minimum(moment, 20.0), np.minimum(0.3 * moment, 3.0), np.maximum(0.5 * np.ones(data.q), unit)]
+    best = _search(surface, one.gamma, [b[surface.places[0]] * diagonal[p:] for b in begins])
+    if best is None:
+        return _unknown(data, one, finite=True)
+    theta, value, hessian, sure = best.at, best.value, best.hessian, best.converged
+    root = surface.root(theta)
+    free = np.ones(len(theta), bool)
+    edge = reduced(root / unit[:, None])
+    if edge is not None:
+        there = np.append(theta[:p], (edge * unit[:, None])[surface.places])
+        free[p:] = there[p:] != 0.0
+        again = newton.minimise(surface.held(there, free), there[free])
+        if again.converged and again.value <= value + _SAME:
+            there[free] = again.at
+            theta, value, hessian, sure = there, again.value, again.hessian, True
+        else:
+            free[:] = True
+    root = surface.root(theta)
+    singular = not free.all()
+    if np.any(np.abs(root) * np.sqrt(np.mean(surface.z**2, axis=0))[:, None] > _LARGEST):
+        return _unknown(data, one, finite=False)
+    surface(theta)  # the modes there
+    covariance = np.zeros((len(theta), len(theta)))
+    found = newton.inverse(hessian)
+    covariance[np.ix_(free, free)] = np.nan if found is None else found
+    upper = covariance[:p, :p]
+    errors = omega_errors(root, covariance[p:, p:], singular)
+    deviance = 2.0 * (value - constant(data.link, data.y, data.trials))
+    beta, beta_se = _beta(data, theta[:p], upper)
+    if singular and not root.any():
+        beta_se = one.beta_se
+    if found is None:
+        upper = one.gamma_covariance
     return GlmFit(
-        gamma, *_beta(data, gamma, upper), upper, sigma2, se, modes * math.exp(theta[-1]), 2.0 * (value - ends), finite,
-        singular,
+        theta[:p], beta, beta_se, upper, root @ root.T, errors, surface.modes @ root.T, deviance, True, singular,
+        sure and found is not None,
     )  # fmt: skip
 
 
-@njit
-def _likelihood(
-    link: int, y: Any, trials: Any, fixed: Any, design: Any, starts: Any, sd: float, points: Any, logs: Any, modes: Any,
-    gradient: Any,
-) -> float:  # fmt: skip
-    """Log likelihood with the standardised effects b_j = u_j / sd integrated out; adds to the gradient in (γ, log sd).
+def _search(surface: _Surface, gamma: Floats, begins: Sequence[Floats]) -> newton.Found | None:
+    """Newton's method from the best of the beginnings, and from another one; from all of them where these fail."""
+    ranked = []
+    for begin in begins:
+        theta = np.append(gamma, begin)
+        value = surface(theta)[0]
+        ranked.append((value, len(ranked), theta))
+    ranked.sort()
+    best: newton.Found | None = None
+    for k, (value, _, theta) in enumerate(ranked):
+        if not np.isfinite(value) or (k >= 2 and best is not None and best.converged):
+            continue
+        found = newton.minimise(surface, theta)
+        if best is None or (found.converged, -found.value) > (best.converged, -best.value - 1e-9):
+            best = found
+    return best
 
-    modes (J,) holds the modes of b, improved in place.
-    """
-    groups, nodes, p = len(modes), len(points), design.shape[1]
-    values = np.empty(nodes)
-    total = 0.0
-    scores = np.empty(len(y))
-    for j in range(groups):
-        start, stop = starts[j], starts[j + 1]
-        b = modes[j]
-        curvature = 1.0
-        value = -np.inf
-        step = 0.0
-        for _ in range(60):  # Newton with halving; the objective is concave in b
-            here, slope, curvature = -0.5 * b * b, -b, 1.0
-            for i in range(start, stop):
-                eta = fixed[i] + sd * b
-                one, score = row(link, y[i], trials[i], eta)
-                here += one
-                slope += sd * score
-                curvature += sd * sd * information(link, trials[i], eta)
-            if value == -np.inf and not here > -np.inf:  # the mode of other parameters is out of range for these
-                if b == 0.0:
-                    break
-                b = 0.0
-                continue
-            if not here >= value - 1e-10 * (1.0 + abs(value)):
-                step *= 0.5
-                b -= step
-                if abs(step) < 1e-10:
-                    break
-                continue
-            value = here
-            step = slope / curvature
-            if abs(step) < 1e-8:
-                break
-            b += step
-        modes[j] = b if b == b else 0.0
-        width = 1.0 / math.sqrt(curvature)
-        for m in range(nodes):
-            at = b + width * points[m]
-            value = logs[m] - 0.5 * at * at
-            for i in range(start, stop):
-                value += row(link, y[i], trials[i], fixed[i] + sd * at)[0]
-            values[m] = value
-        top = np.max(values)
-        if not np.isfinite(top):
-            return np.nan
-        mass = 0.0
-        for m in range(nodes):
-            values[m] = math.exp(values[m] - top)
-            mass += values[m]
-        total += top + math.log(mass * width)
-        for i in range(start, stop):
-            scores[i] = 0.0
-        for m in range(nodes):
-            at = b + width * points[m]
-            for i in range(start, stop):
-                score = row(link, y[i], trials[i], fixed[i] + sd * at)[1] * values[m] / mass
-                scores[i] += score
-                gradient[p] += score * sd * at
-    for i in range(len(y)):
-        for k in range(p):
-            gradient[k] += scores[i] * design[i, k]
-    return total
+
+def reduced(root: Floats) -> Floats | None:
+    """The triangular factor of the nearest covariance matrix of lower rank, if the least standard deviation is small
+    enough for that to be worth trying; in units in which 1 matters."""
+    left, sizes, right = np.linalg.svd(root)
+    small = sizes < np.maximum(0.3, 0.02 * sizes[0])
+    if not small.any():
+        return None
+    if small.all():
+        return np.zeros_like(root)
+    turned = np.linalg.qr((left * np.where(small, 0.0, sizes) @ right).T)[1].T
+    turned[np.abs(turned) < 1e-12 * sizes[0]] = 0.0
+    rank = int((~small).sum())
+    turned[:, rank:] = 0.0
+    return np.asarray(turned)
+
+
+def omega_errors(root: Floats, covariance: Floats, flat: bool, back: Floats | None = None) -> Floats:
+    """Standard errors of the packed Ω = B T T'B' from the covariance of T packed, by the delta method; B = I if not
+    given."""
+    q = len(root)
+    high, low = np.tril_indices(q)
+    if flat:
+        return np.full(len(high), np.nan)
+    turn = np.eye(q) if back is None else back
+    jacobian = np.empty((len(high), len(high)))
+    for k, (a, b) in enumerate(zip(high, low, strict=True)):
+        change = np.zeros((q, q))
+        change[a, b] = 1.0
+        change = turn @ change @ root.T @ turn.T
+        jacobian[:, k] = (change + change.T)[high, low]
+    variance = np.einsum("ab,bc,ac->a", jacobian, covariance, jacobian)
+    return np.asarray(np.sqrt(np.where(variance > 0, variance, np.nan)))
+
+
+def _unknown(data: Grouped, one: GlmFit, *, finite: bool) -> GlmFit:
+    """What there is where no maximum was found: the fit without effects, no standard errors, no variances."""
+    q = data.q
+    return GlmFit(
+        one.gamma, one.beta, np.full(data.p, np.nan), one.gamma_covariance, np.full((q, q), np.nan),
+        np.full(q * (q + 1) // 2, np.nan), np.zeros((data.groups, q)), math.nan, finite, False, False,
+    )  # fmt: skip
