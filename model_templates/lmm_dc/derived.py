@@ -15,7 +15,7 @@ from .fitting import Fitted
 from .names import correlations
 from .quantities import split
 from .tables import normal_quantile
-from .verdicts import BOUNDARY, Judged
+from .verdicts import BOUNDARY, UNSETTLED, Judged
 
 
 def table(fitted: Fitted, judged: Judged) -> Table | None:
@@ -25,14 +25,17 @@ def table(fitted: Fitted, judged: Judged) -> Table | None:
     quantities = split(fitted.spec.derived)
     draws = {clones: _draws(fitted, clones, quantities) for clones in fitted.spec.clones}
     edge = {name for name, verdict in judged.words.items() if verdict == BOUNDARY}
+    apart = {name for name, verdict in judged.words.items() if verdict == UNSETTLED}
     z = normal_quantile(fitted.spec.level)
     rows: list[tuple[Cell, ...]] = []
     for name, node in quantities:
         if edge & set(columns_of(node)):
             edge.add(name)
+        if apart & set(columns_of(node)):
+            apart.add(name)
         spread = [float(draws[k][name].var(ddof=1)) for k in fitted.spec.clones]
         fall = slope(fitted.spec.clones, spread) if all(math.isfinite(v) for v in spread) else math.nan
-        verdict = BOUNDARY if name in edge else word(fall)
+        verdict = BOUNDARY if name in edge else UNSETTLED if name in apart else word(fall)
         shown = fall if math.isfinite(fall) else None
         for clones in fitted.spec.clones:
             values = draws[clones][name]
@@ -42,7 +45,7 @@ def table(fitted: Fitted, judged: Judged) -> Table | None:
             said = verdict
             if gaps:
                 cells, said = (None, None, None, None), f"not defined in {gaps:,} of {len(values):,} draws"
-            elif verdict == NOT_ESTIMABLE:
+            elif verdict in (NOT_ESTIMABLE, UNSETTLED):
                 cells = (None, None, None, None)
             elif verdict == BOUNDARY:
                 cells = (mean, None, None, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,14 +12,14 @@ from templates_engine import Problem, Result, Table, Template, inputs
 from templates_engine.asking import walk
 from templates_engine.running import CHAINS
 from templates_engine.sampling import diagnostics
-from templates_engine.sampling.cloning import RHAT_MARK, measures
+from templates_engine.sampling.cloning import ESTIMABLE, RHAT_MARK, measures
 
 from . import derived, figures, forecast, predicting, profiling, ratios, tables
 from .equations import latex
 from .fitting import Fitted, gather, prepare, tasks
 from .rows import rows_of, truths
 from .spec import Spec
-from .verdicts import Judged, judge
+from .verdicts import BOUNDARY, UNSETTLED, Judged, judge, ruled
 
 if TYPE_CHECKING:
     from templates_engine import Dataset, Job
@@ -48,7 +48,7 @@ def run(template: Template, spec: Spec, data: Dataset, job: Job) -> Result:
     for name, table in found.items():
         job.table(name, table)
     if "Estimability" in found:
-        job.table("Verdicts", _verdicts(found["Estimability"], dict(zip(*tables.named(fitted), strict=True))))
+        job.table("Verdicts", _verdicts(judged, dict(zip(*tables.named(fitted), strict=True)), ruled(fitted)))
     for problem in _notices(fitted, judged):
         job.note(problem)
     largest = fitted.draws(spec.clones[-1])
@@ -107,18 +107,24 @@ def answers(spec: Spec) -> dict[str, str]:
     return {key: str(value) for key, value in given.items() if value is not None}
 
 
-def _verdicts(estimability: Table, variables: Mapping[str, str]) -> Table:
+def _verdicts(judged: Judged, variables: Mapping[str, str], ruled: Sequence[str]) -> Table:
     """The judgement in lines for the head of the page: what is estimable in one, each of the others by itself.
 
     variables: of each coefficient, beside which it stands, because the page's table names it by its variable.
     """
-    rows = estimability.records()
-    names = [str(row["parameter"]) for row in rows if row["verdict"] == "estimable"]
+    rows = judged.table.records()
+    names = [str(r["parameter"]) for r in rows if r["verdict"] == ESTIMABLE and r["parameter"] not in judged.held]
     fine = [f"{name} ({variables[name]})" if variables.get(name) else name for name in names]
     lines: list[tuple[str, str]] = []
     if fine:
         lines.append(("Fine", f"The data can tell {', '.join(fine)}: the variance falls as one over the clones."))
-    lines += [("Model in doubt", str(row["sentence"])) for row in rows if row["verdict"] != "estimable"]
+    words = {UNSETTLED: "Too short", BOUNDARY: "Read with care"}
+    for row in rows:
+        if row["verdict"] != ESTIMABLE:
+            lines.append((words.get(str(row["verdict"]), "Model in doubt"), str(row["sentence"])))
+        elif row["parameter"] in judged.held:
+            lines.append(("Too short", str(row["sentence"])))
+    lines += [("Read with care", sentence) for sentence in ruled]
     return Table(("word", "sentence"), tuple(lines), "What the data can tell")
 
 

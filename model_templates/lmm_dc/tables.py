@@ -14,7 +14,7 @@ from templates_engine.sampling.normal import Floats
 
 from .fitting import TOTAL, Fitted
 from .names import natural
-from .verdicts import BOUNDARY, Judged, with_total
+from .verdicts import BOUNDARY, UNSETTLED, Judged, with_total
 
 DCTABLE = (
     "parameter", "variable", "clones", "mean", "sd", "dcsd", "q025", "q25", "median", "q75", "q975", "rhat",
@@ -111,19 +111,43 @@ def coefficients(fitted: Fitted, judged: Judged) -> Table:
     for k, name in enumerate(names):
         verdict = judged.words[name]
         mean, se = float(pooled[:, k].mean()), math.sqrt(clones) * float(pooled[:, k].std(ddof=1))
-        cells: tuple[Cell, ...] = (mean, se, mean - z * se, mean + z * se)
-        if verdict == NOT_ESTIMABLE:
+        cells: tuple[Cell, ...] = (mean, se, *ends(fitted, name, pooled[:, k], clones, z))
+        if verdict in (NOT_ESTIMABLE, UNSETTLED):
             cells = (None, None, None, None)
         elif verdict == BOUNDARY:
             cells = (mean, None, None, None)
         rows.append((name, *cells, variables[k], verdict))
-    notes = [f"At {many(clones)}. dcsd = sqrt({clones}) × posterior sd; {fitted.spec.level:g} % Wald intervals."]
+    notes = [
+        f"At {many(clones)}. dcsd = sqrt({clones}) × posterior sd; {fitted.spec.level:g} % Wald intervals.",
+        "Intervals of variances are made on the log scale, so that they never reach below zero.",
+    ]
     if not judged.estimable:
         notes.append("A parameter that is not estimable has no estimate: what the sampler gives is the prior's doing.")
     if judged.boundary:
         notes.append("On the boundary: the estimate is a small number in the place of zero, and has no standard error.")
     columns = ("parameter", "estimate", "dcsd", "lower", "upper", "variable", "verdict")
     return Table(columns, tuple(rows), "Maximum likelihood estimates by data cloning", tuple(notes))
+
+
+def ends(fitted: Fitted, name: str, draws: Floats, clones: int, z: float) -> tuple[float, float]:
+    """The ends of a Wald interval; of a variance on the log scale, so that it never reaches below zero."""
+    positive = name.startswith("sigma2") or name == TOTAL or name in variance_diagonals(fitted)
+    values = np.log(draws) if positive and bool(np.all(draws > 0)) else draws
+    mean, se = float(values.mean()), math.sqrt(clones) * float(values.std(ddof=1))
+    low, high = mean - z * se, mean + z * se
+    return (math.exp(low), math.exp(min(high, 700.0))) if values is not draws else (low, high)
+
+
+def variance_diagonals(fitted: Fitted) -> set[str]:
+    """The variances among the elements of the covariance matrices."""
+    names = [name for name in fitted.names if not name.startswith("u_")][len(fitted.exact.beta) :]
+    found, at = set(), 0
+    for factor in fitted.parts.factors if fitted.spec.smoothing else ():
+        for a, b in zip(*np.tril_indices(factor.q), strict=True):
+            if a == b:
+                found.add(names[at])
+            at += 1
+    return found
 
 
 def coefficients_log(fitted: Fitted, judged: Judged) -> Table | None:
@@ -134,7 +158,7 @@ def coefficients_log(fitted: Fitted, judged: Judged) -> Table | None:
     z = normal_quantile(fitted.spec.level)
     rows: list[tuple[Cell, ...]] = []
     for k, name in enumerate(names):
-        if not name.startswith("sigma2") or judged.words[name] in (NOT_ESTIMABLE, BOUNDARY):
+        if not name.startswith("sigma2") or judged.words[name] in (NOT_ESTIMABLE, BOUNDARY, UNSETTLED):
             continue
         logs = np.log(pooled[:, k])
         mean, se = float(logs.mean()), math.sqrt(clones) * float(logs.std(ddof=1))

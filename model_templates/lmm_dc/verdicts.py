@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from templates_engine import Cell, Table
+from templates_engine.sampling import diagnostics
 from templates_engine.sampling.cloning import (
     ESTIMABLE,
     FLAT,
@@ -24,7 +25,8 @@ from templates_engine.sampling.normal import Floats
 
 from .fitting import TOTAL, Fitted
 
-BOUNDARY = "on the boundary"
+BOUNDARY, UNSETTLED = "on the boundary", "the chains have not settled"
+_APART = 1.1  # R-hat from which on chains do not agree (diagnostics.RHAT_MARK, by ranks)
 _INSIDE = 3.0  # standard deviations above zero: about an edge the posterior's mean is one of them at most
 _LOADING = 0.3  # of a unit vector: a parameter that takes part in a direction
 
@@ -37,6 +39,7 @@ class Judged:
     words: dict[str, str]  # parameter -> verdict, the sum of the variances among them
     combinations: tuple[tuple[str, float, float], ...]  # estimable combinations: words, estimate, standard error
     table: Table
+    held: tuple[str, ...] = ()  # estimable, but at these clone numbers the prior is still felt
 
     @property
     def estimable(self) -> bool:
@@ -63,16 +66,26 @@ def judge(fitted: Fitted) -> Judged:
         sums = [float(with_total(fitted, draws[k])[:, :, -1].var(ddof=1)) for k in clones]
         slopes[TOTAL] = slope(clones, sums)
         words[TOTAL] = word(slopes[TOTAL])
+    told = _told(fitted)
+    words |= {name: ESTIMABLE for name in words if name in told and len(clones) > 1}
     edge = _edge(fitted)
     for name in edge:
         words[name] = BOUNDARY
-    if len(clones) == 1 and fitted.singles and fitted.totals:  # known without cloning
+    apart = _apart(fitted, draws)
+    words |= dict.fromkeys(apart, UNSETTLED)
+    if fitted.singles and fitted.totals:  # known without cloning
         words |= {"sigma2_u": NOT_ESTIMABLE, "sigma2": NOT_ESTIMABLE}
     combos = _combinations(fitted, found, words, draws)
     rows: list[tuple[Cell, ...]] = []
     for name, verdict in words.items():
         value = slopes[name]
-        rows.append((name, verdict, value if math.isfinite(value) else None, _sentence(fitted, name, verdict, value)))
+        text = _sentence(fitted, name, verdict, value)
+        if verdict == UNSETTLED:
+            text = (
+                f"{name}: {UNSETTLED} (R-hat {apart[name]:.2f}), so nothing can be said of it. Give more burnin and "
+                "iterations."
+            )
+        rows.append((name, verdict, value if math.isfinite(value) else None, text))
     rows += [
         (text, ESTIMABLE, None, f"{text} is told by the data: {_number(at)}, standard error {_number(se)}.")
         for text, at, se in combos
@@ -80,11 +93,60 @@ def judge(fitted: Fitted) -> Judged:
     ]
     notes = [_overall(fitted, found, words, combos)]
     notes.append(
-        f"slope: of log posterior variance on log K; −1 when the data tell the parameter (at {_fall(STEEP)} or less), "
+        "slope: of log posterior variance on log K between the largest clone numbers; "
+        f"−1 when the data tell the parameter (at {_fall(STEEP)} or less), "
         f"0 when only the prior does (at {_fall(FLAT)} or more)."
     )
     table = Table(("parameter", "verdict", "slope", "sentence"), tuple(rows), "What the data can tell", tuple(notes))
-    return Judged(found, words, tuple(combos), table)
+    held = tuple(name for name, verdict in words.items() if verdict == ESTIMABLE and slopes[name] > STEEP)
+    return Judged(found, words, tuple(combos), table, held)
+
+
+def _told(fitted: Fitted) -> set[str]:
+    """Parameters with a standard error from the exact likelihood: it has a maximum inside, with a positive definite
+    Hessian there."""
+    exact = fitted.exact
+    if not fitted.spec.smoothing or fitted.spec.copied:
+        return set()
+    names = [name for name in fitted.names if not name.startswith("u_")]
+    errors = np.concatenate([exact.beta_se, exact.variances_se])
+    return {name for name, error in zip(names, errors, strict=False) if math.isfinite(error) and error > 0}
+
+
+def _apart(fitted: Fitted, draws: dict[int, Floats]) -> dict[str, float]:
+    """Parameters whose chains do not agree at one of the two largest clone numbers, with the larger R-hat."""
+    found: dict[str, float] = {}
+    for clones in sorted(draws)[-2:]:
+        if draws[clones].shape[0] < 2:
+            continue
+        for name, rhat in zip(
+            fitted.names, diagnostics.measures(np.moveaxis(draws[clones], 2, 0))["rhat"], strict=True
+        ):
+            if math.isfinite(rhat) and rhat > max(_APART, found.get(name, 0.0)):
+                found[name] = float(rhat)
+    return found
+
+
+def ruled(fitted: Fitted) -> list[str]:
+    """Sentences on variances whose posterior at one clone leaves out the maximum of the likelihood."""
+    said: list[str] = []
+    told = _told(fitted)
+    first = fitted.spec.clones[0]
+    if first != 1:
+        return said
+    pooled = fitted.values(1).reshape(-1, len(fitted.names))
+    p = len(fitted.exact.beta)
+    for k, estimate in enumerate(fitted.exact.variances, start=p):
+        name = fitted.names[k]
+        if name not in told or not name.startswith("sigma2"):
+            continue
+        low, high = np.quantile(pooled[:, k], [0.025, 0.975])
+        if not low <= estimate <= high:
+            said.append(
+                f"At one clone the prior rules {name}: its 95 % interval, {_number(float(low))} to "
+                f"{_number(float(high))}, leaves out the maximum of the likelihood, {_number(float(estimate))}."
+            )
+    return said
 
 
 def _edge(fitted: Fitted) -> list[str]:
@@ -148,6 +210,11 @@ def _sentence(fitted: Fitted, name: str, verdict: str, value: float) -> str:
         if not math.isfinite(value):
             return f"{name}: one clone number cannot tell; give at least two."
         return f"{name}: its variance falls, but not as 1/K (slope {_fall(value)}). Add larger clone numbers."
+    if value > STEEP:
+        return (
+            f"{name}: the likelihood has its maximum inside the parameter space, but at these clone numbers the prior "
+            f"is still felt (slope {_fall(value)}). Add larger clone numbers before the cloned estimate is used."
+        )
     rate = "as 1/K" if value > -1.3 else "faster than 1/K, the prior being felt at the smallest clone number"
     text = f"{name}: its variance falls {rate} (slope {_fall(value)})."
     if not spec.smoothing and name == "sigma2":
@@ -169,6 +236,9 @@ def _overall(fitted: Fitted, found: Decay, words: dict[str, str], combos: list[t
         if combos:
             text += f"; they tell {', '.join(c for c, _, _ in combos[:3])}"
         return text + "."
+    if UNSETTLED in words.values():
+        names = ", ".join(name for name, verdict in words.items() if verdict == UNSETTLED)
+        return f"The chains have not settled: {names}. No verdict on these before they have."
     if BOUNDARY in words.values():
         return "The maximum lies on the edge of the parameter space: a variance is estimated as zero."
     if UNDECIDED in words.values():

@@ -192,6 +192,13 @@ class Estimates:
     doubt: str = ""  # why there are no estimates, or no standard errors
 
 
+def root_of(covariance: Floats) -> Floats:
+    """Some R with R R' = covariance, in which rounding below zero counts as zero."""
+    scale = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    return np.asarray(scale[:, None] * vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
 def _doubt(finite: bool, sure: bool) -> str:
     if not finite:
         return "The likelihood has no maximum at finite values: there are no estimates."
@@ -208,7 +215,7 @@ def estimates(model: Model, rows: Rows) -> Estimates:
         z=rows.z,
     )  # fmt: skip
     one = glm_fit.fit(plain)
-    spread: Floats = np.linalg.cholesky(one.gamma_covariance + 1e-12 * np.eye(plain.p)).astype(float)
+    spread = root_of(one.gamma_covariance)
     if exact:
         beta, how = (one.beta, one.beta_se, spread), f"adaptive quadrature, {glm_fit.NODES} points"
         if not factors:
@@ -230,9 +237,7 @@ def estimates(model: Model, rows: Rows) -> Estimates:
         modes, how = tuple(np.zeros((f.groups, f.q)) for f in factors), ""
         widest = max(fits, key=lambda fit: float(np.nan_to_num(np.trace(fit.omega[0]), nan=-1.0)))
         found = replace(widest, omega=tuple(fit.omega[0] for fit in fits), modes=modes)
-    wider = found.beta_se / np.maximum(one.beta_se, 1e-300)  # than without effects and dispersion
-    if np.isfinite(wider).all():
-        spread = spread * max(1.0, float(np.median(wider)))
+    spread = root_of(found.gamma_covariance)
     return Estimates(
         found.beta, found.beta_se, spread, found.omega, found.omega_se, found.modes, found.deviance, found.singular,
         how, found.alpha, found.alpha_se, _doubt(found.finite, found.sure) if how else "",

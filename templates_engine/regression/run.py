@@ -12,7 +12,7 @@ from templates_engine.asking import McmcOptions, Term
 from templates_engine.data import Dataset
 from templates_engine.outputs import Result, Table
 from templates_engine.problems import Problem
-from templates_engine.regression import predictions as mixed_rows, tables as mixed_tables
+from templates_engine.regression import predictions as mixed_rows, prior_rules, tables as mixed_tables
 from templates_engine.regression.data import Rows, prepare
 from templates_engine.regression.equation import algorithm_latex, model_latex
 from templates_engine.regression.fits import fitted
@@ -74,6 +74,8 @@ def run(template: Template, model: Model, data: Dataset, job: Job) -> Result:
     for name, table in tables.items():
         job.table(name, table)
     words = tuple(summaries.verdicts(draws, results))
+    if mle is not None:
+        words += tuple(prior_rules.ruled(model, rows, mle, results))
     job.table("Verdicts", Table(("word", "sentence"), words, "What to think of these results"))
     job.draws(options.outdata, draws, title="Parameter chains")
     for c, each in enumerate(model.classifications):

@@ -108,11 +108,22 @@ def gelman_one(values: Floats) -> float:
 
 
 def slope(clones: Sequence[int], variances: Sequence[float]) -> float:
-    """Least-squares slope of log variance on log K; NaN with fewer than two clone numbers."""
+    """Slope of log variance on log K over the largest clone numbers, the last and the nearest that is at most two
+    thirds of it; NaN with fewer than two clone numbers.
+
+    At few clones a prior can hold a variance near zero, so that what falls as 1/K in the end rises at first: only where
+    the prior has been left behind does the slope say what the data tell.
+    """
     if len(clones) < 2 or not all(v > 0 for v in variances):
         return math.nan
-    x = np.log(np.asarray(clones, dtype=float))
-    return float(np.polyfit(x, np.log(np.asarray(variances)), 1)[0])
+    last = max(range(len(clones)), key=lambda k: clones[k])
+    before = [k for k in range(len(clones)) if 3 * clones[k] <= 2 * clones[last]]
+    if not before:
+        before = [k for k in range(len(clones)) if k != last]
+        near = min(before, key=lambda k: clones[k])
+    else:
+        near = max(before, key=lambda k: clones[k])
+    return math.log(variances[last] / variances[near]) / math.log(clones[last] / clones[near])
 
 
 def word(value: float) -> str:

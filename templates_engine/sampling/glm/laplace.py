@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,7 @@ class LaplaceFit:
     singular: bool  # a covariance matrix on its boundary, or α at zero
     edges: tuple[int, ...] = ()  # the classifications with a covariance matrix on its boundary
     sure: bool = True  # False: the search did not converge, or the Hessian is not that of a maximum
+    gamma_covariance: Floats = field(default_factory=lambda: np.zeros((0, 0)))  # (p, p), orthonormal coordinates
 
 
 def affordable(p: int, factors: Sequence[Factor]) -> bool:
@@ -189,6 +190,7 @@ def fit(
     covariance = np.zeros((len(theta), len(theta)))
     covariance[np.ix_(places, places)] = np.nan if inverse is None else inverse
     value, _ = criterion(theta)
+    turned = criterion.spread @ covariance[:p, :p] @ criterion.spread.T
     turn = criterion.data.coordinates.inverse @ criterion.spread
     beta_se = _root(np.einsum("ab,bc,ac->a", turn, covariance[:p, :p], turn))
     errors, edges, at = [], [], p
@@ -208,6 +210,7 @@ def fit(
         tuple(b @ r @ r.T @ b.T for r, b in zip(roots, criterion.back, strict=True)), tuple(errors), alpha, alpha_se,
         2.0 * value, criterion.modes(roots), True, not bool(free.all()), tuple(edges),
         found.converged and inverse is not None,
+        criterion.one.gamma_covariance if inverse is None else turned,
     )  # fmt: skip
 
 
@@ -328,4 +331,5 @@ def _infinite(criterion: Criterion, *, finite: bool = False) -> LaplaceFit:
         one.beta, np.full(criterion.p, nan), tuple(np.full((q, q), nan) for _, q in criterion.sizes),
         tuple(np.full(q * (q + 1) // 2, nan) for _, q in criterion.sizes), nan, nan, nan,
         tuple(np.zeros(size) for size in criterion.sizes), finite, False, (), False,
+        one.gamma_covariance,
     )  # fmt: skip

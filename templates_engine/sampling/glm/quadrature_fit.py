@@ -22,7 +22,7 @@ from templates_engine.sampling.glm.separation import separated
 from templates_engine.sampling.normal import Floats, Ints
 
 NODES = 15
-GRID = (0, NODES, 9, 7)  # nodes in each direction, for 1, 2 or 3 random coefficients
+GRID: tuple[int, ...] = (0, NODES, 9, 7)  # nodes in each direction, for 1, 2 or 3 random coefficients
 _LARGEST = 100.0  # a standard deviation on the scale of η: there the likelihood has no maximum
 _SAME = 1e-8  # log likelihoods that differ by no more say the same
 
@@ -223,12 +223,12 @@ def _quadrature(data: Grouped, one: GlmFit, nodes: int) -> GlmFit:
 
 def _search(surface: _Surface, gamma: Floats, begins: Sequence[Floats]) -> newton.Found | None:
     """Newton's method from the best of the beginnings, and from another one; from all of them where these fail."""
-    ranked = []
+    ranked: list[tuple[float, int, Floats]] = []
     for begin in begins:
         theta = np.append(gamma, begin)
         value = surface(theta)[0]
         ranked.append((value, len(ranked), theta))
-    ranked.sort()
+    ranked.sort(key=lambda one: one[:2])
     best: newton.Found | None = None
     for k, (value, _, theta) in enumerate(ranked):
         if not np.isfinite(value) or (k >= 2 and best is not None and best.converged):
