@@ -128,7 +128,8 @@ def by_differences(gradient: Gradient, at: Floats, step: Floats) -> Floats:
 
 def verified(gradient: Gradient, at: Floats, hessian: Floats) -> Floats | None:
     """The Hessian by differences, extrapolated twice from three lengths to answers that agree to 1 in 1,000; none where
-    they do not, or where it is not positive definite. hessian: about what it is; differences are taken along its axes."""
+    they do not, or where it is not positive definite. hessian: about what it is; along its axes differences are taken.
+    """
     if not len(at):
         return hessian
     scale, curved, axes = _axes(hessian)

@@ -272,6 +272,9 @@ def log_row(link: int, y: float, n: float, eta: float, alpha: float) -> float:
         return row(link, y, n, eta)[0]
     if eta > 600.0:
         return -np.inf
+    if y >= 1000.0 and alpha * y > 1.0:  # the same in terms as large as 1/α, not as large as y
+        r = 1.0 / alpha
+        return -r * (eta - math.log(y)) - (r + y) * (math.log1p(r * math.exp(-eta)) - math.log1p(r / y))
     return row(3, y, n, eta)[0] + departure(y, math.exp(eta), alpha)[0]
 
 
