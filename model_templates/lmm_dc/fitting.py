@@ -21,7 +21,6 @@ from templates_engine.sampling.cloning import (
     copies as cloning_copies,
     glm as cloning_glm,
     normal as cloning_normal,
-    normal_ml as cloning_ml,
     priors as cloning_priors,
 )
 from templates_engine.sampling.glm import (
@@ -39,7 +38,7 @@ from templates_engine.sampling.normal import (
     statistics,
     two_level_ml as mixed_ml,
 )
-from templates_engine.sampling.sparse import Classes, classes
+from templates_engine.sampling.sparse import Classes, RemlFit, Surface, classes, fit_reml
 
 from .names import classification, effect_names, natural, variance_names
 from .rows import Parts
@@ -226,14 +225,14 @@ def _normal(spec: Spec, rows: Rows, stats: Statistics) -> Exact:
 
 def _crossed(data: Classes) -> Exact:
     """Several classifications, by one sparse factorisation an evaluation."""
-    surface = cloning_ml.Surface(cloning_normal.target(data, cloning_priors.first(data.p), 1))
-    ml, reml = cloning_ml.fit(surface, reml=False), cloning_ml.fit(surface, reml=True)
+    surface = Surface(data)
+    ml, reml = fit_reml(surface, reml=False), fit_reml(surface, reml=True)
     nan = float("nan")
 
-    def variances(fit: cloning_ml.Fit) -> Floats:
+    def variances(fit: RemlFit) -> Floats:
         return np.concatenate([*(w[np.tril_indices(len(w))] for w in fit.omega), [fit.sigma2]])
 
-    def errors(fit: cloning_ml.Fit) -> Floats:
+    def errors(fit: RemlFit) -> Floats:
         return np.concatenate([*fit.omega_se, [fit.sigma2_se]])
 
     return Exact(

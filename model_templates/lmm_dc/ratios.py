@@ -7,14 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from templates_engine import Cell, Table
-from templates_engine.sampling.cloning import (
-    normal as cloning_normal,
-    normal_ml as cloning_ml,
-    priors as cloning_priors,
-)
 from templates_engine.sampling.glm import data as glm_data, quadrature_fit as glm_fit
 from templates_engine.sampling.normal import Factor, Floats, statistics, two_level_ml as mixed_ml
-from templates_engine.sampling.sparse import classes
+from templates_engine.sampling.sparse import Surface, classes, fit_reml
 
 from .fitting import Fitted, approximated, quadrature
 from .spec import NORMAL
@@ -89,9 +84,7 @@ def _deviance(fitted: Fitted, x: Floats, factors: Sequence[Factor]) -> float:
     if spec.copied:
         return approximated(spec, fitted.parts, x, factors).deviance
     if spec.several:
-        data = classes(rows.y, x, factors)
-        target = cloning_normal.target(data, cloning_priors.first(data.p), 1)
-        return cloning_ml.fit(cloning_ml.Surface(target), reml=False).deviance
+        return fit_reml(Surface(classes(rows.y, x, factors)), reml=False).deviance
     codes, z = (factors[0].codes, factors[0].z) if factors else (None, None)
     if spec.family == NORMAL:
         return mixed_ml.fit(statistics(rows.y, x, codes, z), reml=False).deviance

@@ -26,13 +26,13 @@ from templates_engine.sampling.normal import (
     Priors,
     Statistics,
     classified as nlevel_normal,
-    classified_ml as nlevel_ml,
     classified_stats as nlevel_stats,
     priors as mixed_priors,
     statistics,
     two_level as mixed_normal,
     two_level_ml as mixed_ml,
 )
+from templates_engine.sampling.sparse import Classes, Surface, TooDense, affordable, classes, fit_reml
 
 LAPLACE = "Laplace approximation"
 
@@ -97,12 +97,13 @@ def _several(model: Model, rows: Rows) -> Fitted:
     y, x, factors, options = rows.y, rows.x, rows.factors, model.mcmc
     stats = nlevel_stats.statistics(y, x, factors)
     mle = None
-    if nlevel_ml.affordable(x.shape[1], factors):
-        fit = nlevel_ml.fit(y, x, factors)
+    reduced = _reduced(rows)
+    if reduced is not None:
+        fit = fit_reml(Surface(reduced), reml=True)
         sigma2 = fit.sigma2
         guesses = [raised(w, f.z, 0.01 * sigma2) for w, f in zip(fit.omega, factors, strict=True)]
         tail = [*packed_tail(fit.omega, fit.omega_se), (fit.sigma2, fit.sigma2_se)]
-        notes = [f"REML criterion {fit.deviance:.6f}."]
+        notes = [f"REML criterion {fit.deviance:.6f}."] + ([] if fit.sure else [_doubt(True, False)])
         mle = estimates_table(model, rows, fit.beta, fit.beta_se, tail, "REML", notes, fit.singular)
     else:
         # One classification at a time: enough to start from and to centre a prior on.
@@ -130,6 +131,15 @@ def _several(model: Model, rows: Rows) -> Fitted:
         return float(len(y) * math.log(2 * math.pi * variance) + left @ left / variance)
 
     return task, deviance, mle
+
+
+def _reduced(rows: Rows) -> Classes | None:
+    """The likelihood reduced by a sparse factorisation; none where a search would take minutes."""
+    try:
+        found = classes(rows.y, rows.x, rows.factors)
+    except TooDense:
+        return None
+    return found if affordable(found) else None
 
 
 def _general(model: Model, rows: Rows) -> Fitted:

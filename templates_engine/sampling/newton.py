@@ -126,6 +126,34 @@ def by_differences(gradient: Gradient, at: Floats, step: Floats) -> Floats:
     return (hessian + hessian.T) / 2.0
 
 
+def by_values(value: Callable[[Floats], float], start_scale: Floats) -> Function:
+    """A function with gradient and Hessian by differences of values: 1 + 2k + k(k - 1)/2 of them. Steps as in
+    `differenced`, but of a three-hundredth of a standard error: the gradient is not exact."""
+    scale = np.array(start_scale, dtype=float)
+
+    def function(at: Floats) -> tuple[float, Floats, Floats]:
+        size, centre = len(at), value(at)
+        gradient, hessian = np.full(size, np.nan), np.full((size, size), np.nan)
+        if not np.isfinite(centre):
+            return centre, gradient, hessian
+        step = 0.003 * scale
+        moves = np.diag(step)
+        up = np.array([value(at + move) for move in moves])
+        down = np.array([value(at - move) for move in moves])
+        gradient = (up - down) / (2.0 * step)
+        hessian[np.diag_indices(size)] = (up + down - 2.0 * centre) / step**2
+        for a in range(size):
+            for b in range(a):  # from the corner (a, b), with the second derivatives of each alone
+                mixed = value(at + moves[a] + moves[b]) - up[a] - up[b] + centre
+                hessian[a, b] = hessian[b, a] = mixed / (step[a] * step[b])
+        diagonal = np.abs(np.diag(hessian))
+        known = np.isfinite(diagonal) & (diagonal > 0)
+        scale[known] = np.clip(1.0 / np.sqrt(diagonal[known]), 0.1 * scale[known], 10.0 * scale[known])
+        return centre, gradient, hessian
+
+    return function
+
+
 def verified(gradient: Gradient, at: Floats, hessian: Floats) -> Floats | None:
     """The Hessian by differences, extrapolated twice from three lengths to answers that agree to 1 in 1,000; none where
     they do not, or where it is not positive definite. hessian: about what it is; along its axes differences are taken.

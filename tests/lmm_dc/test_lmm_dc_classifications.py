@@ -32,7 +32,12 @@ from templates_engine.sampling.normal import classified as nlevel_normal, priors
 from templates_engine.sampling.normal.classified_stats import Factor, statistics as copied_statistics
 from templates_engine.sampling.normal.two_level_stats import orthonormal, statistics
 from templates_engine.sampling.rng import streams
-from templates_engine.sampling.sparse import factor as cloning_sparse_kernel, likelihood as cloning_sparse
+from templates_engine.sampling.sparse import (
+    Surface,
+    factor as cloning_sparse_kernel,
+    fit_reml,
+    likelihood as cloning_sparse,
+)
 
 STOP = np.zeros(2, np.int64)
 
@@ -126,7 +131,7 @@ FORMULAS = {
 
 
 @cache
-def surface(name: str) -> tuple[cloning_ml.Surface, list[str]]:
+def surface(name: str) -> tuple[Surface, list[str]]:
     """The likelihood, and lme4's names of its variances in our order."""
     response, fixed, parts = FORMULAS[name]
     data = CASES["schools" if name == "three" else name]()
@@ -138,7 +143,7 @@ def surface(name: str) -> tuple[cloning_ml.Surface, list[str]]:
         names += [f"{group}.(Intercept).{s}" for s in slopes] + [f"{group}.{s}" for s in slopes]
     x = np.column_stack([one, *(data[v] for v in fixed)])
     data_ = cloning_sparse.classes(np.asarray(data[response], float), x, factors)
-    return cloning_ml.Surface(cloning_normal.target(data_, cloning_priors.first(x.shape[1]), 1)), names
+    return Surface(cloning_normal.target(data_, cloning_priors.first(x.shape[1]), 1)), names
 
 
 @pytest.mark.parametrize("name", list(FORMULAS))
@@ -147,7 +152,7 @@ def test_estimates_of_lme4(name: str, how: str) -> None:
     """To the accuracy of lme4's optimiser; the criterion to 1e-6."""
     expected = reference()[name][how]
     of, names = surface(name)
-    fit = cloning_ml.fit(of, reml=how == "reml")
+    fit = fit_reml(of, reml=how == "reml")
     assert fit.deviance == pytest.approx(expected["criterion"], abs=2e-6)
     np.testing.assert_allclose(fit.beta, expected["beta"], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(fit.beta_se, expected["se"], rtol=1e-4)
@@ -173,7 +178,7 @@ def test_profile_intervals_of_lme4(name: str, place: tuple[str, int, int, int], 
     """lme4 profiles standard deviations and interpolates with splines, hence the 0.4 % of the width."""
     low, high = reference()[name]["ml"]["profile"][theirs]
     of, _ = surface(name)
-    fit = cloning_ml.fit(of, reml=False)
+    fit = fit_reml(of, reml=False)
     if place[0] == "beta":
         at, se = float(fit.beta[place[1]]), float(fit.beta_se[place[1]])
     elif place[0] == "sigma2":
@@ -234,7 +239,7 @@ def test_clones_that_are_written_out_have_the_same_law() -> None:
     prior = cloning_priors.Prior(
         np.zeros(2), np.full(2, 1e8), (cloning_priors.LOG_SD, 0.0, 1e6), (cloning_priors.LOG_SD, 0.0, 1e6)
     )
-    fit = cloning_ml.fit(cloning_ml.Surface(cloning_normal.target(data, prior, 1)), reml=False)
+    fit = fit_reml(Surface(cloning_normal.target(data, prior, 1)), reml=False)
     target = cloning_normal.target(data, prior, clones)
     near = cloning_normal.approximate(target, fit.omega, fit.sigma2)
     collapsed = [
@@ -347,7 +352,7 @@ def test_faces_of_the_posterior_at_one_clone(model) -> None:
     slices and wide proposals alone, which know nothing of it."""
     y, x, factors = model
     stats = statistics(y[:80], x[:80], np.unique(factors[1].codes[:80], return_inverse=True)[1], x[:80])
-    fit = cloning_ml.fit(cloning_ml.Surface(cloning_normal.target(stats, cloning_priors.first(2), 1)), reml=False)
+    fit = fit_reml(Surface(cloning_normal.target(stats, cloning_priors.first(2), 1)), reml=False)
     target = cloning_normal.target(stats, cloning_priors.first(2), 1)
     near = cloning_normal.approximate(target, fit.omega, fit.sigma2)
     assert not near.regular
@@ -372,7 +377,7 @@ def test_sleepstudy_mixes_at_one_clone() -> None:
     data = shared_data("lmm/sleepstudy.csv")
     x = np.column_stack([np.ones(data.n_rows), data["Days"]])
     stats = statistics(data["Reaction"], x, data.groups("Subject")[0], x)
-    fit = cloning_ml.fit(cloning_ml.Surface(cloning_normal.target(stats, cloning_priors.first(2), 1)), reml=False)
+    fit = fit_reml(Surface(cloning_normal.target(stats, cloning_priors.first(2), 1)), reml=False)
     target = cloning_normal.target(stats, cloning_priors.weak(fit.beta, fit.beta_se), 1)
     near = cloning_normal.approximate(target, fit.omega, fit.sigma2)
     chains = [

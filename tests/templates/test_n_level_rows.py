@@ -14,8 +14,8 @@ from templates_engine import registry
 from templates_engine.asking import walk
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.simulate import tutorial as simulate
+from templates_engine.regression import fits
 from templates_engine.sampling.glm import laplace as glm_laplace
-from templates_engine.sampling.normal import classified_ml as nlevel_ml
 
 TWO = {"numclass": "2", "C1": "primary", "C2": "second", "nchains": "2"}
 NORMAL = {"y": "attain", **TWO, "x": "cons,verbal"}
@@ -119,7 +119,7 @@ def test_where_a_likelihood_fit_would_take_minutes(
 ) -> None:
     """The run starts from one classification at a time, has no MLE, and says so; the posterior is the same."""
     monkeypatch.setattr(glm_laplace, "affordable", lambda p, factors: False)
-    monkeypatch.setattr(nlevel_ml, "affordable", lambda p, factors: False)
+    monkeypatch.setattr(fits, "_reduced", lambda rows: None)
     slopes = {"x2_1": "cons,verbal", "x2_2": "cons"}
     ran = run("NLevelRS", schools, {**answers, **slopes, **SHORT}, tmp_path / "alone")
     assert "MLE" not in ran.result.tables

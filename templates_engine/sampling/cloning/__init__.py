@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from templates_engine.sampling.cloning.glm import target as target
     from templates_engine.sampling.cloning.joined_groups import cells as cells
     from templates_engine.sampling.cloning.normal import Cloned as Cloned
-    from templates_engine.sampling.cloning.normal_ml import Surface as Surface, profiled as profiled
+    from templates_engine.sampling.cloning.normal_ml import profiled as profiled
     from templates_engine.sampling.cloning.predict import (
         around as around,
         crossed_effects as crossed_effects,

@@ -20,11 +20,12 @@ import numpy as np
 from scipy import optimize
 
 from templates_engine.sampling import newton
+from templates_engine.sampling.covariance_edges import factor_errors, reduced
 from templates_engine.sampling.glm.data import grouped
 from templates_engine.sampling.glm.families import CODES, constant
 from templates_engine.sampling.glm.laplace_likelihood import laplace
 from templates_engine.sampling.glm.negative_binomial import NEGATIVE_BINOMIAL, ends
-from templates_engine.sampling.glm.quadrature_fit import fixed_only, omega_errors, reduced, scales
+from templates_engine.sampling.glm.quadrature_fit import fixed_only, scales
 from templates_engine.sampling.normal import Factor, Floats, orthonormal
 from templates_engine.sampling.sparse import eliminate
 
@@ -199,7 +200,7 @@ def fit(
         at = here.stop
         if not free[here].all():
             edges.append(c)
-        errors.append(omega_errors(root, covariance[here, here], c in edges, criterion.back[c]))
+        errors.append(factor_errors(root, covariance[here, here], c in edges, criterion.back[c]))
     alpha = alpha_se = math.nan
     if negative_binomial:
         alpha, alpha_se = float(theta[-1]) ** 2, math.nan

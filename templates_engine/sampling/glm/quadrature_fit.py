@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from templates_engine.sampling import newton
+from templates_engine.sampling.covariance_edges import factor_errors, reduced
 from templates_engine.sampling.glm.data import Grouped
 from templates_engine.sampling.glm.families import constant, informations, rows
 from templates_engine.sampling.glm.marginal import likelihood, product_rule
@@ -208,7 +209,7 @@ def _quadrature(data: Grouped, one: GlmFit, nodes: int) -> GlmFit:
     found = newton.inverse(hessian)
     covariance[np.ix_(free, free)] = np.nan if found is None else found
     upper = covariance[:p, :p]
-    errors = omega_errors(root, covariance[p:, p:], singular)
+    errors = factor_errors(root, covariance[p:, p:], singular)
     deviance = 2.0 * (value - constant(data.link, data.y, data.trials))
     beta, beta_se = _beta(data, theta[:p], upper)
     if singular and not root.any():
@@ -237,40 +238,6 @@ def _search(surface: _Surface, gamma: Floats, begins: Sequence[Floats]) -> newto
         if best is None or (found.converged, -found.value) > (best.converged, -best.value - 1e-9):
             best = found
     return best
-
-
-def reduced(root: Floats) -> Floats | None:
-    """The triangular factor of the nearest covariance matrix of lower rank, if the least standard deviation is small
-    enough for that to be worth trying; in units in which 1 matters."""
-    left, sizes, right = np.linalg.svd(root)
-    small = sizes < np.maximum(0.3, 0.02 * sizes[0])
-    if not small.any():
-        return None
-    if small.all():
-        return np.zeros_like(root)
-    turned = np.linalg.qr((left * np.where(small, 0.0, sizes) @ right).T)[1].T
-    turned[np.abs(turned) < 1e-12 * sizes[0]] = 0.0
-    rank = int((~small).sum())
-    turned[:, rank:] = 0.0
-    return np.asarray(turned)
-
-
-def omega_errors(root: Floats, covariance: Floats, flat: bool, back: Floats | None = None) -> Floats:
-    """Standard errors of the packed Ω = B T T'B' from the covariance of T packed, by the delta method; B = I if not
-    given."""
-    q = len(root)
-    high, low = np.tril_indices(q)
-    if flat:
-        return np.full(len(high), np.nan)
-    turn = np.eye(q) if back is None else back
-    jacobian = np.empty((len(high), len(high)))
-    for k, (a, b) in enumerate(zip(high, low, strict=True)):
-        change = np.zeros((q, q))
-        change[a, b] = 1.0
-        change = turn @ change @ root.T @ turn.T
-        jacobian[:, k] = (change + change.T)[high, low]
-    variance = np.einsum("ab,bc,ac->a", jacobian, covariance, jacobian)
-    return np.asarray(np.sqrt(np.where(variance > 0, variance, np.nan)))
 
 
 def _unknown(data: Grouped, one: GlmFit, *, finite: bool) -> GlmFit:

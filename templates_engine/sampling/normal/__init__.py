@@ -12,7 +12,6 @@ from templates_engine.faces import lazily
 if TYPE_CHECKING:
     from templates_engine.sampling.normal import (
         classified as classified,
-        classified_ml as classified_ml,
         classified_stats as classified_stats,
         priors as priors,
         two_level as two_level,
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
         Priors as Priors,
         prior_arrays as prior_arrays,
     )
-    from templates_engine.sampling.normal.classified_ml import Fit as Fit
     from templates_engine.sampling.normal.classified_moves import Prior as Prior, shift_nested as shift_nested
     from templates_engine.sampling.normal.classified_stats import (
         Factor as Factor,

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
         draw_effects as draw_effects,
         reduced_classes as reduced_classes,
     )
-    from templates_engine.sampling.sparse.likelihood import Classes as Classes, classes as classes
+    from templates_engine.sampling.sparse.likelihood import Classes as Classes, TooDense as TooDense, classes as classes
+    from templates_engine.sampling.sparse.reml import (
+        RemlFit as RemlFit,
+        Surface as Surface,
+        affordable as affordable,
+        fit_reml as fit_reml,
+    )
 
 __getattr__, __all__ = lazily(__name__, __file__)

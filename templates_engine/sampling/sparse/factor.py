@@ -8,6 +8,8 @@ import numpy as np
 
 from templates_engine.sampling.compiled import njit
 
+BLOCK, STRIP = 48, 256  # columns of the dense block that are factored together; rows whose update is one product
+
 
 class Pattern(NamedTuple):
     """Cross-products and the pattern of the factor, for the kernels. Effects in the order of elimination."""
@@ -92,21 +94,27 @@ def factorise(s: Any, roots: Any, w: Any) -> bool:
 
 @njit
 def _dense(a: Any, size: int) -> bool:
-    """Cholesky in place, by columns that are copied so that the inner loop runs along rows."""
-    column = np.empty(size)
-    for j in range(size):
-        if not a[j, j] > 0.0:
-            return False
-        pivot = np.sqrt(a[j, j])
-        a[j, j] = pivot
-        for i in range(j + 1, size):
-            a[i, j] /= pivot
-            column[i] = a[i, j]
-        for i in range(j + 1, size):
-            value = a[i, j]
-            if value != 0.0:
-                for k in range(j + 1, i + 1):
-                    a[i, k] -= value * column[k]
+    """Cholesky in place, lower triangle: by blocks of BLOCK columns, what they take from the rest by products."""
+    for first in range(0, size, BLOCK):
+        last = min(first + BLOCK, size)
+        for j in range(first, last):
+            total = a[j, j]
+            for k in range(first, j):
+                total -= a[j, k] * a[j, k]
+            if not total > 0.0:
+                return False
+            pivot = np.sqrt(total)
+            a[j, j] = pivot
+            for i in range(j + 1, size):
+                total = a[i, j]
+                for k in range(first, j):
+                    total -= a[i, k] * a[j, k]
+                a[i, j] = total / pivot
+        for low in range(last, size, STRIP):  # in strips, of which only those at or below the diagonal are made
+            high = min(low + STRIP, size)
+            panel = np.ascontiguousarray(a[low:high, first:last])
+            others = np.ascontiguousarray(a[last:high, first:last])
+            a[low:high, last:high] -= np.dot(panel, others.T)
     return True
 
 

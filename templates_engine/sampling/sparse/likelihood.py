@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,14 @@ from scipy import sparse
 
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.normal import Coordinates, Factor, Floats, orthonormal
-from templates_engine.sampling.sparse.factor import Pattern, Work
+from templates_engine.sampling.sparse.factor import Pattern, Work, reduced_classes
 
 MOST_ENTRIES = 60_000_000  # of the factor
-_DENSE = 0.2  # time of a multiplication in the dense block, relative to one outside it
+_DENSE = 0.05  # time of a multiplication in the dense block, relative to one outside it
+
+
+class TooDense(ValueError):
+    """A factor with more entries than MOST_ENTRIES."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,22 @@ class Classes:
             np.zeros(d), np.empty((d, self.p + 1)),
         )  # fmt: skip
 
+    def reduced(self, roots: Sequence[Floats]) -> tuple[Floats, float]:
+        """(W'V^-1 W, log|V|) at the relative factors T_c, by classification; NaN where V is not positive definite."""
+        matrix = np.empty((self.p + 1, self.p + 1))
+        return matrix, float(reduced_classes(self.pattern, self.roots(roots), self._room, matrix))
+
+    @cached_property
+    def _room(self) -> Work:
+        return self.room()
+
     def roots(self, factors: Sequence[Floats]) -> Floats:
         """T_c by classification as the kernels have them."""
         return np.concatenate([np.ascontiguousarray(factors[c], dtype=float).ravel() for c in self.order])
 
 
 def classes(y: Floats, x: Floats, factors: Sequence[Factor]) -> Classes:
-    """Reduce the rows y (n,), x (n, p). Raises CollinearError, and ValueError where the factor would be too large."""
+    """Reduce the rows y (n,), x (n, p). Raises CollinearError, and TooDense where the factor would be too large."""
     n, p = x.shape
     q_matrix, triangle = orthonormal(x)
     inverse = np.asarray(np.linalg.solve(triangle, np.eye(p)), dtype=float)
@@ -94,7 +108,7 @@ def classes(y: Floats, x: Floats, factors: Sequence[Factor]) -> Classes:
     starts = [int(first[np.searchsorted(place, c)]) for c in range(len(chosen))] + [int(first[-1])]
     split, work = _choose(counts, starts)
     if float(counts[:split].sum()) + float(first[-1] - split) ** 2 > MOST_ENTRIES:
-        raise ValueError("the classifications cross in too many ways for an exact likelihood")
+        raise TooDense("the classifications cross in too many ways for an exact likelihood")
     row_ptr, row_col, col_ptr, col_row = _rows(ptr, col, parent, counts, split)
     pattern = Pattern(
         q, np.concatenate([[0], np.cumsum(q * q)[:-1]]).astype(np.int64), place, first, *blocks, value_ptr, value,
