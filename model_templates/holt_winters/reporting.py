@@ -15,6 +15,7 @@ from .spec import Spec
 from .timeline import Timeline
 
 FINE, CARE, DOUBT = "Fine", "Read with care", "Model in doubt"
+BEHIND = 1.06  # times the naive forecast's error: less is within what a few origins leave open
 P_LOW = 0.05  # below it a test speaks
 Said = list[tuple[str, str]]
 _AT_ONE = {
@@ -97,9 +98,9 @@ def _residuals(one: Smoothed) -> Said:
 
 
 def _outliers(spec: Spec, line: Timeline, one: Smoothed) -> Said:
-    rows = [int(r) for r in one.flagged]
-    when = [shown_time(line, one, r) for r in rows[:4]]
-    told = ", ".join(when) + (f" and {len(rows) - 4} more" if len(rows) > 4 else "")
+    rows = sorted((int(r) for r in one.flagged), key=lambda r: -abs(float(one.fit.residuals[r])))
+    when = [f"{shown_time(line, one, r)} ({number(float(one.fit.residuals[r]))})" for r in rows[:4]]
+    told = ", ".join(when) + (f" and {len(rows) - 4} smaller ones" if len(rows) > 4 else "")
     if one.fit.robust is not None:
         if not rows:
             return [(FINE, f"No value lay more than {spec.k:g} scales from its forecast.")]
@@ -125,7 +126,7 @@ def _against_naive(found: RollingOrigin) -> Said:
     where = f"Over {found.n_origins} rolling origins and {found.horizon} steps ahead"
     text = f"the mean absolute error is {number(ours.mae)}, "
     text += f"against {number(best.mae)} of the {best.method.lower()} forecast"
-    word = FINE if ours.mae < best.mae else DOUBT
+    word = FINE if ours.mae < best.mae else DOUBT if ours.mae > BEHIND * best.mae else CARE
     return [(word, f"{where} {text}.")]
 
 

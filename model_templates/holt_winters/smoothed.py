@@ -79,7 +79,8 @@ def _forecast(spec: Spec, fitted: Fit, level: float, shift: float, draws: Draws 
         fitted, spec.horizon, level, method=method, n_paths=paths_of(spec), generator=generator, errors=errors,
         draws=draws,
     )  # fmt: skip
-    return replace(made, point=made.point + shift, lower=made.lower + shift, upper=made.upper + shift)
+    median = None if made.median is None else made.median + shift
+    return replace(made, point=made.point + shift, lower=made.lower + shift, upper=made.upper + shift, median=median)
 
 
 def paths_of(spec: Spec) -> int:

@@ -191,35 +191,42 @@ def _cells(values: np.ndarray) -> list[Cell]:
 
 
 def forecast_table(spec: Spec, line: Timeline, every: Sequence[Smoothed]) -> Table:
-    """h, time, point, lower, upper; the series first where there are several."""
+    """h, time, point, lower, upper, and the median where the limits are not about the point; the series first where
+    there are several."""
+    middle = ("median",) if all(one.forecast.median is not None for one in every) else ()
     rows: list[tuple[Cell, ...]] = []
     for one in every:
         ahead = one.forecast
         times = _times(line, one, len(one.fit.y), spec.horizon)
         cells = [_cells(np.asarray(c, float)) for c in (ahead.point, ahead.lower, ahead.upper)]
+        if middle:
+            cells.append(_cells(np.asarray(ahead.median, float)))
         columns: list[Sequence[Cell]] = [[int(h) for h in ahead.h], times, *cells]
         rows += list(zip(*([[one.name] * spec.horizon] if spec.series else []), *columns, strict=True))
     made = how_made(spec, every[0].forecast)
     notes = [f"{spec.level:g}% prediction intervals, {made}; {allowed_for(spec, every)}."]
     if not every[0].forecast.known:
-        notes.append("They lie about the mean over all constants that the series leaves possible, not about the point.")
+        notes.append(
+            "They lie about the mean over all constants that the series leaves possible, not about the point; median: "
+            "the middle of that distribution."
+        )
     if spec.correct and spec.series:
         notes.append("The mean of each series' residuals is added to its forecasts.")
     elif spec.correct:
         notes.append(f"The mean of the residuals, {number(every[0].shift)}, is added to the forecasts.")
     lead = ("series",) if spec.series else ()
     title = f"Forecast with {spec.level:g}% prediction intervals"
-    return Table((*lead, "h", "time", "point", "lower", "upper"), tuple(rows), title, tuple(notes))
+    return Table((*lead, "h", "time", "point", "lower", "upper", *middle), tuple(rows), title, tuple(notes))
 
 
 def outliers_table(spec: Spec, line: Timeline, every: Sequence[Smoothed]) -> Table:
-    """Values that the robust recursion cut, and residuals beyond the fences."""
+    """Values that the robust recursion cut, and residuals beyond the fences; of each series the largest first."""
     records: list[dict[str, Cell]] = []
     for one in every:
         fit, checks = one.fit, one.checks
         fence = dict.fromkeys(map(int, checks.mild), "inner") | dict.fromkeys(map(int, checks.extreme), "outer")
         cut = set(map(int, np.flatnonzero(fit.robust.flags))) if fit.robust is not None else set()
-        for row in sorted(set(fence) | cut):
+        for row in sorted(set(fence) | cut, key=lambda r: -abs(float(fit.residuals[r]))):
             record: dict[str, Cell] = {
                 "time": line.time(one.series.start + row),
                 "observed": cell(float(fit.y[row])),
@@ -321,7 +328,8 @@ def forecast_dataset(spec: Spec, line: Timeline, every: Sequence[Smoothed], name
     steps = [range(len(one.fit.y), len(one.fit.y) + spec.horizon) for one in every]
     columns = _keys(spec, line, every, steps)
     columns[_free("h", columns)] = np.concatenate([np.asarray(one.forecast.h, float) for one in every])
-    for part in ("point", "lower", "upper"):
+    parts = ("point", "lower", "upper")
+    for part in (*parts, "median") if all(one.forecast.median is not None for one in every) else parts:
         columns[_free(part, columns)] = np.concatenate([getattr(one.forecast, part) for one in every])
     return Dataset(name, columns, notes=(f"Forecast of {spec.y} by HoltWinters, {spec.level:g}% intervals.",))
 

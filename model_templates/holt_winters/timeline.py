@@ -6,7 +6,7 @@ series is judged by itself, so that a bad one does not spoil the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -39,7 +39,7 @@ PHASE = 2  # values of a phase at least
 
 @dataclass(frozen=True)
 class Series:
-    """One series on the grid: `values` with NaN where nothing was observed, from its first observed value on."""
+    """One series on the grid, from its first observed value to its last; NaN in `values` where nothing was observed."""
 
     name: str  # "" where there is one series
     values: Array
@@ -47,6 +47,7 @@ class Series:
     rows: Ints  # row of the dataset behind each position, -1 in a gap
     fault: str = ""  # why it cannot be used, "" where it can
     left_out: int = 0  # positions before the first observed value
+    ahead: int = 0  # positions behind the last observed value: the forecast begins at the first of these
 
 
 @dataclass(frozen=True)
@@ -242,8 +243,10 @@ def _one(spec: Spec, data: Dataset, clock: Clock, name: str, rows: Ints, places:
     seen = np.flatnonzero(~np.isnan(values))
     if not len(seen):
         return replace(bad, fault=f"{spec.y} has no observed value.")
-    first = int(seen[0])
-    return Series(name, values[first:], int(at[0]) + first, back[first:], left_out=first)
+    first, last = int(seen[0]), int(seen[-1]) + 1
+    return Series(
+        name, values[first:last], int(at[0]) + first, back[first:last], left_out=first, ahead=len(values) - last
+    )
 
 
 def _written(data: Dataset, spec: Spec, row: int) -> str:
@@ -257,7 +260,7 @@ def _irregular(spec: Spec, data: Dataset, clock: Clock, rows: Ints, places: Arra
     sizes, counts = np.unique(np.round(steps, 6), return_counts=True)
     usual = float(sizes[counts.argmax()])
     odd = int(np.flatnonzero(np.abs(steps - usual) > 1e-6 + NEAR * usual)[0]) if len(sizes) > 1 else 0
-    unit = {"number": "", "weekday": " working days"}.get(clock.unit, f" {clock.unit}s")
+    unit = {"number": "", "weekday": " working days"}.get(clock.unit, f" {clock.unit.partition(' ')[0]}s")
     return (
         f"The times of {spec.time} are irregular: {100 * counts.max() / len(steps):.0f}% of the steps are "
         f"{usual:g}{unit}, others range from {float(steps.min()):g} to {float(steps.max()):g}{unit} (first: from "
@@ -308,11 +311,42 @@ def _notices(
         many = f"In {lost} series the" if spec.series else "The"
         say("leading-missing", f"{many} first values of {spec.y} are missing; the series begins at the first observed.",
             key="y", column=spec.y)  # fmt: skip
+    late = [s for s in good if s.ahead]
+    if late:
+        one = late[0]
+        begin = clock.words(one.start + len(one.values))
+        values = f"{one.ahead} values" if one.ahead > 1 else "value"
+        text = f"The last {values} of {spec.y} {'are' if one.ahead > 1 else 'is'} missing"
+        if one.name:
+            text += f" in series {one.name}" + (f" (and at the end of {len(late) - 1:,} others)" if late[1:] else "")
+        text += f": the forecast begins there, at {begin}, right behind the last observed value."
+        say("trailing-missing", text, key="y", column=spec.y)
+    if clock.closed and clock.unit != "weekday":
+        days = ", ".join(f"{name}s" for name in clock.closed)
+        text = f"{spec.time} has no {days}: these count as closed, and a week has {clock.per_week} steps"
+        say("calendar", f"{text} (the period of a weekly season is {clock.per_week}).")
+    _say_period(spec, clock, say)
     per_year = clock.per_year
     if spec.time and per_year and per_year > 1 and spec.periods != (1,) and per_year not in spec.periods:
         text = f"One step of {spec.time} is a {clock.name}, {per_year} to a year, and the period is {spec.period_text}."
         say("period-and-time", text, key="period")
     return tuple(found)
+
+
+def _say_period(spec: Spec, clock: Clock, say: Callable[[str, str, str], None]) -> None:
+    """A weekly or daily season whose period is not that of the grid, with the one that is."""
+    if not spec.time or spec.periods == (1,):
+        return
+    for each, whole in ((clock.per_week, "week"), (clock.per_day, "day")):
+        if each is None or any(period % each == 0 for period in spec.periods):
+            continue
+        text = f"One step of {spec.time} is {_one_of(clock.name)}, {each} to a {whole}, and the period is "
+        text += f"{spec.period_text}: such a season drifts through the {whole}. The period that fits is {each}."
+        say("period-and-time", text, "period")
+
+
+def _one_of(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiouh' else 'a'} {name}" if not name[0].isdigit() else name
 
 
 def _differences_in_order(places: Array, codes: Ints) -> Array:

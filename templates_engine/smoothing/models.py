@@ -50,7 +50,7 @@ class Model:
         """The usual name: simple exponential smoothing, Holt, Holt-Winters."""
         damped = "damped " if self.damped else ""
         if self.seasonal == "none":
-            return f"{damped}Holt".capitalize() if self.trend else "Simple exponential smoothing"
+            return f"{damped}Holt".replace("damped H", "Damped H") if self.trend else "Simple exponential smoothing"
         trend = "" if self.trend else " without trend"
         season = " and ".join(str(m) for m in self.periods)
         return f"{damped}Holt-Winters, {self.seasonal}".replace("damped H", "Damped H") + f"{trend}, period {season}"
@@ -152,7 +152,8 @@ class Fit:
 class Forecast:
     """Point forecasts and limits, arrays (horizon,). method: "analytic" or "simulated".
 
-    known: the limits take constants, start values and sigma as known; else they allow for their being estimated.
+    known: the limits take constants, start values and sigma as known; else they allow for their being estimated, lie
+    about the mean over these, and `median` is there.
     """
 
     h: Whole
@@ -163,6 +164,7 @@ class Forecast:
     level: float
     method: str
     known: bool = True
+    median: Array | None = None  # of the distribution of which the limits are quantiles, where that is not about point
 
 
 @dataclass(frozen=True)

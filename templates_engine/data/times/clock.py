@@ -6,7 +6,8 @@
     month and day    also from numbers written 194901, 19490131, and 1.1949 (01.1949, read as a number), and from the
                      day counts of spreadsheets (42005 is 1 January 2015), where the months make them unequal steps
 
-A unit is an integer scale (months since year 0, days, seconds), so that equal steps are exactly equal.
+A unit is an integer scale (months since year 0, days, seconds), so that equal steps are exactly equal. Days of which
+some weekdays never occur count those that do: "weekday" Monday to Friday, "openday 012345" Monday to Saturday.
 """
 
 from __future__ import annotations
@@ -81,14 +82,15 @@ class Clock:
             return place / _PER_YEAR[self.unit]
         if self.unit == "number" and 1000 <= self.origin <= 3000 and self.per_year is not None:
             return place
-        if self.unit in ("day", "week", "weekday", "second"):
+        if self.unit in ("day", "week", "second") or open_days(self.unit):
             return 1.0 + self._days(place) / 365.2425
         return None
 
     def _days(self, place: float) -> float:
         """Days since 1 January of year 1 of a place in days, weeks, working days or seconds."""
-        if self.unit == "weekday":
-            return place // 5 * 7 + place % 5
+        if days := open_days(self.unit):
+            within = place % len(days)
+            return place // len(days) * 7 + days[int(within)] + within % 1
         return {"day": place, "week": 7 * place}.get(self.unit, place / 86400)
 
     def in_days(self, position: float) -> float | None:
@@ -119,6 +121,25 @@ class Clock:
         return round(found) if abs(found - round(found)) < 0.02 * found and round(found) >= 1 else None
 
     @property
+    def per_week(self) -> int | None:
+        """Steps a week of a grid of single days; None elsewhere."""
+        if self.step != 1:
+            return None
+        return 7 if self.unit == "day" else len(open_days(self.unit)) or None
+
+    @property
+    def per_day(self) -> int | None:
+        """Steps a day of a grid of hours or minutes, where that is a whole number; None elsewhere."""
+        whole = self.unit == "second" and 60 <= self.step < 86400 and 86400 % self.step == 0
+        return round(86400 / self.step) if whole else None
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """The weekdays that the grid leaves out, by name, where it is not Monday to Friday."""
+        days = open_days(self.unit)
+        return tuple(name for k, name in enumerate(calendar.day_name) if k not in days) if len(days) else ()
+
+    @property
     def name(self) -> str:
         """One step in words: "month", "quarter", "3 weeks", "step"."""
         if self.unit == "number":
@@ -130,8 +151,16 @@ class Clock:
             for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
                 if whole % size == 0:
                     return word if whole == size else f"{whole // size} {word}s"
-        word = {"half": "half-year", "weekday": "working day"}.get(self.unit, self.unit)
+        word = {"half": "half-year", "weekday": "working day"}.get(self.unit, self.unit.partition(" ")[0])
+        word = "open day" if word == "openday" else word
         return word if whole == 1 else f"{whole} {word}s"
+
+
+def open_days(unit: str) -> tuple[int, ...]:
+    """The weekdays (0 is Monday) that a unit counts; () where it counts something else."""
+    if unit == "weekday":
+        return (0, 1, 2, 3, 4)
+    return tuple(int(k) for k in unit.removeprefix("openday ")) if unit.startswith("openday ") else ()
 
 
 _PER_YEAR = {"year": 1, "half": 2, "quarter": 4, "month": 12}
@@ -322,12 +351,34 @@ def as_months_or_days(days: Ints) -> tuple[str, Ints, Callable[[float], Any]]:
             return date(year, month, end if last else min(day, end))
 
         return "month", months, in_month
-    weekday = days % 7  # day 0, 1 January of year 1, was a Monday
-    spread = np.diff(np.unique(days))
-    if len(days) > 5 and (weekday < 5).all() and (spread == 1).any() and (spread >= 3).any():
-        places = 5 * (days // 7) + weekday
-        return "weekday", places, lambda p: date.fromordinal(round(p) // 5 * 7 + round(p) % 5 + _EPOCH)
+    unit = _calendar(np.unique(days))
+    if opened := open_days(unit):
+        rank = np.array([sum(k < d for k in opened) for d in range(7)], np.int64)
+
+        def on_open_day(place: float) -> date:
+            weeks, k = divmod(round(place), len(opened))
+            return date.fromordinal(weeks * 7 + opened[k] + _EPOCH)
+
+        return unit, len(opened) * (days // 7) + rank[days % 7], on_open_day
     return "day", days, lambda place: date.fromordinal(round(place) + _EPOCH)
+
+
+def _calendar(days: Ints) -> str:
+    """The unit of distinct days: "day", or one that leaves out the weekdays on which nothing ever stands.
+
+    Monday to Friday from a week's end on. Any other set of two to six weekdays where two weeks and more are covered,
+    and most of the values follow each other without a gap on the days that are open.
+    """
+    weekday, spread = days % 7, np.diff(days)
+    found = np.unique(weekday)
+    if 2 <= len(found) <= 6 and days[-1] - days[0] >= 14 and len(days) > 2 * len(found):
+        places = len(found) * (days // 7) + np.searchsorted(found, weekday)
+        if np.mean(np.diff(places) == 1) >= 0.6:
+            return "weekday" if found.tolist() == [0, 1, 2, 3, 4] else "openday " + "".join(map(str, found.tolist()))
+    # day 0, 1 January of year 1, was a Monday
+    if len(days) > 5 and (weekday < 5).all() and (spread == 1).any() and (spread >= 3).any():
+        return "weekday"
+    return "day"
 
 
 def _moments(found: list[re.Match[str]]) -> tuple[str, Ints, Callable[[float], str | float]]:

@@ -73,11 +73,11 @@ def forecast(
             unit = fit.sigma if errors == "normal" else float(_centred(fit, relative).std(ddof=1))
             _futures(draws, shocks / unit, generator, paths)
         sd = paths.std(axis=0, ddof=1)
-        lower, upper = np.quantile(paths, tails(level), axis=0)
-        return Forecast(steps, point, lower, upper, sd, level, "simulated", known)
+        lower, upper, median = np.quantile(paths, (*tails(level), 0.5), axis=0)
+        return Forecast(steps, point, lower, upper, sd, level, "simulated", known, None if known else median)
     if draws is not None:
-        sd, (lower, upper) = mixed(draws, horizon, tails(level))
-        return Forecast(steps, point, lower, upper, sd, level, "analytic", known)
+        sd, (lower, upper, median) = mixed(draws, horizon, (*tails(level), 0.5))
+        return Forecast(steps, point, lower, upper, sd, level, "analytic", known, median)
     if relative:
         sd = relative_sd(fit.model, fit.constants, fit.sigma, point, totals)
     else:
