@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from templates_engine import Dataset, Draws, Result, Table
-from templates_engine.imputation import pooling
+from templates_engine.imputation import chains_have_settled, fits_are_long_enough, pooling
 from templates_engine.running import summaries
 
 from .spec import Spec
@@ -81,22 +81,15 @@ def verdicts(
     fits: Sequence[Result],
     parameters: Sequence[str],
     pooled: Sequence[pooling.Pooled],
+    first: int,
     gaps: bool = True,
 ) -> Table:
-    """One line a judgement: the imputation chains, the fits, the number of imputations.
+    """One line a judgement: the imputation chains from iteration `first` on, the fits, the number of imputations.
 
     gaps: whether any value was missing; without, the fits differ by their Monte Carlo error alone.
     """
-    said = summaries.verdicts(imputation, subject="The imputation chains")
-    lines = []
-    for k, fit in enumerate(fits, start=1):
-        assert fit.draws is not None
-        lines += [(word, f"Fit {k}: {text}") for word, text in summaries.verdicts(fit.draws) if word != "Fine"]
-    if lines:
-        more = f" {len(lines) - 1} more of the {len(fits)} fits are alike." if len(lines) > 1 else ""
-        said.append((lines[0][0], lines[0][1] + more))
-    else:
-        said.append(("Fine", f"All {len(fits)} fits to completed datasets have settled."))
+    said = chains_have_settled(imputation, first) if gaps else []
+    said += fits_are_long_enough([fit.draws for fit in fits if fit.draws is not None], parameters, pooled)
     if gaps:
         said += pooling.verdicts(parameters, pooled)
     else:

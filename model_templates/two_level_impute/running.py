@@ -85,7 +85,7 @@ def _pool(fits: list[Result], complete: Result, imputed: Imputed, spec: Spec, da
     job.table("CombinedResults", summaries.summary(combined))
     job.diagnostics("CombinedResults_", combined, title="Each completed dataset as a chain (a diagnostic)")
     gaps = any(bool(data.missing(r.name).any()) for r in spec.responses)
-    job.table("Verdicts", verdicts(imputed.draws, fits, parameters, pooled, gaps))
+    job.table("Verdicts", verdicts(imputed.draws, fits, parameters, pooled, spec.first, gaps))
     job.text("Methods", methods(spec, data, fits, complete), title="Methods paragraph")
     return table
 

@@ -301,10 +301,11 @@ def _estimation(ask: Ask) -> dict[str, Any]:
         "n_imputed": ask.integer(
             "numimpute",
             "Number of imputed datasets",
-            default=10,
+            default=20,
             min=2,
             max=1000,
-            help="Ten to twenty for estimates, more when much is missing. The results say whether there were enough.",
+            help="About as many as the per cent of information that is missing (White, Royston and Wood 2011). The "
+            "results say whether there were enough.",
         ),
         "first": ask.integer(
             "imputefirst",

@@ -16,5 +16,9 @@ if TYPE_CHECKING:
         MENDS as MENDS,
         OUTPUTS as OUTPUTS,
     )
+    from templates_engine.imputation.settled import (
+        chains_have_settled as chains_have_settled,
+        fits_are_long_enough as fits_are_long_enough,
+    )
 
 __getattr__, __all__ = lazily(__name__, __file__)

@@ -66,5 +66,6 @@ LENGTHS = {"numimpute": "imputed datasets"}
 MENDS = (
     Mend(r"About ([\d,]+) imputations", "numimpute", "Ask for {} imputations", word="Too few imputations"),
     Mend(r"^Fit .*?([\d,]+) more iterations", "iterations", "Ask for {} iterations", word="Too short", adds=True),
+    Mend(r"Set imputefirst to ([\d,]+)", "imputefirst", "Ask for {} iterations", word="Too short"),
     Mend(r"([\d,]+) more iterations", "imputefirst", "Ask for {} iterations", word="Too short", adds=True),
 )

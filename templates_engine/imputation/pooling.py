@@ -132,7 +132,7 @@ def fmi_interval(fmi: float, m: int, level: float = 0.95) -> tuple[float, float]
     return float(expit(logit(fmi) - half)), float(expit(logit(fmi) + half))
 
 
-def imputations_needed(pooled: Sequence[Pooled], target: float = 0.05) -> int:
+def imputations_needed(pooled: Sequence[Pooled], target: float = 0.10) -> int:
     """Imputations after which every estimate's Monte Carlo error is under `target` of its standard error.
 
     With the B and U found now, B / m <= target^2 (U + (1 + 1/m) B) gives m >= B / (U + B) (1 / target^2 - 1).
@@ -187,20 +187,26 @@ def fmi_sentence(parameters: Sequence[str], pooled: Sequence[Pooled]) -> str:
     )
 
 
-def verdicts(parameters: Sequence[str], pooled: Sequence[Pooled], target: float = 0.05) -> list[tuple[str, str]]:
-    """Were there enough imputations, and do the results lean on them: (word, sentence) pairs."""
+def verdicts(parameters: Sequence[str], pooled: Sequence[Pooled], target: float = 0.10) -> list[tuple[str, str]]:
+    """Were there enough imputations, and do the results lean on them: (word, sentence) pairs.
+
+    Enough: the Monte Carlo error of every estimate is at most a tenth of its standard error, as White, Royston and Wood
+    (2011, Statistics in Medicine 30, 377-399, section 7.3) ask; about 100 imputations times the FMI.
+    """
     if not pooled:
         return []
     errors = [p.mcse / p.se for p in pooled]
     worst = int(np.argmax(errors))
     needed, m = imputations_needed(pooled, target), pooled[0].m
     error, name = f"{100 * errors[worst]:.0f}%", parameters[worst]
+    rule = f"{100 * target:.0f}%, the rule of White, Royston and Wood (2011)"
     if needed > m:
         about = needed if needed <= 10 else -(-needed // 10) * 10
         sentence = f"The Monte Carlo error of {name} is {error} of its SE. About {about} imputations would bring "
-        said = [("Too few imputations", f"{sentence}every one under {100 * target:.0f}%.")]
+        said = [("Too few imputations", f"{sentence}every one under {rule}.")]
     else:
-        said = [("Fine", f"{m} imputations are enough: the Monte Carlo error is at most {error} of the SE ({name}).")]
+        text = f"the Monte Carlo error is at most {error} of the SE ({name}), under {rule}"
+        said = [("Fine", f"{m} imputations are enough: {text}.")]
     most = int(np.argmax([p.fmi for p in pooled]))
     if pooled[most].fmi > 0.5:
         missing = f"More than half of the information on {parameters[most]} is missing (FMI {pooled[most].fmi:.2f})"

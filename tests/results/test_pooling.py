@@ -164,21 +164,21 @@ def _pooled(between: float, within: float, m: int) -> Pooled:
 
 @given(st.floats(0.001, 10), st.floats(0.01, 10), st.integers(2, 50))
 def test_the_number_of_imputations_is_the_least_that_is_enough(between: float, within: float, m: int) -> None:
-    """With that many the Monte Carlo error is within 5 per cent of the SE, with one fewer it is not."""
+    """With that many the Monte Carlo error is within 10 per cent of the SE, with one fewer it is not."""
     needed = imputations_needed([_pooled(between, within, m)])
     enough = _pooled(between, within, needed)
-    assert enough.mcse <= 0.05 * enough.se * (1 + 1e-6)
+    assert enough.mcse <= 0.10 * enough.se * (1 + 1e-6)
     if needed > 2:
         fewer = _pooled(between, within, needed - 1)
-        assert fewer.mcse > 0.05 * fewer.se * (1 - 1e-6)
+        assert fewer.mcse > 0.10 * fewer.se * (1 - 1e-6)
     assert imputations_needed([_pooled(0.0, 1.0, 4)]) == 2
 
 
 def test_verdicts_speak_as_the_page_does() -> None:
-    words = verdicts(["beta_3"], [_pooled(0.12, 0.88, 20)])
+    words = verdicts(["beta_3"], [_pooled(0.3, 0.7, 20)])
     assert words[0][0] == "Too few imputations"
     assert "beta_3" in words[0][1]
-    assert "About 50 imputations" in words[0][1]
+    assert "About 30 imputations" in words[0][1]
     assert verdicts(["a"], [_pooled(0.01, 1, 20)])[0][0] == "Fine"
     assert verdicts([], []) == []
     lean = Pooled(1.0, 1.0, 50, 0, 2, 0.9, 5.0, 1000, 0.01)
