@@ -12,7 +12,6 @@ from templates_engine.sampling import streams
 from templates_engine.sampling.cloning import (
     NormalLikelihood,
     Profile,
-    Surface,
     cells,
     correlation_profile,
     found_profile,
@@ -22,6 +21,7 @@ from templates_engine.sampling.cloning import (
     profiled,
     target as glm_target,
 )
+from templates_engine.sampling.sparse import Surface
 
 from . import figures
 from .fitting import Fitted

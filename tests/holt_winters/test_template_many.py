@@ -145,7 +145,7 @@ def test_the_datasets_join_the_list_with_the_columns_of_the_data(tmp_path: Path)
     assert fitted.columns.tolist()[:3] == ["shop", "month", "sales"]
     assert len(fitted) == 2400
     forecast = pd.read_stata(tmp_path / "forecast.dta")
-    assert forecast.columns.tolist() == ["shop", "month", "h", "point", "lower", "upper"]
+    assert forecast.columns.tolist() == ["shop", "month", "h", "point", "lower", "upper", "median"]
     assert forecast["month"].iloc[0] == "2024-01"
 
 

@@ -136,13 +136,13 @@ def test_rows_are_sorted_and_gaps_become_missing() -> None:
     assert all(p.level == "notice" and p.key in ("time", "y", "period") for p in line.notices)
 
 
-def test_first_missing_values_are_left_out_and_last_ones_kept() -> None:
-    """A series begins where it is first observed; forecasts start after its last time, observed or not."""
+def test_first_and_last_missing_values_are_left_out() -> None:
+    """A series goes from where it is first observed to where it is last: forecasts begin right behind that."""
     line = arrange(SPEC, data([1, 2, 3, 4, 5, 6], [np.nan, 2, 3, np.nan, 5, np.nan]))
     (one,) = line.series
-    assert (one.start, one.left_out) == (1, 1)
-    assert np.array_equal(one.values, [2, 3, np.nan, 5, np.nan], equal_nan=True)
-    assert "leading-missing" in {p.code for p in line.notices}
+    assert (one.start, one.left_out, one.ahead) == (1, 1, 1)
+    assert np.array_equal(one.values, [2, 3, np.nan, 5], equal_nan=True)
+    assert {"leading-missing", "trailing-missing"} <= {p.code for p in line.notices}
 
 
 FAULTY = [  # times, words the message must hold

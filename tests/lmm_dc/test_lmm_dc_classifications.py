@@ -21,12 +21,12 @@ from scipy import linalg
 from templates_engine.data.dataset import Dataset
 from templates_engine.sampling import diagnostics
 from templates_engine.sampling.cloning import (
-    cells as cloning_cells,
     normal as cloning_normal,
     normal_ml as cloning_ml,
     predict as cloning_predict,
     priors as cloning_priors,
 )
+from templates_engine.sampling.cloning.joined_groups import Cells
 from templates_engine.sampling.cloning.profile import correlation_profile, found_profile
 from templates_engine.sampling.normal import classified as nlevel_normal, priors as mixed_priors
 from templates_engine.sampling.normal.classified_stats import Factor, statistics as copied_statistics
@@ -92,7 +92,7 @@ def test_one_classification_is_that_of_the_cells(model) -> None:
     prior = cloning_priors.first(2)
     one = cloning_normal.target(statistics(y, x, f.codes, f.z), prior, 7)
     two = cloning_normal.target(cloning_sparse.classes(y, x, [f]), prior, 7)
-    assert isinstance(one.data, cloning_cells.Cells)
+    assert isinstance(one.data, Cells)
     for theta in np.random.default_rng(2).normal(size=(5, 4)):
         assert one(theta) == pytest.approx(two(theta), abs=1e-7)
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import written_dates
+from .calendars import calendar_of, open_days
 from .written_dates import NotATime
 
 Ints = npt.NDArray[np.int64]
@@ -154,13 +155,6 @@ class Clock:
         word = {"half": "half-year", "weekday": "working day"}.get(self.unit, self.unit.partition(" ")[0])
         word = "open day" if word == "openday" else word
         return word if whole == 1 else f"{whole} {word}s"
-
-
-def open_days(unit: str) -> tuple[int, ...]:
-    """The weekdays (0 is Monday) that a unit counts; () where it counts something else."""
-    if unit == "weekday":
-        return (0, 1, 2, 3, 4)
-    return tuple(int(k) for k in unit.removeprefix("openday ")) if unit.startswith("openday ") else ()
 
 
 _PER_YEAR = {"year": 1, "half": 2, "quarter": 4, "month": 12}
@@ -351,7 +345,7 @@ def as_months_or_days(days: Ints) -> tuple[str, Ints, Callable[[float], Any]]:
             return date(year, month, end if last else min(day, end))
 
         return "month", months, in_month
-    unit = _calendar(np.unique(days))
+    unit = calendar_of(np.unique(days))
     if opened := open_days(unit):
         rank = np.array([sum(k < d for k in opened) for d in range(7)], np.int64)
 
@@ -361,24 +355,6 @@ def as_months_or_days(days: Ints) -> tuple[str, Ints, Callable[[float], Any]]:
 
         return unit, len(opened) * (days // 7) + rank[days % 7], on_open_day
     return "day", days, lambda place: date.fromordinal(round(place) + _EPOCH)
-
-
-def _calendar(days: Ints) -> str:
-    """The unit of distinct days: "day", or one that leaves out the weekdays on which nothing ever stands.
-
-    Monday to Friday from a week's end on. Any other set of two to six weekdays where two weeks and more are covered,
-    and most of the values follow each other without a gap on the days that are open.
-    """
-    weekday, spread = days % 7, np.diff(days)
-    found = np.unique(weekday)
-    if 2 <= len(found) <= 6 and days[-1] - days[0] >= 14 and len(days) > 2 * len(found):
-        places = len(found) * (days // 7) + np.searchsorted(found, weekday)
-        if np.mean(np.diff(places) == 1) >= 0.6:
-            return "weekday" if found.tolist() == [0, 1, 2, 3, 4] else "openday " + "".join(map(str, found.tolist()))
-    # day 0, 1 January of year 1, was a Monday
-    if len(days) > 5 and (weekday < 5).all() and (spread == 1).any() and (spread >= 3).any():
-        return "weekday"
-    return "day"
 
 
 def _moments(found: list[re.Match[str]]) -> tuple[str, Ints, Callable[[float], str | float]]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.glm.families import Floats, row
-from templates_engine.sampling.glm.laplace_likelihood import slopes_of
+from templates_engine.sampling.glm.row_slopes import slopes_of
 from templates_engine.sampling.linalg import cholesky, log_determinant, solve_lower, solve_upper
 
 MOST_NEWTON = 400  # steps of a group's mode: from far out in a count's tail η comes back by 1 a step
