@@ -16,7 +16,7 @@ from templates_engine.sampling import diagnostics
 
 Said = list[tuple[str, str]]
 WINDOW = 400  # draws of each chain that are looked at, where there are fewer behind the first imputation
-RHAT, RHAT_MOST = 1.05, 1.2  # agreement that always does; disagreement that never does
+RHAT, RHAT_MOST = 1.05, 1.6  # agreement that always does; disagreement that never does
 ALARM = 0.01  # how often chains that have settled are told to have not, between the two
 MOVES = 0.10  # simulation error of a pooled estimate, in its standard error, from which on a fit is too short
 
@@ -27,7 +27,7 @@ def chains_have_settled(draws: Draws, first: int) -> Said:
     R-hat of split chains over the iterations from the first imputation on, at least the last WINDOW or half. Settled:
     R-hat at most 1.05, or at most what independent stationary chains of the effective size found within them exceed by
     chance once in a hundred runs (F distribution of between- over within-chain variance; Bonferroni over parameters),
-    never above 1.2.
+    never above 1.6.
     """
     from scipy import stats
 
