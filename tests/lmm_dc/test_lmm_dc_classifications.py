@@ -326,7 +326,9 @@ def test_classifications_that_cannot_be_told_apart(change: dict, said: str, tmp_
 
     data = nested()
     columns = {k: data[k] for k in data.columns}
-    odd = Dataset("odd", {**columns, "row": np.arange(60.0), "again": 100 - data["cask"], "one": np.ones(60)})
+    odd = Dataset(
+        "odd", {**columns, "cons": np.ones(60), "row": np.arange(60.0), "again": 100 - data["cask"], "one": np.ones(60)}
+    )
     given = {"y": "strength", "numclass": "2", "C1": "cask", "C2": "batch", "x": "cons", **change}
     with pytest.raises(Refused) as refused:
         run("LMM/DC", odd, given, tmp_path)

@@ -156,7 +156,6 @@ def likelihood(
     factor, nodes_at = np.empty((q, q)), np.empty((nodes, q))
     weight, scores, seen = np.empty(nodes), np.empty((most, nodes)), np.empty((most, nodes))
     each, mean = np.empty(size), np.empty(size)
-    by_b, by_bb = np.empty(q), np.empty((q, q))
     gradient[:] = 0.0
     hessian[:, :] = 0.0
     total = 0.0
@@ -164,25 +163,9 @@ def likelihood(
         start, stop = starts[j], starts[j + 1]
         if not find_group_mode(link, y, trials, fixed, scaled, start, stop, modes[j], factor):
             return np.nan
-        top = -np.inf
-        for m in range(nodes):
-            place = nodes_at[m]
-            for a in range(q):
-                place[a] = points[m, a]
-            solve_upper(factor, place, q)
-            value = logs[m]
-            for a in range(q):
-                place[a] += modes[j, a]
-                value -= 0.5 * place[a] * place[a]
-            for i in range(start, stop):
-                eta = fixed[i]
-                for a in range(q):
-                    eta += scaled[i, a] * place[a]
-                value += row(link, y[i], trials[i], eta)[0]
-                score, observed, _, _ = slopes_of(link, y[i], trials[i], eta, 0.0)
-                scores[i - start, m], seen[i - start, m] = score, observed
-            weight[m] = value
-            top = max(top, value)
+        top = _at_nodes(
+            link, y, trials, fixed, scaled, start, stop, modes[j], factor, points, logs, nodes_at, weight, scores, seen
+        )
         if not (top > -np.inf and top < np.inf):
             return np.nan
         mass = 0.0
@@ -208,29 +191,7 @@ def likelihood(
                     hessian[k, h] += one * (each[h] - mean[h])
         for k in range(size):
             gradient[k] += mean[k]
-        for i in range(start, stop):
-            one = 0.0
-            by_b[:] = 0.0
-            by_bb[:, :] = 0.0
-            for m in range(nodes):
-                if weight[m] < 1e-300:
-                    continue
-                part = weight[m] * seen[i - start, m]
-                one += part
-                for a in range(q):
-                    by_b[a] += part * nodes_at[m, a]
-                    for c in range(a + 1):
-                        by_bb[a, c] += part * nodes_at[m, a] * nodes_at[m, c]
-            for k in range(p):
-                for h in range(k + 1):
-                    hessian[k, h] -= one * design[i, k] * design[i, h]
-            for k in range(pairs):
-                lead = z[i, high[k]]
-                for h in range(p):
-                    hessian[p + k, h] -= lead * by_b[low[k]] * design[i, h]
-                for h in range(k + 1):
-                    a, c = max(low[k], low[h]), min(low[k], low[h])
-                    hessian[p + k, p + h] -= lead * z[i, high[h]] * by_bb[a, c]
+        _information(design, z, start, stop, seen, weight, nodes_at, high, low, hessian)
     for k in range(size):
         for h in range(k):
             hessian[h, k] = hessian[k, h]
@@ -250,3 +211,66 @@ def _complete(
             out[k] += score * design[i, k]
         for k in range(len(high)):
             out[p + k] += score * z[i, high[k]] * b[low[k]]
+
+
+@njit
+def _information(
+    design: Any, z: Any, start: int, stop: int, seen: Any, weight: Any, at: Any, high: Any, low: Any, hessian: Any
+) -> None:
+    """Take the mean complete-data information of one group from the Hessian's lower triangle; weight (nodes,) sums to
+    one, at (nodes, q), seen (rows, nodes) the rows' observed information."""
+    p, q, pairs = design.shape[1], at.shape[1], len(high)
+    by_b, by_bb = np.empty(q), np.empty((q, q))
+    for i in range(start, stop):
+        one = 0.0
+        by_b[:] = 0.0
+        by_bb[:, :] = 0.0
+        for m in range(len(weight)):
+            if weight[m] < 1e-300:
+                continue
+            part = weight[m] * seen[i - start, m]
+            one += part
+            for a in range(q):
+                by_b[a] += part * at[m, a]
+                for c in range(a + 1):
+                    by_bb[a, c] += part * at[m, a] * at[m, c]
+        for k in range(p):
+            for h in range(k + 1):
+                hessian[k, h] -= one * design[i, k] * design[i, h]
+        for k in range(pairs):
+            lead = z[i, high[k]]
+            for h in range(p):
+                hessian[p + k, h] -= lead * by_b[low[k]] * design[i, h]
+            for h in range(k + 1):
+                a, c = max(low[k], low[h]), min(low[k], low[h])
+                hessian[p + k, p + h] -= lead * z[i, high[h]] * by_bb[a, c]
+
+
+@njit
+def _at_nodes(
+    link: int, y: Any, trials: Any, fixed: Any, scaled: Any, start: int, stop: int, mode: Any, factor: Any, points: Any,
+    logs: Any, at: Any, values: Any, scores: Any, seen: Any,
+) -> float:  # fmt: skip
+    """One group's integrand at its nodes: fills these (nodes, q), its logarithms and the weights' (nodes,), and the
+    rows' scores and observed information (rows, nodes). Returns the largest logarithm."""
+    q = points.shape[1]
+    top = -np.inf
+    for m in range(len(logs)):
+        place = at[m]
+        for a in range(q):
+            place[a] = points[m, a]
+        solve_upper(factor, place, q)
+        value = logs[m]
+        for a in range(q):
+            place[a] += mode[a]
+            value -= 0.5 * place[a] * place[a]
+        for i in range(start, stop):
+            eta = fixed[i]
+            for a in range(q):
+                eta += scaled[i, a] * place[a]
+            value += row(link, y[i], trials[i], eta)[0]
+            score, observed, _, _ = slopes_of(link, y[i], trials[i], eta, 0.0)
+            scores[i - start, m], seen[i - start, m] = score, observed
+        values[m] = value
+        top = max(top, value)
+    return top
