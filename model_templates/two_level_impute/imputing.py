@@ -52,10 +52,12 @@ def joint_model(spec: Spec, data: Dataset) -> joint.JointModel:
             tuple(part.names for part in parts),
         )
 
+    classes = ()
+    if codes is not None:
+        classes = (joint.Classification(codes, tuple(response(r, 2) for r in spec.level2)),)
     return joint.JointModel(
         level1=tuple(response(r, 1) for r in spec.level1),
-        level2=tuple(response(r, 2) for r in spec.level2),
-        groups=codes,
+        classes=classes,
         algorithm="conditional" if spec.conditional else "marginal",
     )
 
@@ -105,10 +107,11 @@ def _completed(
             if SETTLING + iteration not in chain.imputed:
                 continue  # stopped before
             own = {r.name: r for r in spec.responses}
-            level1, level2 = (
+            level1, *others = (
                 {name: as_written(data, own[name], values) for name, values in part.items()}
                 for part in chain.imputed[SETTLING + iteration]
             )
+            level2 = others[0] if others else {}
             columns = dict(level1)
             for name, values in level2.items():
                 # a level 2 value goes back to all rows of its group that lack one; observed cells stay

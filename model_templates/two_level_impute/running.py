@@ -96,5 +96,5 @@ def warm() -> None:
     groups = np.repeat(np.arange(12), 5)
     ones = np.ones((60, 1))
     seen = joint.Response("y", "Normal", generator.standard_normal(60), 0, (ones,), (("cons",),))
-    model = joint.JointModel(level1=(seen,), groups=groups)
+    model = joint.JointModel(level1=(seen,), classes=(joint.Classification(groups),))
     joint.run_chain(model, generator, np.zeros(2, np.int64), 3, [2])
