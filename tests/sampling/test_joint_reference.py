@@ -140,7 +140,7 @@ def test_two_normals_agree_with_their_likelihood() -> None:
     level 2 ones differ by the prior by design and are left to the other tests.
     """
     model, _ = tutorial(level2=False)
-    drawn = run(JointModel(model.level1[:2], (), model.groups), 4000, 2, every=4000)
+    drawn = run(JointModel(model.level1[:2], model.classes), 4000, 2, every=4000)
     values = np.concatenate([c.values[WARM:] for c in drawn])
     for theirs, k in (("b_y", 0), ("b_s", 1), ("e_yy", 5), ("e_ys", 6), ("e_ss", 7)):
         target = reference()["pan_two_normals"]["parameters"][theirs]
