@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from templates_engine.sampling.joint.crossing import (
         components as components,
         holders as holders,
+        parent_of as parent_of,
     )
     from templates_engine.sampling.joint.model import (
         Classification as Classification,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         Normal as Normal,
         Prior as Prior,
         Response as Response,
+        Uniform as Uniform,
         parameter_names as parameter_names,
     )
     from templates_engine.sampling.joint.proper import propriety as propriety
