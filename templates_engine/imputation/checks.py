@@ -147,7 +147,9 @@ def _improper(spec: Spec, data: Dataset) -> list[Problem]:
 def _place(spec: Spec, text: str) -> tuple[str, str]:
     """(key, column) of the question that mends what a sentence says: a variable's predictors, or the variables."""
     named = [
-        (r.name, level, i, r.kind) for level, responses in enumerate(spec.levels, start=1) for i, r in enumerate(responses)
+        (r.name, level, i, r.kind)
+        for level, responses in enumerate(spec.levels, start=1)
+        for i, r in enumerate(responses)
     ]
     for name, level, i, kind in sorted(named, key=lambda found: -len(found[0])):
         if text.startswith(f"The predictors of {name} "):

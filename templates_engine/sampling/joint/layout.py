@@ -190,7 +190,7 @@ def _patterns(code: Small, normal: npt.NDArray[np.bool_]) -> Patterns:
     p1 = normal.size
     order = [[*np.flatnonzero(~m & normal), *np.flatnonzero(~m & ~normal), *np.flatnonzero(m)] for m in missing]
     return Patterns(
-        np.array(order, np.int64).reshape(-1, p1),
+        np.array(order, np.int64).reshape(missing.shape[0], p1),
         (~missing & normal).sum(axis=1).astype(np.int64),
         (~missing).sum(axis=1).astype(np.int64),
         np.zeros((missing.shape[0], p1, p1)),

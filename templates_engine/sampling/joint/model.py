@@ -153,11 +153,11 @@ class JointModel:
     algorithm: str = "conditional"  # "conditional" or "marginal": the same posterior, see joint.fixed_effects
 
     def __post_init__(self) -> None:
-        if not self.level1:
-            raise ValueError("at least one level 1 response is needed")
+        if not self.responses:
+            raise ValueError("at least one response is needed")
         if self.algorithm not in ALGORITHMS or self.latent_covariance not in LATENT_COVARIANCES:
             raise ValueError("algorithm or latent_covariance is not one of those offered")
-        n = self.level1[0].values.size
+        n = self.n_rows
         if any(r.values.size != n for r in self.level1) or any(c.units.size != n for c in self.classes):
             raise ValueError("level 1 responses and classifications must have the same number of rows")
         names = {r.name for r in self.level1}
@@ -167,7 +167,7 @@ class JointModel:
 
     @property
     def n_rows(self) -> int:
-        return int(self.level1[0].values.size)
+        return int(self.level1[0].values.size if self.level1 else self.classes[0].units.size)
 
     @property
     def p1(self) -> int:
@@ -181,6 +181,16 @@ class JointModel:
     @property
     def responses(self) -> tuple[Response, ...]:
         return tuple(r for level in self.levels for r in level)
+
+    @property
+    def level2(self) -> tuple[Response, ...]:
+        """Responses of the first classification."""
+        return self.classes[0].responses if self.classes else ()
+
+    @property
+    def groups(self) -> npt.NDArray[np.int64] | None:
+        """(n,) units of the first classification; None with one level."""
+        return self.classes[0].units if self.classes else None
 
 
 def contains_constant(design: Array) -> bool:
