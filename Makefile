@@ -54,7 +54,7 @@ check: .venv/installed-test ## style, types, import rules
 	$(BIN)/lint-imports
 
 BENCH ?= worked_example
-bench: .venv/installed-test ## time the worked example beside its peers; BENCH=mixed_models, holt_winters or data_cloning
+bench: .venv/installed-test ## time the worked example beside its peers; BENCH=mixed_models, holt_winters, data_cloning or bagnet
 	$(BIN)/python benchmarks/$(BENCH).py $(ARGS)
 
 first-start: ## time a fresh clone: to the first page, to the first finished example, to all samplers

@@ -69,10 +69,6 @@ class Template:
         if "slug" not in cls.__dict__:
             cls.slug = slug_of(cls.name)
 
-    def published(self, answers: dict[str, str]) -> dict[str, str]:
-        """Answers of another template's published input string under this one's keys, where it stands for both."""
-        return answers
-
     def rows(self, data: Dataset) -> Dataset:
         """The rows as `check` and `run` expect them: with a column of ones where the questions offer one."""
         return with_intercept(data) if self.intercept else data
@@ -97,6 +93,10 @@ class Template:
         schema: the dataset's, None where it is gone.
         """
         return in_words(self.parameters, parameters)
+
+    def lacking(self) -> str:
+        """What a run would need that is not installed here, and what to do about it; "" where nothing is lacking."""
+        return ""
 
     def check(self, spec: Any, data: Dataset) -> list[Problem]:
         """What only the rows can tell: errors, and notices (level="notice")."""

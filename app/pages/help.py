@@ -33,6 +33,7 @@ def template_page(request: Request, session: Db, name: str) -> Response:
         title=template.name,
         template=template,
         manual=manual.manual(template),
+        lacking=template.lacking(),
         rows=rows,
         chosen=here.dataset_id or suited,
         examples=examples,

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from .running import Trained
 
 
-def about(spec: Spec, prepared: Prepared, trained: Trained) -> dict[str, Any]:
+def about(
+    spec: Spec, prepared: Prepared, trained: Trained, temperature: float | None, clip: float | None
+) -> dict[str, Any]:
     """What the weights file says of itself: enough to use it on new images."""
     return {
         "network": trained.name,
@@ -26,6 +28,8 @@ def about(spec: Spec, prepared: Prepared, trained: Trained) -> dict[str, Any]:
         "dataset": prepared.data.name,
         "dataset_sha256": prepared.data.sha256(),
         "label": spec.label,
+        "temperature": temperature,
+        "clip": clip,
     }
 
 

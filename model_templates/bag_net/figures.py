@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from templates_engine import Job
-from templates_engine.figures import Photo, PlotPanel, Row, diverging, photos, picture, style
+from templates_engine.figures import Photo, PlotPanel, Row, overlaid, photos, picture, spread_cells, style
 from templates_engine.networks import STRIDE, faithful, saliency, statistics
 
 from .preparing import Prepared
@@ -125,42 +125,13 @@ def examples(mapped: Mapped, prepared: Prepared, test: npt.NDArray[np.int64]) ->
             for i, file in zip(shown, files, strict=True)
         ]
         size = prepared.images.shape[1]
-        under = [Photo(overlay(prepared.images[test[i]], maps[i], mapped.q, mapped.clip)) for i in shown]
-        alone = [Photo(whole(maps[i], mapped.q, size, mapped.clip), sharp=True) for i in shown]
+        under = [Photo(overlaid(prepared.images[test[i]], maps[i], mapped.q, mapped.clip)) for i in shown]
+        alone = [Photo(spread_cells(maps[i], mapped.q, size, mapped.clip), sharp=True) for i in shown]
         rows += [Row(f"True class {word}", top), Row("", under), Row("", alone)]
     words = (
         "Right and surest first, wrong ones last. Under each image its evidence laid over it, and the evidence alone."
     )
     return photos(f"{mapped.trained.name}: evidence", words, rows, scale=_ends(mapped, prepared))
-
-
-def overlay(image: Pixels, values: npt.NDArray[np.float32], q: int, clip: float) -> Pixels:
-    """The image in grey with the evidence in colour, the more opaque the stronger."""
-    grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
-    size = image.shape[0]
-    full, seen = spread_out(values, q, size)
-    colour = diverging(full, clip).astype(np.float64)
-    strength = (np.clip(np.abs(full) / clip, 0, 1) * 0.85 * seen)[:, :, None]
-    return np.rint(grey * (1 - strength) + colour * strength).astype(np.uint8)
-
-
-def whole(values: npt.NDArray[np.floating], q: int, size: int, clip: float) -> Pixels:
-    """The map alone at the image's size, grey where no cell's middle lies."""
-    full, seen = spread_out(values, q, size)
-    return np.where(seen[:, :, None], diverging(full, clip), 225).astype(np.uint8)
-
-
-def spread_out(
-    values: npt.NDArray[np.floating], q: int, size: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """(size, size) the value of the cell whose middle is nearest, and where a cell lies: cell i's middle is pixel
-    8 i + (q - 1) / 2 and it stands for the 8 pixels round it."""
-    start = (q - 1) // 2 - STRIDE // 2
-    at = (np.arange(size) - start) // STRIDE
-    n = values.shape[0]
-    inside = (at >= 0) & (at < n)
-    index = np.clip(at, 0, n - 1)
-    return values[np.ix_(index, index)].astype(np.float64), inside[:, None] & inside[None, :]
 
 
 def means(mapped: Mapped, prepared: Prepared, test: npt.NDArray[np.int64]) -> bytes:
@@ -188,7 +159,7 @@ def means(mapped: Mapped, prepared: Prepared, test: npt.NDArray[np.int64]) -> by
         return photos(f"{mapped.trained.name}: mean evidence", "No test image was classified correctly.", [])
     top = float(max(np.abs(mean).max() for _, _, mean, _ in found)) or 1.0
     lines = [(f"true class {w}", f"{n} images") for w, n, _, _ in found]
-    maps_ = [whole(mean, mapped.q, size, top) for _, _, mean, _ in found]
+    maps_ = [spread_cells(mean, mapped.q, size, top) for _, _, mean, _ in found]
     rows = [
         Row(
             "Mean evidence of the correctly classified",

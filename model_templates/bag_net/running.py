@@ -213,7 +213,8 @@ def _tell(
         figures.all_of(job, mapped, prepared, rows[TEST])
     tables |= embedding.told(spec, job, told, prepared, parts)
     for f in found:
-        about = card.about(spec, prepared, f)
+        clip = next((m.clip for m in told if m.trained is f), None)
+        about = card.about(spec, prepared, f, temperatures[f.name], clip)
         job.file(f"weights_{f.name}.safetensors", weights.written(f.network, about), f"The trained {f.name}")
     job.text("ModelCard.md", card.text(spec, prepared, parts, found), "Model card")
     return tables

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from templates_engine import Head, Output, Schema, Template
 from templates_engine.asking import Ask
+from templates_engine.networks import missing
 
 from . import asking
 from .spec import Spec
@@ -127,6 +128,9 @@ class BagNet(Template):
         second = spec.classes[1] if len(spec.classes) == 2 else "c"
         q = next((KINDS[n].q for n in spec.networks if KINDS[n].q), 33)
         return {"second": var(second), "pixels": rf"${q} \times {q}$"}
+
+    def lacking(self) -> str:
+        return missing()
 
     def check(self, spec: Spec, data: Dataset) -> list[Problem]:
         from .checks import check

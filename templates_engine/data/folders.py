@@ -26,6 +26,13 @@ def roots() -> list[Path]:
     return [root.resolve() for root in (own, *named)]
 
 
+def of_run(number: int, pattern: str) -> list[Path]:
+    """The files of a run's results whose names fit the pattern, in order; of its last attempt."""
+    base = Path(os.environ.get("STATGROVE_DATA") or data_folder()).expanduser() / "runs" / str(number)
+    attempts = sorted((p for p in base.glob("*") if p.name.isdigit()), key=lambda p: int(p.name))
+    return sorted(attempts[-1].glob(pattern)) if attempts else []
+
+
 def allowed(text: str, key: str) -> Path:
     """The file or folder of this name: a whole path, or one inside the first folder. Refused outside the folders."""
     given = Path(text).expanduser()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from templates_engine.figures.canvas import picture as picture
     from templates_engine.figures.curves import density as density
     from templates_engine.figures.drawers import Drawers as Drawers
+    from templates_engine.figures.evidence_maps import overlaid as overlaid, spread_cells as spread_cells
     from templates_engine.figures.histograms import Bins as Bins, histogram as histogram
     from templates_engine.figures.interactive import (
         Axis as Axis,

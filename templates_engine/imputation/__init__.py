@@ -1,7 +1,6 @@
-"""What the imputation templates share: questions, checks, completed data, pooling by Rubin's rules, report.
+"""What the imputation templates share: their outputs as the pages show them, and pooling by Rubin's rules.
 
-In: answers and a dataset with gaps. Out: completed datasets, the fits to them, one answer with its uncertainty.
-Neighbours: running (calls the templates that fit), sampling.joint.
+In: estimates and variances of the fits to completed datasets. Out: one answer with its uncertainty. Neighbours: none.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING
 from templates_engine.faces import lazily
 
 if TYPE_CHECKING:
-    from templates_engine.imputation import pooling as pooling, questions as questions
-    from templates_engine.imputation.complete import SETTLING as SETTLING, joint_model as joint_model
+    from templates_engine.imputation import pooling as pooling
     from templates_engine.imputation.outputs import (
         LENGTHS as LENGTHS,
         MENDS as MENDS,
@@ -22,12 +20,5 @@ if TYPE_CHECKING:
         chains_have_settled as chains_have_settled,
         fits_are_long_enough as fits_are_long_enough,
     )
-    from templates_engine.imputation.spec import (
-        Classification as Classification,
-        ModelOfInterest as ModelOfInterest,
-        Response as Response,
-        Spec as Spec,
-    )
-    from templates_engine.imputation.template import ImputationTemplate as ImputationTemplate
 
 __getattr__, __all__ = lazily(__name__, __file__)

@@ -94,7 +94,7 @@ class Trainer:
         self.training, self.validation = training, validation
         self.fit = Fit()
         self._phase, self._epoch = HEAD, 0
-        self.mask = None if pictures.keep is None else torch.from_numpy(pictures.keep).to(device, torch.float32)
+        self.mask = None if pictures.keep is None else mask_of(pictures.keep, device)
         if device.type == "cuda":
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimiser = self._optimiser_of(HEAD)
@@ -270,6 +270,11 @@ def one_cycle(step: int, total: int, top: float) -> float:
         return top / 25 + (top - top / 25) * (1 - math.cos(math.pi * step / rise)) / 2
     along = (step - rise) / max(1.0, total - 1 - rise)
     return top * 1e-4 + (top - top * 1e-4) * (1 + math.cos(math.pi * min(1.0, along))) / 2
+
+
+def mask_of(keep: npt.NDArray[np.bool_], device: torch.device) -> Tensor:
+    """(s, s) 1 inside the circular mask, as a tensor."""
+    return torch.from_numpy(keep).to(device, torch.float32)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.data import Dataset, Values, levels_of, missing
-from templates_engine.imputation.spec import Response
+from templates_engine import Dataset
+from templates_engine.data import Values, levels_of, missing
+
+from .spec import Response
 
 
 def categories(data: Dataset, response: Response) -> Values:
