@@ -64,7 +64,7 @@ def load() -> tuple[Any, Any]:
 
 def sampler(data: Any, walked: Any) -> float:
     """Compile (or load), then time the imputation sampler alone. Returns CPU seconds an iteration."""
-    from model_templates.two_level_impute.imputing import SETTLING, joint_model
+    from templates_engine.imputation import SETTLING, joint_model
     from templates_engine.outputs import Draws
     from templates_engine.running import summaries
     from templates_engine.sampling import joint

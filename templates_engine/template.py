@@ -69,6 +69,10 @@ class Template:
         if "slug" not in cls.__dict__:
             cls.slug = slug_of(cls.name)
 
+    def published(self, answers: dict[str, str]) -> dict[str, str]:
+        """Answers of another template's published input string under this one's keys, where it stands for both."""
+        return answers
+
     def rows(self, data: Dataset) -> Dataset:
         """The rows as `check` and `run` expect them: with a column of ones where the questions offer one."""
         return with_intercept(data) if self.intercept else data

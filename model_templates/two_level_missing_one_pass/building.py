@@ -100,15 +100,17 @@ def _covariates(spec: Spec, used: Dataset, upper: Dataset | None, codes: np.ndar
 
     lower = tuple(response(r, used) for r in spec.level1)
     above = tuple(response(r, upper) for r in spec.level2) if upper is not None else ()
-    prior = joint.Prior()
+    prior: joint.Uniform | joint.InverseWishart = joint.Uniform()
     if spec.upper is not None and spec.prior_covariates != UNIFORM:
         sizes = [
             0.2 * float(np.nanvar(r.values)) if r.kind == NORMAL and level == 1
             else float(np.nanvar(r.values)) if r.kind == NORMAL else 1.0
             for level, responses in ((1, lower), (2, above)) for r in responses for _ in range(r.dimensions)
         ]  # fmt: skip
-        prior = joint.Prior(level2=joint.InverseWishart(float(len(sizes)), len(sizes) * np.diag(sizes)))
-    return joint.JointModel(lower, above, codes if spec.upper is not None else None, prior=prior)
+        prior = joint.InverseWishart(float(len(sizes)), len(sizes) * np.diag(sizes))
+    if spec.upper is None or codes is None:
+        return joint.JointModel(lower)
+    return joint.JointModel(lower, (joint.Classification(codes, above, prior),))
 
 
 def _interest(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from templates_engine import Dataset, Problem, Refused
-from templates_engine.data import Design, collinear, design, varies_within
-from templates_engine.regression import Model, Rows, no_intercept, response_faults, spans_ones
+from templates_engine.data import Design, collinear, design, no_intercept, spans_ones, varies_within
+from templates_engine.regression import Model, Rows, response_faults
 from templates_engine.sampling import UNIFORM
 from templates_engine.sampling.glm import data as glm_data, fixed_only
 from templates_engine.sampling.joint import propriety

@@ -119,5 +119,5 @@ def warm() -> None:
     factor = onepass.Factor("x")
     terms = (onepass.Product("cons", ones), onepass.Product("x", ones, (factor,)))
     interest = onepass.Interest(rng.standard_normal(60), terms, (0, 1), (0,), groups)
-    model = onepass.OnePass(interest, joint.JointModel((seen,), groups=groups))
+    model = onepass.OnePass(interest, joint.JointModel((seen,), (joint.Classification(groups),)))
     onepass.run_chain(model, rng, np.zeros(2, np.int64), burnin=2, iterations=2)

@@ -73,7 +73,7 @@ def _doubts(found: Walk) -> list[Problem]:
 
 def rename(template: Asks, answers: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
     """The answers under today's keys, and what is wrong where an old and a new key are both given."""
-    given = {clean(key): clean(text) for key, text in answers.items()}
+    given = template.published({clean(key): clean(text) for key, text in answers.items()})
     said = []
     for old, new in template.renamed.items():
         if old not in given:

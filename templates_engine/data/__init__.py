@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     )
     from templates_engine.data.names import unique as unique
     from templates_engine.data.schema import Column as Column, Schema as Schema
+    from templates_engine.data.spans import no_intercept as no_intercept, spans_ones as spans_ones
     from templates_engine.data.working_out import told as told, work_out as work_out
     from templates_engine.data.writers import write as write
 

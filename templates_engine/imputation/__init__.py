@@ -1,6 +1,7 @@
-"""What the imputation templates share: their outputs as the pages show them, and pooling by Rubin's rules.
+"""What the imputation templates share: questions, checks, completed data, pooling by Rubin's rules, report.
 
-In: estimates and variances of the fits to completed datasets. Out: one answer with its uncertainty. Neighbours: none.
+In: answers and a dataset with gaps. Out: completed datasets, the fits to them, one answer with its uncertainty.
+Neighbours: running (calls the templates that fit), sampling.joint.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 from templates_engine.faces import lazily
 
 if TYPE_CHECKING:
-    from templates_engine.imputation import pooling as pooling
+    from templates_engine.imputation import pooling as pooling, questions as questions
+    from templates_engine.imputation.complete import SETTLING as SETTLING, joint_model as joint_model
     from templates_engine.imputation.outputs import (
         LENGTHS as LENGTHS,
         MENDS as MENDS,
@@ -20,5 +22,12 @@ if TYPE_CHECKING:
         chains_have_settled as chains_have_settled,
         fits_are_long_enough as fits_are_long_enough,
     )
+    from templates_engine.imputation.spec import (
+        Classification as Classification,
+        ModelOfInterest as ModelOfInterest,
+        Response as Response,
+        Spec as Spec,
+    )
+    from templates_engine.imputation.template import ImputationTemplate as ImputationTemplate
 
 __getattr__, __all__ = lazily(__name__, __file__)

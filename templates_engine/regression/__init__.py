@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from templates_engine.regression.checks import response_faults as response_faults
     from templates_engine.regression.data import Rows as Rows, prepare as prepare
     from templates_engine.regression.equation import LINKS as LINKS
-    from templates_engine.regression.intercept import no_intercept as no_intercept, spans_ones as spans_ones
     from templates_engine.regression.questions import (
         BINOMIAL as BINOMIAL,
         EVERY_FAMILY as EVERY_FAMILY,

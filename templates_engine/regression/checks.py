@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from templates_engine.data import Dataset, Design, collinear
+from templates_engine.data import Dataset, Design, collinear, no_intercept, spans_ones
 from templates_engine.problems import Problem, Refused
 from templates_engine.regression import binary, checks_classes as mixed_classes
 from templates_engine.regression.checks_classes import LONG_TAIL
 from templates_engine.regression.data import Rows, prepare
-from templates_engine.regression.intercept import no_intercept, spans_ones
 from templates_engine.regression.questions import BINOMIAL, COUNTS, NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
 from templates_engine.sampling import UNIFORM
 

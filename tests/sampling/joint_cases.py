@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.stats
 
-from templates_engine.sampling.joint import InverseWishart, JointModel, Normal, Prior, Response
+from templates_engine.sampling.joint import Classification, HalfT, InverseWishart, JointModel, Normal, Prior, Response
 from templates_engine.sampling.joint.model import free_elements, free_threshold_places
 
 
@@ -27,6 +27,17 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Further:
+    """A classification beside the first. nested: its units hold those of the first; otherwise they cross."""
+
+    responses: tuple[Variable, ...] = ()
+    units: int = 8
+    nested: bool = False
+    halft: HalfT | None = None
+    effects: tuple[int, ...] | None = None  # which level 1 responses vary between its units
+
+
+@dataclass(frozen=True)
 class Case:
     level1: tuple[Variable, ...]
     level2: tuple[Variable, ...] = ()
@@ -37,6 +48,7 @@ class Case:
     covariance: str = "differences"
     thresholds: Normal | None = None
     fixed: Normal = field(default_factory=lambda: Normal(0.2, 2.0))
+    further: tuple[Further, ...] = ()
 
     @property
     def p1(self) -> int:
@@ -46,13 +58,18 @@ class Case:
     def p2(self) -> int:
         return sum(v.dimensions for v in self.level2)
 
-    def prior(self) -> Prior:
-        """Inverse Wishart priors with correlated scales, so that a lost off-diagonal element shows."""
-        scales = []
-        for p, more in ((self.p1, 4), (self.p1 + self.p2, 6)):
-            signs = (-1.0) ** np.arange(p)
-            scales.append(InverseWishart(p + more, more * (0.6 * np.eye(p) + 0.3 * np.outer(signs, signs))))
-        return Prior(scales[0], scales[1], self.fixed, self.thresholds)
+    def priors(self) -> tuple[InverseWishart, InverseWishart]:
+        """Inverse Wishart priors of both levels with correlated scales, so that a lost off-diagonal element shows."""
+        return self.prior_of(self.p1, 4), self.prior_of(self.p1 + self.p2, 6)
+
+    def prior_of(self, p: int, more: int) -> InverseWishart:
+        signs = (-1.0) ** np.arange(p)
+        return InverseWishart(p + more, more * (0.6 * np.eye(p) + 0.3 * np.outer(signs, signs)))
+
+    def place(self, effects: tuple[int, ...] | None) -> list[int]:
+        """Dimensions of the level 1 responses that vary between the units of a further classification."""
+        owner = [k for k, v in enumerate(self.level1) for _ in range(v.dimensions)]
+        return [d for d, k in enumerate(owner) if effects is None or k in effects]
 
 
 def blocks(variables: tuple[Variable, ...], first: int) -> list[tuple[int, int]]:
@@ -143,16 +160,12 @@ _CACHE: dict = {}
 
 def simulate(case: Case, rng: np.random.Generator) -> tuple[JointModel, np.ndarray]:
     """(model with data, true parameters in the order of parameter_names)."""
-    prior = case.prior()
+    prior1, prior2 = case.priors()
     p1, p = case.p1, case.p1 + case.p2
     J, n = max(case.groups, 1), case.rows
     share = 0.5 if case.covariance == "differences" else 0.0
-    omega1 = conditioned_inverse_wishart(
-        rng, prior.level1.df, prior.level1.scale, blocks(case.level1, 0), share, _CACHE
-    )
-    omega2 = conditioned_inverse_wishart(
-        rng, prior.level2.df, prior.level2.scale, blocks(case.level2, p1), share, _CACHE
-    )
+    omega1 = conditioned_inverse_wishart(rng, prior1.df, prior1.scale, blocks(case.level1, 0), share, _CACHE)
+    omega2 = conditioned_inverse_wishart(rng, prior2.df, prior2.scale, blocks(case.level2, p1), share, _CACHE)
     group = rng.permutation(
         np.concatenate([np.arange(J), rng.integers(0, J, n - J)])
     )  # unequal sizes, rows in any order
@@ -164,21 +177,32 @@ def simulate(case: Case, rng: np.random.Generator) -> tuple[JointModel, np.ndarr
         effects[:] = 0.0
     e = rng.multivariate_normal(np.zeros(p1), omega1, n, method="cholesky")
 
+    noise1 = effects[group, :p1] + e
+    levels = [
+        [case.level1, columns1, noise1],
+        [case.level2, columns2, effects[:, p1:]],
+    ]
+    classes = [(group, prior2, None)] if case.groups else []
+    matrices = [omega2] if case.groups else []
+    for f in case.further:
+        codes, given, matrix, own, names = _further(case, f, rng, group, share)
+        noise1 += own[codes, :p1]
+        x = rng.standard_normal(f.units)
+        levels.append([f.responses, {"cons": np.ones(f.units), "w": x}, own[:, p1:]])
+        classes.append((codes, given, names))
+        matrices.append(matrix)
+
     truth_beta, truth_cuts = [], []
-    responses: list[list[Response]] = [[], []]
-    d = 0
-    for level, variables, columns, noise in (
-        (0, case.level1, columns1, effects[group, :p1] + e),
-        (1, case.level2, columns2, effects[:, p1:]),
-    ):
+    responses: list[list[Response]] = [[] for _ in levels]
+    for level, (variables, columns, noise) in enumerate(levels):
+        at = 0
         for k, v in enumerate(variables):
             X = np.column_stack([columns[x] for x in v.predictors])
-            base = d - (p1 if level else 0)
             latent = np.empty((len(X), v.dimensions))
             for m in range(v.dimensions):
                 beta = case.fixed.mean + rng.standard_normal(X.shape[1]) / np.sqrt(case.fixed.precision)
                 truth_beta.append(beta)
-                latent[:, m] = X @ beta + noise[:, base + m]
+                latent[:, m] = X @ beta + noise[:, at + m]
             cuts = draw_cuts(rng, v, case.thresholds)
             y = categories(v, latent, cuts)
             gone = rng.random(len(y)) < case.missing
@@ -189,15 +213,45 @@ def simulate(case: Case, rng: np.random.Generator) -> tuple[JointModel, np.ndarr
             )
             truth_cuts += [cuts[i - 1] for i in free_threshold_places(response)]
             responses[level].append(response)
-            d += v.dimensions
-    model = JointModel(
-        tuple(responses[0]), tuple(responses[1]), group.astype(np.int64) if case.groups else None,
-        case.covariance, prior, case.algorithm,
-    )  # fmt: skip
+            at += v.dimensions
+    made = tuple(
+        Classification(codes.astype(np.int64), tuple(own), given, names)
+        for (codes, given, names), own in zip(classes, responses[1:] if case.groups else [], strict=True)
+    )
+    prior = Prior(prior1, case.fixed, case.thresholds)
+    model = JointModel(tuple(responses[0]), made, case.covariance, prior, case.algorithm)
     truth = [
         *np.concatenate(truth_beta),
-        *(omega2[a, b] for a, b in free_elements(model, 2)),
-        *(omega1[a, b] for a, b in free_elements(model, 1)),
+        *(m[a, b] for level, m in enumerate(matrices, start=1) for a, b in free_elements(model, level)),
+        *(omega1[a, b] for a, b in free_elements(model, 0)),
         *truth_cuts,
     ]
     return model, np.array(truth)
+
+
+def _further(
+    case: Case, f: Further, rng: np.random.Generator, group: np.ndarray, share: float
+) -> tuple[np.ndarray, InverseWishart | HalfT, np.ndarray, np.ndarray, tuple[str, ...] | None]:
+    """(codes, prior, covariance, effects with the own responses' residuals, names of what varies)."""
+    p1, p2 = case.p1, sum(v.dimensions for v in f.responses)
+    if f.nested:
+        codes = (np.arange(case.groups) % f.units)[group]
+    else:
+        codes = rng.permutation(np.concatenate([np.arange(f.units), rng.integers(0, f.units, len(group) - f.units)]))
+    within = [*case.place(f.effects), *range(p1, p1 + p2)]
+    fixed = blocks(f.responses, len(within) - p2)
+    given: InverseWishart | HalfT = case.prior_of(len(within), 6)
+    if f.halft is not None:
+        given = f.halft
+        small = np.diag((given.scale * np.abs(rng.standard_t(given.df, len(within)))) ** 2)
+        for first, width in fixed:
+            at = slice(first, first + width)
+            small[at, at] = share + (1 - share) * np.eye(width)
+    else:
+        small = conditioned_inverse_wishart(rng, given.df, given.scale, fixed, share, _CACHE)
+    matrix = np.zeros((p1 + p2, p1 + p2))
+    matrix[np.ix_(within, within)] = small
+    own = np.zeros((f.units, p1 + p2))
+    own[:, within] = rng.multivariate_normal(np.zeros(len(within)), small, f.units, method="cholesky")
+    names = None if f.effects is None else tuple(f"v1{k}" for k in f.effects)
+    return codes, given, matrix, own, names

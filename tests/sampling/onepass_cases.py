@@ -47,7 +47,7 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[OnePass, np.ndarra
     """(model with data, true parameters in the order of onepass.names)."""
     full, truth = simulate_covariates(replace(study.covariates, missing=0.0), rng)
     n, groups, prior, q = full.n_rows, full.groups, prior_of(study), len(study.random)
-    J = full.n_groups
+    J = 1 if groups is None else int(groups.max()) + 1
     complete = {"cons": np.ones(n), "x": rng.standard_normal(n) + 0.5}
     values = {r.name: r.values for r in full.level1} | {r.name: r.values[groups] for r in full.level2}
     columns = []
@@ -78,8 +78,9 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[OnePass, np.ndarra
         return replace(response, values=seen)
 
     covariates = JointModel(
-        tuple(holed(r) for r in full.level1), tuple(holed(r) for r in full.level2), groups, full.latent_covariance,
-        full.prior, full.algorithm,
+        tuple(holed(r) for r in full.level1),
+        tuple(replace(c, responses=tuple(holed(r) for r in c.responses)) for c in full.classes),
+        full.latent_covariance, full.prior, full.algorithm,
     )  # fmt: skip
     terms = tuple(Product(f"t{k}", complete[t.complete], t.factors) for k, t in enumerate(study.terms))
     interest = Interest(

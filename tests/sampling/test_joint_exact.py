@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 from arviz_stats.base import array_stats
 
-from templates_engine.sampling.joint import JointChain, JointModel, Response, run_chain
+from templates_engine.sampling.joint import Classification, JointChain, JointModel, Response, run_chain
 from templates_engine.sampling.rng import streams
 
 CONS = ("cons",)
@@ -65,7 +65,7 @@ def test_balanced_one_way_layout_agrees_with_quadrature(algorithm: str) -> None:
     J, m = 9, 5
     y = (rng.standard_normal((J, 1)) * 0.8 + rng.standard_normal((J, m)) + 3).ravel()
     group = np.repeat(np.arange(J), m)
-    chain = draws(JointModel((response("y", "Normal", y),), (), group, algorithm=algorithm), 40_000)
+    chain = draws(JointModel((response("y", "Normal", y),), (Classification(group),), algorithm=algorithm), 40_000)
     means = y.reshape(J, m).mean(1)
     ssw, ssb = ((y - means[group]) ** 2).sum(), m * ((means - means.mean()) ** 2).sum()
     e = np.linspace(0.2, 6.0, 400)[:, None]

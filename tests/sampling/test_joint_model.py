@@ -12,11 +12,11 @@ from test_joint_exact import response
 
 from templates_engine.running import kept_chains
 from templates_engine.sampling.joint import (
+    Classification,
     InverseWishart,
     JointModel,
     Normal,
     NumericalFailure,
-    Prior,
     Response,
     parameter_names,
     propriety,
@@ -55,8 +55,7 @@ def test_names_and_places_of_parameters() -> None:
             Response("y", "Normal", np.arange(n) * 1.0, 1, (two,), (("cons", "vrband_1"),)),
             Response("g", "Binary", g, 2, (one,), (("cons",),)),
         ),
-        (Response("s", "Unordered", s, 3, (np.ones((J, 1)),) * 2, (("cons",),) * 2),),
-        group,
+        (Classification(group, (Response("s", "Unordered", s, 3, (np.ones((J, 1)),) * 2, (("cons",),) * 2),)),),
     )
     names = dict(zip(*parameter_names(model), strict=True))
     assert names == {
@@ -85,7 +84,7 @@ def test_every_kind_at_both_levels_runs_and_completes() -> None:
     assert len(chain.parameters) == len(chain.variables) == truth.size == len(set(chain.parameters))
     assert np.isfinite(chain.values).all()
     assert set(chain.imputed) == {20, 60}
-    for completed, responses in zip(chain.imputed[60], (model.level1, model.level2), strict=True):
+    for completed, responses in zip(chain.imputed[60], model.levels, strict=True):
         assert list(completed) == [r.name for r in responses]
         for r in responses:
             seen = ~np.isnan(r.values)
@@ -155,7 +154,7 @@ def test_units_of_a_response_only_change_its_units() -> None:
     group = np.arange(40) % 8
     chains = []
     for unit in (1.0, 1000.0):
-        model = JointModel((response("y", "Normal", unit * y), response("g", "Binary", g)), (), group)
+        model = JointModel((response("y", "Normal", unit * y), response("g", "Binary", g)), (Classification(group),))
         chains.append(run_chain(model, streams(6, 1)[0], nothing(), 50, impute_at=(50,)))
     a, b = chains
     np.testing.assert_allclose(1000 * a.values[:, 0], b.values[:, 0], rtol=1e-6)
@@ -169,12 +168,12 @@ def test_improper_posteriors_are_said_in_sentences() -> None:
     y = rng.standard_normal(12)
     y2 = rng.standard_normal(12)
     group = np.arange(12) % 4
-    few = JointModel((response("y", "Normal", y), response("y2", "Normal", y2)), (), group)
+    few = JointModel((response("y", "Normal", y), response("y2", "Normal", y2)), (Classification(group),))
     (sentence,) = propriety(few)
     assert "covariance matrix of 2 dimensions needs more than 5 groups; there are 4." in sentence
     with pytest.raises(ValueError, match="more than 5 groups"):
         run_chain(few, streams(1, 1)[0], nothing(), 5)
-    helped = dataclasses.replace(few, prior=Prior(level2=InverseWishart(3.0, np.eye(2))))
+    helped = dataclasses.replace(few, classes=(Classification(group, prior=InverseWishart(3.0, np.eye(2))),))
     assert propriety(helped) == []
     assert np.isfinite(run_chain(helped, streams(1, 1)[0], nothing(), 50).values).all()
 
@@ -205,9 +204,9 @@ def test_wrong_statements_are_refused() -> None:
     with pytest.raises(ValueError, match="complete"):
         response("y", "Normal", y, np.full((6, 1), np.nan))
     with pytest.raises(ValueError, match="groups must be coded"):
-        JointModel((response("y", "Normal", y),), (), np.array([0, 0, 2, 2, 3, 3]))
-    with pytest.raises(ValueError, match="need groups"):
-        JointModel((response("y", "Normal", y),), (response("z", "Normal", y),))
+        JointModel((response("y", "Normal", y),), (Classification(np.array([0, 0, 2, 2, 3, 3])),))
+    with pytest.raises(ValueError, match="one value a unit"):
+        Classification(np.array([0, 0, 1, 1, 2, 2]), (response("z", "Normal", y),))
 
 
 def test_a_lost_matrix_is_named_with_its_iteration(monkeypatch: pytest.MonkeyPatch) -> None:

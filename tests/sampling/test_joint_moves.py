@@ -89,7 +89,8 @@ def test_change_of_scale_leaves_the_prior_as_it_is(covariance: str) -> None:
     )
     rng = np.random.default_rng(6)
     layout = build(simulate(case, rng)[0])
-    prior, state, dims = case.prior(), layout.state, layout.dims
+    (_, prior), state, dims, (c,) = case.priors(), layout.state, layout.dims, layout.classes
+    omega, z = c.effects.omega, c.effects.z
     share = 0.5 if covariance == "differences" else 0.0
     generator = streams(2, 1)[0]
     p1, p = case.p1, case.p1 + case.p2
@@ -100,13 +101,13 @@ def test_change_of_scale_leaves_the_prior_as_it_is(covariance: str) -> None:
         gamma = back @ state.theta[at]
         return np.array(
             [
-                np.log(np.abs(state.z)).mean(),
+                np.log(np.abs(z)).mean(),
                 (gamma**2).mean(),
                 gamma.mean(),
-                np.log(state.omega2[0, 0]),
-                np.log(state.omega2[1, 1]),
-                (state.omega2[:p1, p1:] ** 2).mean(),
-                state.omega2[0, p1],
+                np.log(omega[0, 0]),
+                np.log(omega[1, 1]),
+                (omega[:p1, p1:] ** 2).mean(),
+                omega[0, p1],
                 state.tau[p - 1, 2],
                 (residual[:, p1:] ** 2).mean(),
             ]
@@ -114,21 +115,19 @@ def test_change_of_scale_leaves_the_prior_as_it_is(covariance: str) -> None:
 
     differences = []
     for _ in range(3000):
-        state.omega2[:] = conditioned_inverse_wishart(
-            rng, prior.level2.df, prior.level2.scale, blocks(case.level2, p1), share, _CACHE
-        )
+        omega[:] = conditioned_inverse_wishart(rng, prior.df, prior.scale, blocks(case.level2, p1), share, _CACHE)
         gamma = case.fixed.mean + rng.standard_normal(at.stop - at.start) / np.sqrt(case.fixed.precision)
         state.theta[at] = np.linalg.solve(back, gamma)
         state.tau[p - 1, 1:3] = draw_cuts(rng, case.level2[1], case.thresholds)
-        residual = rng.multivariate_normal(np.zeros(p), state.omega2, case.groups, method="cholesky")
-        state.u[:] = residual[:, :p1]
+        residual = rng.multivariate_normal(np.zeros(p), omega, case.groups, method="cholesky")
+        c.effects.u[:] = residual[:, :p1]
         for e in range(case.p2):
             of = slice(int(dims.offset[p1 + e]), int(dims.offset[p1 + e + 1]))
             first = int(dims.first[p1 + e])
-            X = layout.groups.design[:, first : first + int(dims.terms[p1 + e])]
-            state.z[:, e] = X @ state.theta[of] + residual[:, p1 + e]
+            X = c.groups.design[:, first : first + int(dims.terms[p1 + e])]
+            z[:, e] = X @ state.theta[of] + residual[:, p1 + e]
         before = now()
-        assert scale_latents(generator, dims, layout.priors, state, residual)
+        assert scale_latents(generator, dims, c, layout.priors, state, residual)
         differences.append(now() - before)
     d = np.array(differences)
     assert (d.std(0) > 0.02).all()  # it does move

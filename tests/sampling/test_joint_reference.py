@@ -14,7 +14,7 @@ import pytest
 from arviz_stats.base import array_stats
 from beside import data_file, figures
 
-from templates_engine.sampling.joint import JointChain, JointModel, Response, run_chain
+from templates_engine.sampling.joint import Classification, JointChain, JointModel, Response, run_chain
 from templates_engine.sampling.rng import streams
 
 pytestmark = pytest.mark.skipif(not (data_file("tutmiss.csv")).exists(), reason="the tutorial data are not here")
@@ -49,7 +49,8 @@ def tutorial(level2: bool = True, algorithm: str = "conditional") -> tuple[Joint
         for name, kind in (("normexam", "Normal"), ("standlrtmiss", "Normal"), ("girlmiss", "Binary"))
     )
     schgend = Response("schgendmiss", "Unordered", data["schgendmiss"][first], 3, (one2,) * 2, (("cons",),) * 2)
-    return JointModel(level1, (schgend,) if level2 else (), group.astype(np.int64), algorithm=algorithm), data
+    classes = (Classification(group.astype(np.int64), (schgend,) if level2 else ()),)
+    return JointModel(level1, classes, algorithm=algorithm), data
 
 
 def run(model: JointModel, iterations: int, chains: int, every: int) -> list[JointChain]:
@@ -139,7 +140,7 @@ def test_two_normals_agree_with_their_likelihood() -> None:
     level 2 ones differ by the prior by design and are left to the other tests.
     """
     model, _ = tutorial(level2=False)
-    drawn = run(JointModel(model.level1[:2], (), model.groups), 4000, 2, every=4000)
+    drawn = run(JointModel(model.level1[:2], model.classes), 4000, 2, every=4000)
     values = np.concatenate([c.values[WARM:] for c in drawn])
     for theirs, k in (("b_y", 0), ("b_s", 1), ("e_yy", 5), ("e_ys", 6), ("e_ss", 7)):
         target = reference()["pan_two_normals"]["parameters"][theirs]

@@ -15,9 +15,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
-from joint_cases import Case, Variable, simulate
+from joint_cases import Case, Further, Variable, simulate
 
-from templates_engine.sampling.joint import Normal, run_chain
+from templates_engine.sampling.joint import HalfT, Normal, run_chain
 from templates_engine.sampling.rng import streams
 
 FALSE_ALARM = 1e-4
@@ -64,7 +64,53 @@ CASES = {
         ),
         10,
     ),
+    "crossed": (
+        Case(
+            (Variable("Normal", predictors=("cons", "x", "w")), Variable("Binary")),
+            (Variable("Unordered", 3),),
+            groups=9,
+            rows=70,
+            further=(Further((Variable("Ordered", 3), Variable("Normal")), units=10),),
+            thresholds=Normal(1.0, 2.0),
+        ),
+        10,
+    ),
+    "nested": (
+        Case(
+            (Variable("Normal", predictors=("cons", "w")), Variable("Ordered", 3)),
+            (Variable("Normal", predictors=("cons", "w")),),
+            groups=14,
+            rows=60,
+            further=(Further((Variable("Binary", predictors=("cons", "w")),), units=7, nested=True),),
+            thresholds=Normal(1.0, 2.0),
+        ),
+        10,
+    ),
+    "crossed and nested, marginal": (
+        Case(
+            (Variable("Normal", predictors=("cons", "x")), Variable("Unordered", 3)),
+            (Variable("Binary"),),
+            groups=12,
+            rows=60,
+            further=(
+                Further((Variable("Normal", predictors=("cons", "w")),), units=6, nested=True),
+                Further(units=6, effects=(0,)),
+            ),
+            algorithm="marginal",
+        ),
+        10,
+    ),
+    "diagonal with half-t priors": (
+        Case(
+            (Variable("Normal"), Variable("Binary", predictors=("cons", "x"))),
+            groups=8,
+            rows=60,
+            further=(Further((Variable("Binary"), Variable("Normal")), units=8, halft=HalfT(4.0, 0.7, False)),),
+        ),
+        10,
+    ),
 }
+SEVERAL = 120  # fits of the cases with several classifications, which cost more
 
 
 def ranks(case: Case, fits: int, thin: int, seed: int) -> tuple[tuple[str, ...], np.ndarray]:
@@ -96,7 +142,7 @@ def worst(names: tuple[str, ...], r: np.ndarray) -> tuple[float, str]:
 def test_true_parameters_rank_uniformly(name: str) -> None:
     """Protects the whole sampler, both algorithms, all kinds at both levels. False alarm 1e-4 a case."""
     case, thin = CASES[name]
-    p, what = worst(*ranks(case, 200, thin, seed=20260801))
+    p, what = worst(*ranks(case, SEVERAL if case.further else 200, thin, seed=20260801))
     assert p > FALSE_ALARM, what
 
 

@@ -49,7 +49,7 @@ def test_questions_come_in_the_published_groups(data: Dataset, answers: dict[str
         if not waiting:
             break
         pages.append(waiting)
-        told |= {key: given.get(key, {"nchains": "3", "seed": "1"}.get(key, "")) for key in waiting}
+        told |= {key: given.get(key, {"nchains": "3", "seed": "1", "moreimp": "No"}.get(key, "")) for key in waiting}
     assert pages[:3] == [["numlevs"], ["L2ID", "MOIlevel", "MOIdist"], ["MOIslope", "y", "x"]]
     order = list(itertools.chain(*pages))
     assert order == list(walk(template, answers, data.schema()).asked)
@@ -189,13 +189,55 @@ def test_fewer_than_two_groups(data: Dataset, answers: dict[str, str], tmp_path:
     assert any(line.startswith("L2ID: school has 1 group") for line in lines), lines
 
 
-def test_too_few_groups_for_a_flat_prior(data: Dataset, answers: dict[str, str], tmp_path: Path) -> None:
-    """Improper posteriors are refused before sampling, in words."""
-    few = data.take(data["school"] <= 6)
+FEW = {"want2": "No", "x": "cons,standlrtmiss,girlmiss"}
+
+
+def few_schools(data: Dataset, answers: dict[str, str]) -> tuple[Dataset, dict[str, str]]:
+    """Six schools, no level 2 variables: three dimensions, for which a flat prior needs eight."""
     upper = ("yimp2", "bin2_1", "ncatsschgendmiss", "ximp2_0_0", "ximp2_0_1")
-    only_level_1 = {k: v for k, v in answers.items() if k not in upper}
-    lines = _refused(few, {**only_level_1, "want2": "No", "x": "cons,standlrtmiss,girlmiss"}, tmp_path)
-    assert any(line.startswith("L2ID: ") and "group" in line for line in lines), lines
+    return data.take(data["school"] <= 6), {k: v for k, v in answers.items() if k not in upper} | FEW
+
+
+def test_too_few_groups_for_a_flat_prior_take_a_diagonal_matrix(
+    data: Dataset, answers: dict[str, str], tmp_path: Path
+) -> None:
+    """The run goes on, with half-t standard deviations and no correlations, and says so."""
+    few, given = few_schools(data, answers)
+    ran = run("2LevelImpute", few, {**given, **SHORT}, tmp_path)
+    (told,) = (p for p in ran.notes if p.code == "diagonal-covariances")
+    assert told.key == "L2ID"
+    assert "school has 6 groups, and a covariance matrix of 3 dimensions with a flat prior needs 8." in told.message
+    parameters = set(ran.table("Imputation_Model_ModelParameters").parameter)
+    assert {p for p in parameters if p.startswith("omega_u")} == {"omega_u_0", "omega_u_2", "omega_u_5"}
+
+
+def test_a_flat_prior_that_was_asked_for_is_refused_with_few_groups(
+    data: Dataset, answers: dict[str, str], tmp_path: Path
+) -> None:
+    """Improper posteriors are refused before sampling, in words; an inverse Wishart prior helps."""
+    few, given = few_schools(data, answers)
+    asked = {**given, "moreimp": "Yes", "re1": "normexam,standlrtmiss,girlmiss", "cov1": "Unstructured"}
+    lines = _refused(few, {**asked, "priors2": "Uniform", "unordcov": "Differences"}, tmp_path)
+    assert any(line.startswith("L2ID: ") and "needs more than 7 groups; there are 6" in line for line in lines), lines
+    ran = run(
+        "2LevelImpute", few, {**asked, **SHORT, "priors2": "Inverse Wishart", "unordcov": "Differences"}, tmp_path
+    )
+    assert ran.table("Imputation_Model_ModelParameters")["mean"].notna().all()
+    assert "that of school inverse Wishart" in (tmp_path / "Methods.txt").read_text()
+
+
+def test_slopes_of_other_families(data: Dataset, tmp_path: Path) -> None:
+    """Random slopes for a binomial model of interest too."""
+    passed = data.with_columns(passed=(data["normexam"] > 0) * 1.0)
+    given = {
+        "numlevs": "Yes", "L2ID": "school", "MOIlevel": "2 levels", "MOIdist": "Binomial", "n": "cons",
+        "link": "logit", "MOIslope": "Yes", "y": "passed", "x": "cons,standlrt,girlmiss", "x2": "cons,standlrt",
+        "yimp1": "passed,girlmiss", "bin1_1": "Binary", "bin1_2": "Binary", "ximp1_0": "cons,standlrt",
+        "ximp1_1": "cons,standlrt", "want2": "No", "condmarg": "Yes", **SHORT,
+    }  # fmt: skip
+    ran = run("2LevelImpute", passed, given, tmp_path)
+    assert "omega_u_1" in set(ran.table("ResultsTable_Imputation").parameter)
+    assert "template='2LevelRS'" in (tmp_path / "Model1_script.py").read_text()
 
 
 def test_level_2_variable_that_varies_is_a_notice(data: Dataset, answers: dict[str, str], tmp_path: Path) -> None:

@@ -67,3 +67,45 @@ def crossed_schools() -> Dataset:
     titles = {column: f"{title} (simulated)" for column, title in TITLES.items()}
     labels = {"girl": {"0": "boy", "1": "girl"}, "passed": {"0": "no", "1": "yes"}}
     return Dataset("crossed_schools", columns, labels, titles, (NOTE,))
+
+
+GAPS_SEED = 4059
+GAPS_TITLES = {
+    "verbalmiss": "Verbal reasoning at 11, with missing values",
+    "girlmiss": "Girl, with missing values",
+    "social": "Social class of the family: 0 low, 1 middle, 2 high",
+    "socialmiss": "Social class, with missing values",
+    "church": "Church primary school",
+    "churchmiss": "Church primary school, missing for some schools",
+}
+
+
+def crossed_gaps() -> Dataset:
+    """crossed_schools with values deleted at random given attainment, and of a variable of the primary schools."""
+    pupils = crossed_schools()
+    rng = np.random.Generator(np.random.PCG64(GAPS_SEED))
+    primary = pupils["primary"].astype(int) - 1
+    attain, verbal = pupils["attain"], pupils["verbal"]
+    latent = 0.4 * verbal + rng.normal(0, 0.4, N_PRIMARY)[primary] + rng.normal(size=N_PUPILS)
+    social = np.digitize(latent, [-0.5, 0.7]).astype(float)
+    means = np.bincount(primary, attain) / np.bincount(primary)
+    church = (means - means.mean() + rng.normal(0, 0.8, N_PRIMARY) > 0).astype(float)
+    low = 1 / (1 + np.exp(1.4 + 0.35 * (attain - attain.mean())))
+
+    def holed(values: np.ndarray, chance: np.ndarray | float) -> np.ndarray:
+        return np.where(rng.random(len(values)) < chance, np.nan, values)
+
+    unknown = rng.random(N_PRIMARY) < 0.15
+    columns = {
+        "verbalmiss": holed(verbal, low),
+        "girlmiss": holed(pupils["girl"], 0.1),
+        "social": social,
+        "socialmiss": holed(social, low),
+        "church": church[primary],
+        "churchmiss": np.where(unknown, np.nan, church)[primary],
+    }
+    kept = {name: pupils[name] for name in pupils.names} | columns
+    titles = TITLES | GAPS_TITLES
+    labels = {"girl": {"0": "boy", "1": "girl"}, "girlmiss": {"0": "boy", "1": "girl"}}
+    said = {column: f"{title} (simulated)" for column, title in titles.items()}
+    return Dataset("crossed_gaps", kept, labels, said, (NOTE,))

@@ -1,4 +1,4 @@
-"""The joint imputation model: responses of four types at two levels, sampled together.
+"""The joint imputation model: responses of four types at any number of levels, sampled together.
 
 In: a JointModel (responses, designs, priors). Out: a JointChain with draws and completed columns. Neighbours: sampling.
 """
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
         MAXIMUM as MAXIMUM,
         NORMAL as NORMAL,
         Base as Base,
+        Class as Class,
         Dims as Dims,
         Groups as Groups,
         Priors as Priors,
         Rows as Rows,
+        RowSums as RowSums,
         State as State,
-        Sums as Sums,
     )
+    from templates_engine.sampling.joint.basis import diagonalise as diagonalise
     from templates_engine.sampling.joint.chain import (
         JointChain as JointChain,
         NumericalFailure as NumericalFailure,
@@ -29,16 +31,19 @@ if TYPE_CHECKING:
         run_chain as run_chain,
     )
     from templates_engine.sampling.joint.covariance import draw_covariance as draw_covariance
+    from templates_engine.sampling.joint.crossing import (
+        components as components,
+        holders as holders,
+        parent_of as parent_of,
+    )
     from templates_engine.sampling.joint.fixed_effects import (
         centred_effects as centred_effects,
         conditional_effects as conditional_effects,
+        subtract_effects as subtract_effects,
     )
     from templates_engine.sampling.joint.group_effects import (
-        Basis as Basis,
-        diagonalise as diagonalise,
-        fixed_level2 as fixed_level2,
+        fixed_part as fixed_part,
         group_residuals as group_residuals,
-        shift_latents as shift_latents,
     )
     from templates_engine.sampling.joint.latents import (
         finish_sums as finish_sums,
@@ -47,11 +52,12 @@ if TYPE_CHECKING:
     )
     from templates_engine.sampling.joint.layout import Layout as Layout, build as build
     from templates_engine.sampling.joint.linalg import (
-        copy_into as copy_into,
         draw_canonical as draw_canonical,
         inverse as inverse,
     )
     from templates_engine.sampling.joint.model import (
+        Classification as Classification,
+        HalfT as HalfT,
         InverseWishart as InverseWishart,
         JointModel as JointModel,
         Normal as Normal,
@@ -61,18 +67,18 @@ if TYPE_CHECKING:
         parameter_names as parameter_names,
     )
     from templates_engine.sampling.joint.proper import propriety as propriety
-    from templates_engine.sampling.joint.rescaling import scale_latents as scale_latents
     from templates_engine.sampling.joint.saved import Completed as Completed
     from templates_engine.sampling.joint.sweep import (
         Output as Output,
-        level2_residuals as level2_residuals,
+        class_step as class_step,
+        less_effects as less_effects,
         record as record,
         residual_products as residual_products,
     )
     from templates_engine.sampling.joint.thresholds import (
         interval_probability as interval_probability,
         thresholds_level1 as thresholds_level1,
-        thresholds_level2 as thresholds_level2,
+        thresholds_of_class as thresholds_of_class,
     )
 
 __getattr__, __all__ = lazily(__name__, __file__)

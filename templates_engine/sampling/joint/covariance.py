@@ -96,44 +96,31 @@ def slice_covariance(
 
 
 @njit
-def draw_covariance(
-    generator: np.random.Generator, omega: Floats, S: Floats, df: float, others: Ints, fixed: Ints, block: Ints
-) -> bool:
-    """A draw of omega (p, p) in place, given S (cross-products plus prior scale; overwritten) and df = N + df0.
+def draw_between_blocks(generator: np.random.Generator, C: Floats, S: Floats, block: Ints, power: float) -> bool:
+    """Slice updates of covariances between fixed blocks of C (m, m); block[i]: the response of row i."""
+    m = C.shape[0]
+    for _ in range(SLICE_PASSES):
+        for a in range(1, m):
+            for b in range(a):
+                if block[a] != block[b] and not slice_covariance(generator, C, S, m, a, b, power):
+                    return False
+    return True
 
-    others: the q dimensions without fixed elements; fixed: the m categorical ones; block[i]: the response that
-    fixed[i] belongs to. Returns False where positive definiteness is lost.
+
+@njit
+def regression_sums(
+    S: Floats, Sc: Floats, others: Ints, fixed: Ints, Li: Floats, H: Floats, Bhat: Floats, Sr: Floats
+) -> bool:
+    """Regression of others on fixed: Li = L^-1 with S_cc = L L', H = S_oc L^-T, Bhat = S_oc S_cc^-1, Sr = S_o.c.
+
+    Sc is overwritten. False if S_cc is not positive definite.
     """
     q = others.size
     m = fixed.size
-    C = np.empty((m, m))
-    Sc = np.empty((m, m))
-    for i in range(m):
-        for j in range(m):
-            C[i, j] = omega[fixed[i], fixed[j]]
-            Sc[i, j] = S[fixed[i], fixed[j]]
-    if m > 0 and block[m - 1] != block[0]:
-        power = 0.5 * (df + m + 1.0 - q)
-        for _ in range(SLICE_PASSES):
-            for a in range(1, m):
-                for b in range(a):
-                    if block[a] != block[b] and not slice_covariance(generator, C, Sc, m, a, b, power):
-                        return False
-        for a in range(m):
-            for b in range(m):
-                omega[fixed[a], fixed[b]] = C[a, b]
-    if q == 0:
-        return True
-
-    # regression of the others on the categorical ones: Bhat = S_oc S_cc^-1, with the factor of S_cc for its spread
-    Sr = np.empty((q, q))
-    Bhat = np.zeros((q, m))
-    Li = np.zeros((m, m))
     if m > 0:
         if not cholesky(Sc, m):
             return False
         invert_lower(Sc, m, Li)
-    H = np.zeros((q, m))  # S_oc L^-T
     for i in range(q):
         for k in range(m):
             s = 0.0
@@ -151,35 +138,78 @@ def draw_covariance(
             for k in range(m):
                 s -= H[i, k] * H[j, k]
             Sr[i, j] = s
+    return True
+
+
+@njit
+def draw_regression(generator: np.random.Generator, Sigma: Floats, Li: Floats, Bhat: Floats) -> bool:
+    """Bhat (q, m) becomes a draw of B | Σ: matrix Normal(Bhat, Σ, S_cc^-1), with S_cc^-1 = Li' Li."""
+    q = Bhat.shape[0]
+    m = Bhat.shape[1]
+    R = Sigma.copy()
+    if not cholesky(R, q):
+        return False
+    Z = np.empty((q, m))
+    for i in range(q):
+        for k in range(m):
+            Z[i, k] = generator.standard_normal()
+    for k in range(m):
+        for i in range(q - 1, -1, -1):
+            s = 0.0
+            for j in range(i + 1):
+                s += R[i, j] * Z[j, k]
+            Z[i, k] = s
+    for i in range(q):
+        for k in range(m):
+            s = 0.0
+            for j in range(k, m):
+                s += Z[i, j] * Li[j, k]
+            Bhat[i, k] += s
+    return True
+
+
+@njit
+def draw_covariance(
+    generator: np.random.Generator, omega: Floats, S: Floats, df: float, others: Ints, fixed: Ints, block: Ints
+) -> bool:
+    """A draw of omega (p, p) in place, given S (cross-products plus prior scale) and df = N + df0.
+
+    others: the q dimensions without fixed elements; fixed: the m categorical ones; block[i]: the response that
+    fixed[i] belongs to. Dimensions in neither are left alone. False where positive definiteness is lost.
+    """
+    q = others.size
+    m = fixed.size
+    C = np.empty((m, m))
+    Sc = np.empty((m, m))
+    for i in range(m):
+        for j in range(m):
+            C[i, j] = omega[fixed[i], fixed[j]]
+            Sc[i, j] = S[fixed[i], fixed[j]]
+    if m > 0 and block[m - 1] != block[0]:
+        if not draw_between_blocks(generator, C, Sc, block, 0.5 * (df + m + 1.0 - q)):
+            return False
+        for a in range(m):
+            for b in range(m):
+                omega[fixed[a], fixed[b]] = C[a, b]
+    if q == 0:
+        return True
+    Sr = np.empty((q, q))
     Sigma = np.empty((q, q))
+    B = np.zeros((q, m))
+    H = np.zeros((q, m))
+    Li = np.zeros((m, m))
+    if not regression_sums(S, Sc, others, fixed, Li, H, B, Sr):
+        return False
     if not inverse_wishart(generator, df, Sr, q, Sigma):
         return False
-
     if m > 0:
-        R = Sigma.copy()
-        if not cholesky(R, q):
+        if not draw_regression(generator, Sigma, Li, B):
             return False
-        Z = np.empty((q, m))
-        for i in range(q):
-            for k in range(m):
-                Z[i, k] = generator.standard_normal()
-        for k in range(m):
-            for i in range(q - 1, -1, -1):
-                s = 0.0
-                for j in range(i + 1):
-                    s += R[i, j] * Z[j, k]
-                Z[i, k] = s
-        for i in range(q):
-            for k in range(m):
-                s = 0.0
-                for j in range(k, m):
-                    s += Z[i, j] * Li[j, k]
-                Bhat[i, k] += s
         for i in range(q):
             for k in range(m):
                 s = 0.0
                 for j in range(m):
-                    s += Bhat[i, j] * C[j, k]
+                    s += B[i, j] * C[j, k]
                 H[i, k] = s
                 omega[others[i], fixed[k]] = s
                 omega[fixed[k], others[i]] = s
@@ -187,7 +217,26 @@ def draw_covariance(
         for j in range(i + 1):
             s = Sigma[i, j]
             for k in range(m):
-                s += H[i, k] * Bhat[j, k]
+                s += H[i, k] * B[j, k]
             omega[others[i], others[j]] = s
             omega[others[j], others[i]] = s
+    return True
+
+
+@njit
+def draw_variances(
+    generator: np.random.Generator, omega: Floats, S: Floats, n: float, df: float, spread: Floats, others: Ints
+) -> bool:
+    """Variances of a diagonal covariance matrix, with half-t(df, spread) priors of the sds, from cross-products S of n.
+
+    sd ~ half-t is variance | a ~ inverse gamma(df / 2, df / a), a ~ inverse gamma(1/2, 1 / spread^2) (Huang and Wand,
+    2013, Bayesian Analysis 8, 439-452): a given the variance, then the variance given a. False where one is not finite.
+    """
+    for i in range(others.size):
+        d = others[i]
+        rate = df / omega[d, d] + 1.0 / (spread[d] * spread[d])
+        a = rate / generator.standard_gamma(0.5 * (df + 1.0))
+        omega[d, d] = (0.5 * S[d, d] + df / a) / generator.standard_gamma(0.5 * (n + df))
+        if not 0.0 < omega[d, d] < np.inf:
+            return False
     return True

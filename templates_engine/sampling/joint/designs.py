@@ -23,14 +23,15 @@ class Designs:
     columns: Array  # (n, K)
     first: list[int]  # of each dimension
     count: list[int]
-    constant: list[int]
+    constant: list[list[int]]  # by classification: how many leading columns are constant within its units
     back: list[Array]  # beta = back theta, one matrix a dimension
 
 
-def stack(responses: tuple[Response, ...], groups: Whole | None) -> Designs:
+def stack(responses: tuple[Response, ...], classes: list[Whole] | None) -> Designs:
+    """Designs of the responses of a level; classes: codes of the rows' units, None for a classification's responses."""
     distinct: list[Array] = []
     at: list[int] = []
-    built: list[tuple[int, Array, int]] = []  # first column, back, constant
+    built: list[tuple[int, Array, list[int]]] = []  # first column, back, constant
     blocks: list[Array] = []
     width = 0
     for design in (x for r in responses for x in r.designs):
@@ -41,7 +42,7 @@ def stack(responses: tuple[Response, ...], groups: Whole | None) -> Designs:
         else:
             at.append(len(distinct))
             distinct.append(design)
-            Q, back, constant = _orthogonal(design, groups)
+            Q, back, constant = _orthogonal(design, classes or [])
             blocks.append(Q)
             built.append((width, back, constant))
             width += design.shape[1]
@@ -50,21 +51,25 @@ def stack(responses: tuple[Response, ...], groups: Whole | None) -> Designs:
         np.ascontiguousarray(np.hstack(blocks)) if blocks else np.zeros((n, 0)),
         [built[k][0] for k in at],
         [distinct[k].shape[1] for k in at],
-        [built[k][2] for k in at],
+        [[built[k][2][c] for k in at] for c in range(len(classes or []))],
         [built[k][1] for k in at],
     )
 
 
-def _orthogonal(design: Array, groups: Whole | None) -> tuple[Array, Array, int]:
-    """(Q, back, constant): design = Q back^-1, the first `constant` columns of Q constant within groups."""
+def _orthogonal(design: Array, classes: list[Whole]) -> tuple[Array, Array, list[int]]:
+    """(Q, back, constant): design = Q back^-1, the first constant[c] columns of Q constant within units of c.
+
+    Columns constant within units of more classifications come first, so that these spans are as large as can be.
+    """
     n, k = design.shape
     if k == 0:
-        return design.astype(float), np.zeros((0, 0)), 0
-    within = np.zeros(k, bool)
-    if groups is not None:
-        first = np.unique(groups, return_index=True)[1]
-        within = (design == design[first][groups]).all(axis=0)
-    order = np.concatenate([np.flatnonzero(within), np.flatnonzero(~within)])
+        return design.astype(float), np.zeros((0, 0)), [0] * len(classes)
+    within = np.zeros((len(classes), k), bool)
+    for c, codes in enumerate(classes):
+        first = np.unique(codes, return_index=True)[1]
+        within[c] = (design == design[first][codes]).all(axis=0)
+    order = np.argsort(-within.sum(axis=0), kind="stable")
+    constant = [int(np.logical_and.accumulate(row[order]).sum()) for row in within]
     Q0, R0 = np.linalg.qr(design[:, order])
     sign = np.where(np.diag(R0) < 0, -1.0, 1.0)
     Q, R = np.asarray(Q0 * sign * np.sqrt(n)), np.asarray(R0 * sign[:, None] / np.sqrt(n))
@@ -73,7 +78,7 @@ def _orthogonal(design: Array, groups: Whole | None) -> tuple[Array, Array, int]
         Q, R = design[:, order].astype(float), np.eye(k)
     back = np.zeros((k, k))
     back[order] = np.linalg.inv(R)
-    return Q, back, int(within.sum())
+    return Q, back, constant
 
 
 def distinct_rows(columns: Array) -> tuple[Array, Whole]:

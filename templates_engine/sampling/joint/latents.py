@@ -10,8 +10,19 @@ from __future__ import annotations
 import numpy as np
 
 from templates_engine.sampling.compiled import njit, njit_inlined
-from templates_engine.sampling.joint.arrays import INTERVAL, Dims, Floats, Patterns, Rows, State, Sums
-from templates_engine.sampling.joint.linalg import cholesky, clear, copy_into, invert_lower
+from templates_engine.sampling.joint.arrays import (
+    INTERVAL,
+    Base,
+    Codes,
+    Dims,
+    Floats,
+    Ints,
+    Patterns,
+    Rows,
+    RowSums,
+    State,
+)
+from templates_engine.sampling.joint.linalg import cholesky, clear, copy_into, fill, invert_lower
 from templates_engine.sampling.truncated import normal_between
 
 
@@ -80,93 +91,161 @@ def maximum_bounds(category: int, member: int, width: int, values: Floats, at: i
     return -np.inf, values[at + category]
 
 
+@njit_inlined
+def draw_categories(
+    generator: np.random.Generator,
+    dims: Dims,
+    order: Ints,
+    coef: Floats,
+    sds: Floats,
+    tau: Floats,
+    code: Codes,
+    first: int,
+    last: int,
+    level: Floats,
+    r: Floats,
+    y: Floats,
+    low_of: Floats,
+    high_of: Floats,
+) -> None:
+    """Latents of the observed categories of a row, at positions first .. last - 1, each given all other observed ones.
+
+    r and y, by position, are kept up to date; low_of and high_of, by dimension, take in how far y may move.
+    """
+    for t in range(first, last):
+        d = order[t]
+        mean = 0.0
+        for k in range(last):
+            mean += coef[t, k] * r[k]
+        if dims.kind[d] == INTERVAL:
+            low = tau[d, code[d]]
+            high = tau[d, code[d] + 1]
+        else:
+            at = t - (d - dims.block[d])
+            low, high = maximum_bounds(code[d], d - dims.block[d], dims.width[d], y, at)
+        sd = sds[t]
+        centre = level[t] + mean
+        r[t] = mean + sd * normal_between(generator, (low - centre) / sd, (high - centre) / sd)
+        y[t] = r[t] + level[t]
+        if dims.kind[d] == INTERVAL:
+            low_of[d] = max(low_of[d], low - y[t])
+            high_of[d] = min(high_of[d], high - y[t])
+
+
+@njit_inlined
+def bounds_of_maxima(
+    dims: Dims, order: Ints, code: Codes, first: int, last: int, y: Floats, low_of: Floats, high_of: Floats
+) -> None:
+    """How far latents of Unordered responses may move, given the final values of the row's other latents."""
+    for t in range(first, last):
+        d = order[t]
+        if dims.kind[d] != INTERVAL:
+            at = t - (d - dims.block[d])
+            low, high = maximum_bounds(code[d], d - dims.block[d], dims.width[d], y, at)
+            low_of[d] = max(low_of[d], low - y[t])
+            high_of[d] = min(high_of[d], high - y[t])
+
+
+@njit_inlined
+def effects_of_row(unit: Ints, u: Floats, shift: Floats, up: Floats, old: Floats, up_i: Floats, old_i: Floats) -> None:
+    """up_i = up and old_i = old, the effects of the first classification, with those of the others at their units."""
+    for d in range(up.size):
+        up_i[d] = up[d]
+        old_i[d] = old[d]
+    for k in range(unit.size):
+        g = unit[k]
+        for d in range(up.size):
+            up_i[d] += u[g, d]
+            old_i[d] += u[g, d] - shift[g, d]
+
+
 @njit
 def draw_rows(
-    generator: np.random.Generator, dims: Dims, rows: Rows, patterns: Patterns, state: State, sums: Sums
+    generator: np.random.Generator,
+    dims: Dims,
+    rows: Rows,
+    patterns: Patterns,
+    state: State,
+    sums: RowSums,
+    moved: int,
 ) -> None:
-    """Draw every latent and missing cell; leave products, by_row, by_group (drawn part only), low and high in sums."""
+    """Draw every latent and missing cell; leave products, by_row, by_group (drawn part only), low and high in sums.
+
+    low and high are found for the units of classification `moved` (0 .. N - 1).
+    """
     # names for the arrays used inside the loops: taking them out of their tuples there would cost a count of references
     u, shift, tau = state.u, state.shift, state.tau
     fitted, products, by_row, by_group, lows, highs = (
         sums.fitted, sums.products, sums.by_row, sums.by_group, sums.low, sums.high,
     )  # fmt: skip
-    Y, code, pattern, xrow, start = rows.y, rows.code, rows.pattern, rows.xrow, rows.start
+    Y, code, pattern, xrow, start, unit = rows.y, rows.code, rows.pattern, rows.xrow, rows.start, rows.unit
     order, coef, sds = patterns.order, patterns.coef, patterns.sd
-    kind, block, width = dims.kind, dims.block, dims.width
     p = state.omega1.shape[0]
+    further = unit.shape[1]
     r = np.empty(p)  # residuals, by position
     y = np.empty(p)  # values, by position
-    level = np.empty(p)  # fixed part plus group effect, by position
-    old = np.empty(p)
-    total = np.empty(p)
+    level = np.empty(p)  # fixed part plus effects, by position
+    up = np.empty(p)  # effects, by dimension
+    old = np.empty(p)  # the same as the stored y has them
+    up_i = up
+    old_i = old
+    if further > 0:
+        up_i = np.empty(p)
+        old_i = np.empty(p)
     clear(products)
     clear(by_row)
+    clear(by_group)
+    fill(lows, -np.inf)
+    fill(highs, np.inf)
     for j in range(start.size - 1):
         for d in range(p):
+            up[d] = u[j, d]
             old[d] = u[j, d] - shift[j, d]
-            total[d] = 0.0
-            lows[j, d] = -np.inf
-            highs[j, d] = np.inf
         for i in range(start[j], start[j + 1]):
             q = pattern[i]
             x = xrow[i]
             normals = patterns.normals[q]
             observed = patterns.observed[q]
+            if further > 0:
+                effects_of_row(unit[i], u, shift, up, old, up_i, old_i)
             for t in range(observed):
                 d = order[q, t]
                 fixed = fitted[x, d]
                 y[t] = Y[i, d]
-                r[t] = y[t] - fixed - old[d]
-                level[t] = fixed + u[j, d]
+                r[t] = y[t] - fixed - old_i[d]
+                level[t] = fixed + up_i[d]
                 if t >= normals:
                     y[t] = r[t] + level[t]
-            for t in range(normals, observed):
-                d = order[q, t]
-                mean = 0.0
-                for k in range(observed):
-                    mean += coef[q, t, k] * r[k]
-                if kind[d] == INTERVAL:
-                    low = tau[d, code[i, d]]
-                    high = tau[d, code[i, d] + 1]
-                else:
-                    at = t - (d - block[d])
-                    low, high = maximum_bounds(code[i, d], d - block[d], width[d], y, at)
-                sd = sds[q, t]
-                centre = level[t] + mean
-                r[t] = mean + sd * normal_between(generator, (low - centre) / sd, (high - centre) / sd)
-                y[t] = r[t] + level[t]
-                if kind[d] == INTERVAL:
-                    lows[j, d] = max(lows[j, d], low - y[t])
-                    highs[j, d] = min(highs[j, d], high - y[t])
+            g = j if moved == 0 else unit[i, moved - 1]
+            draw_categories(
+                generator, dims, order[q], coef[q], sds[q], tau, code[i], normals, observed, level, r, y, lows[g],
+                highs[g],
+            )  # fmt: skip
             for t in range(observed, p):
                 d = order[q, t]
                 mean = 0.0
                 for k in range(t):
                     mean += coef[q, t, k] * r[k]
                 r[t] = mean + sds[q, t] * generator.standard_normal()
-                y[t] = r[t] + fitted[x, d] + u[j, d]
+                y[t] = r[t] + fitted[x, d] + up_i[d]
             for t in range(normals, p):
                 d = order[q, t]
                 Y[i, d] = y[t]
-                total[d] += y[t]
+                by_group[j, d] += y[t]
                 by_row[x, d] += y[t]
                 for k in range(t + 1):
                     products[d, order[q, k]] += y[t] * y[k]
-            for t in range(normals, observed):
-                d = order[q, t]
-                if kind[d] != INTERVAL:  # bounds given the final values of the row's other latents
-                    at = t - (d - block[d])
-                    low, high = maximum_bounds(code[i, d], d - block[d], width[d], y, at)
-                    lows[j, d] = max(lows[j, d], low - y[t])
-                    highs[j, d] = min(highs[j, d], high - y[t])
-        for d in range(p):
-            by_group[j, d] = total[d]
-            shift[j, d] = 0.0
+            for h in range(further):
+                for t in range(normals, p):
+                    by_group[unit[i, h], order[q, t]] += y[t]
+            bounds_of_maxima(dims, order[q], code[i], normals, observed, y, lows[g], highs[g])
+    clear(shift)
 
 
 @njit
-def finish_sums(rows: Rows, base_products: Floats, base_design: Floats, base_group: Floats, sums: Sums) -> None:
+def finish_sums(rows: Rows, base: Base, sums: RowSums) -> None:
     """Join what the pass drew with the sums over observed Normal cells, and sum predictor times response."""
+    base_products, base_design, base_group = base.products, base.by_design, base.by_group
     p = base_products.shape[0]
     for d in range(p):
         for e in range(d + 1):

@@ -2,14 +2,13 @@
 
 Internal units, chosen so that sums of squares do not lose digits and steps are well scaled:
 - a Normal response is (y - X b) / s, with b its least squares fit over the observed rows and s the residual sd;
-- each distinct design X (columns constant within groups first) is Q R with Q'Q / n = I, and theta = R beta.
+- each distinct design X (columns constant within units first) is Q R with Q'Q / n = I, and theta = R beta.
 Both are linear, so flat priors stay flat; proper priors are carried along.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -19,349 +18,335 @@ from templates_engine.sampling.joint.arrays import (
     MAXIMUM,
     NORMAL,
     Base,
+    Basis,
+    Class,
+    ClassPrior,
+    ClassSums,
+    Crossing,
     Dims,
+    Effects,
     Groups,
     Patterns,
     Priors,
     Rows,
+    RowSums,
     State,
-    Sums,
 )
+from templates_engine.sampling.joint.crossing import crossings, holders
 from templates_engine.sampling.joint.designs import Designs, Whole, distinct_rows, stack
-from templates_engine.sampling.joint.group_effects import Basis
 from templates_engine.sampling.joint.model import (
     Array,
-    InverseWishart,
     JointModel,
     Response,
-    Uniform,
-    contains_constant,
-    fixed_blocks,
     free_elements,
     free_threshold_places,
 )
+from templates_engine.sampling.joint.priors import class_prior, shared_priors, start_covariance
+from templates_engine.sampling.joint.starts import codes, fill_latents, standardise, start_thresholds
 from templates_engine.sampling.joint.sweep import Output
+
+Small = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Everything a chain needs; `rows.y`, `state` and the work arrays change as it runs."""
+    """Everything a chain needs; `rows.y`, `state`, `classes` and the work arrays change as it runs."""
 
     model: JointModel
     dims: Dims
     rows: Rows
     patterns: Patterns
-    groups: Groups
     base: Base
     priors: Priors
     state: State
-    sums: Sums
-    basis: Basis
+    sums: RowSums
+    classes: tuple[Class, ...]
+    crossings: tuple[Crossing, ...]
     output: Output
     drawn: Whole  # (rows of Rows,) original row of each
-    group_of: Whole  # (rows of Rows,) its group
-    fit1: Array  # (n, p1) X b of Normal responses, 0 for latents
-    fit2: Array  # (J, p2)
+    units: Whole  # (rows of Rows, N) its units, as rows of the effects of all
+    fits: tuple[Array, ...]  # by level (n or J, dimensions): X b of Normal responses, 0 for latents
 
 
-def _standardise(responses: tuple[Response, ...]) -> tuple[Array, Array, list[Array], Array]:
-    """(y, fit, b, scale): internal values (NaN where missing or latent), X b, its coefficients, units."""
-    n = responses[0].values.size if responses else 0
-    dimensions = [(r, k) for r in responses for k in range(r.dimensions)]
-    y = np.full((n, len(dimensions)), np.nan)
-    fit = np.zeros((n, len(dimensions)))
-    scale = np.ones(len(dimensions))
-    coefficients: list[Array] = []
-    for d, (r, k) in enumerate(dimensions):
-        X = r.designs[k]
-        b: Array = np.zeros(X.shape[1])
-        if r.kind == "Normal":
-            seen = ~np.isnan(r.values)
-            if X.shape[1]:
-                b = np.asarray(np.linalg.lstsq(X[seen], r.values[seen], rcond=None)[0])
-            fit[:, d] = X @ b
-            residual = r.values[seen] - fit[seen, d]
-            # a response that its predictors fit exactly keeps its own unit
-            scale[d] = float(np.sqrt(np.mean(residual**2))) or float(np.abs(r.values[seen]).max()) or 1.0
-            y[:, d] = (r.values - fit[:, d]) / scale[d]
-        coefficients.append(b)
-    return y, fit, coefficients, scale
+@dataclass(frozen=True)
+class _Level:
+    """One level's responses as arrays: in internal units with NaN for latents and gaps, codes, fit, and designs."""
 
-
-def _codes(responses: tuple[Response, ...]) -> npt.NDArray[np.int16]:
-    """Observed category of every dimension; 0 for an observed Normal; -1 where missing."""
-    columns = []
-    for r in responses:
-        code = np.where(np.isnan(r.values), -1, 0 if r.kind == "Normal" else np.nan_to_num(r.values))
-        columns += [code.astype(np.int16)] * r.dimensions
-    n = responses[0].values.size if responses else 0
-    return np.ascontiguousarray(np.array(columns, np.int16).reshape(-1, n).T)
-
-
-def _thresholds(responses: tuple[Response, ...], width: int) -> Array:
-    """Starting thresholds (p, width): Normal quantiles of the observed shares, -inf and inf at the ends."""
-    out = np.full((sum(r.dimensions for r in responses), width), np.inf)
-    d = 0
-    for r in responses:
-        out[d : d + r.dimensions, 0] = -np.inf
-        if r.kind == "Binary":
-            out[d, 1] = 0.0
-        if r.kind == "Ordered":
-            seen = r.values[~np.isnan(r.values)].astype(np.int64)
-            counts = np.bincount(seen, minlength=r.categories) + 0.5
-            cuts = np.array([NormalDist().inv_cdf(x) for x in np.cumsum(counts)[:-1] / counts.sum()])
-            out[d, 1 : r.categories] = cuts - (cuts[0] if contains_constant(r.designs[0]) else 0.0)
-        d += r.dimensions
-    return out
-
-
-def _fill_latents(y: Array, codes: npt.NDArray[np.int16], dims: Dims, first: int, tau: Array) -> None:
-    """Put a starting value that agrees with the category into every latent, 0 into every missing cell."""
-    for d in range(y.shape[1]):
-        of = first + d
-        code = codes[:, d]
-        if dims.kind[of] == INTERVAL:
-            low, high = tau[of][np.maximum(code, 0)], tau[of][np.maximum(code, 0) + 1]
-            with np.errstate(invalid="ignore"):
-                middle = np.where(np.isinf(low), high - 0.8, np.where(np.isinf(high), low + 0.8, 0.5 * (low + high)))
-            y[:, d] = middle
-        elif dims.kind[of] == MAXIMUM:
-            member = of - dims.block[of]
-            y[:, d] = np.where(code == member, 0.8, np.where(code == dims.width[of], -0.6, -0.4))
-        y[code < 0, d] = 0.0
-
-
-def _priors(
-    model: JointModel, designs: list[Designs], coefficients: list[list[Array]], scale: Array, dims: Dims, levels: Whole
-) -> Priors:
-    p1, p = model.p1, scale.size
-    P = int(dims.offset[-1])
-    precision, linear = np.zeros((P, P)), np.zeros(P)
-    if model.prior.fixed is not None:
-        mean, kappa = model.prior.fixed.mean, model.prior.fixed.precision
-        for d in range(p):
-            own = d if d < p1 else d - p1
-            back = scale[d] * designs[levels[d]].back[own]  # beta = b + back theta
-            at = slice(int(dims.offset[d]), int(dims.offset[d + 1]))
-            precision[at, at] = kappa * back.T @ back
-            linear[at] = kappa * back.T @ (mean - coefficients[levels[d]][own])
-    t = model.prior.thresholds
-    return Priors(
-        precision,
-        linear,
-        *_covariance_prior(model.prior.level1, scale[:p1]),
-        *_covariance_prior(model.prior.level2, scale),
-        0.0 if t is None else t.mean,
-        0.0 if t is None else t.precision,
-        *_parts(fixed_blocks(model, 1), p1),
-        *_parts(fixed_blocks(model, 2), p),
-    )
-
-
-def _covariance_prior(given: Uniform | InverseWishart, units: Array) -> tuple[float, Array]:
-    """(df, scale) in internal units."""
-    if isinstance(given, InverseWishart):
-        return float(given.df), np.ascontiguousarray(given.scale / np.outer(units, units))
-    return -(units.size + 1.0), np.zeros((units.size, units.size))
-
-
-def _parts(blocks: list[tuple[int, int]], size: int) -> tuple[Whole, Whole, Whole]:
-    """(free dimensions, those in fixed blocks, the first dimension of the block of each of these)."""
-    fixed = [a for first, width in blocks for a in range(first, first + width)]
-    owner = [first for first, width in blocks for _ in range(width)]
-    others = [a for a in range(size) if a not in fixed]
-    return np.array(others, np.int64), np.array(fixed, np.int64), np.array(owner, np.int64)
-
-
-def _start_covariance(model: JointModel, level: int, size: int) -> Array:
-    """Identity, with the fixed blocks as they are to stay."""
-    out = np.eye(size)
-    share = 0.5 if model.latent_covariance == "differences" else 0.0
-    for first, width in fixed_blocks(model, level):
-        out[first : first + width, first : first + width] += share * (1.0 - np.eye(width))
-    return out
+    y: Array
+    code: Small
+    fit: Array
+    coefficients: list[Array]
+    scale: Array
+    designs: Designs
 
 
 def build(model: JointModel) -> Layout:
     """Arrays of a model at its starting point: latents agreeing with their categories, no effects, unit variances."""
-    grouped = model.groups is not None
-    n, p1, p2 = model.n_rows, model.p1, model.p2
-    J = model.n_groups if grouped else 1
-    group = model.groups if model.groups is not None else np.zeros(n, np.int64)
-    responses = (*model.level1, *model.level2)
-    p = p1 + p2
-
-    d1, d2 = stack(model.level1, model.groups), stack(model.level2, None)
-    if not model.level1:
-        d1 = Designs(np.zeros((n, 0)), [], [], [], [])
-    if not model.level2:
-        d2 = Designs(np.zeros((J, 0)), [], [], [], [])
-    counts = d1.count + d2.count
-    blocks = [(r, k) for r in responses for k in range(r.dimensions)]
-    kind = {"Normal": NORMAL, "Binary": INTERVAL, "Ordered": INTERVAL, "Unordered": MAXIMUM}
-    anchored = [int(r.kind != "Ordered" or 1 not in free_threshold_places(r)) for r, _ in blocks]
-    whole = [
-        [kind[r.kind] for r, _ in blocks],
-        [d - k for d, (_, k) in enumerate(blocks)],
-        [r.dimensions for r, _ in blocks],
-        d1.first + d2.first,
-        counts,
-        d1.constant + [0] * p2,
-        [0, *np.cumsum(counts)],
-        [r.categories for r, _ in blocks],
-        anchored,
-    ]
-    dims = Dims(*(np.array(x, np.int64) for x in whole))
-    tau = _thresholds(responses, max(max(r.categories for r in responses), 2) + 1)
-
-    y, fit1, b1, s1 = _standardise(model.level1)
-    if not model.level1:
-        y, fit1 = np.zeros((n, 0)), np.zeros((n, 0))
-    z, fit2, b2, s2 = _standardise(model.level2)
-    if not model.level2:
-        z, fit2 = np.zeros((J, 0)), np.zeros((J, 0))
-    code1 = _codes(model.level1) if model.level1 else np.zeros((n, 0), np.int16)
-    code2 = _codes(model.level2) if model.level2 else np.zeros((J, 0), np.int16)
-    scale = np.concatenate([s1, s2])
-
-    # sums over observed Normal cells, made once
-    normal = (code1 >= 0) & (dims.kind[:p1] == NORMAL)
-    known = np.where(normal, y, 0.0)
-    by_group = np.zeros((J, p1))
-    np.add.at(by_group, group, known)
-    xsum = np.zeros((J, d1.columns.shape[1]))
-    np.add.at(xsum, group, d1.columns)
-    base = Base(known.T @ known, np.ascontiguousarray(d1.columns.T @ known), by_group)
-
-    # rows with something to draw, by group, then by pattern and category so that branches repeat
-    drawn = np.flatnonzero(~normal.all(axis=1))
-    missing, pattern = np.unique(code1[drawn] < 0, axis=0, return_inverse=True)
-    pattern = pattern.reshape(-1).astype(np.int64)
-    design, xrow = distinct_rows(d1.columns[drawn])
-    keys = [xrow, *(code1[drawn, d] for d in range(p1)), pattern, group[drawn]]
-    order = np.lexsort(keys)
-    drawn, pattern, xrow = drawn[order], pattern[order], xrow[order]
-    y1, c1 = y[drawn], np.ascontiguousarray(code1[drawn])
-    _fill_latents(y1, c1, dims, 0, tau)
-    start = np.searchsorted(group[drawn], np.arange(J + 1)).astype(np.int64)
-    rows = Rows(np.ascontiguousarray(y1), c1, pattern, xrow, start, design)
-    _fill_latents(z, code2, dims, p1, tau)
-
-    level_normal = dims.kind[:p1] == NORMAL
-    patterns = Patterns(
-        np.array(
-            [
-                [*np.flatnonzero(~m & level_normal), *np.flatnonzero(~m & ~level_normal), *np.flatnonzero(m)]
-                for m in missing
-            ],
-            np.int64,
-        ).reshape(missing.shape[0], p1),
-        (~missing & level_normal).sum(axis=1).astype(np.int64),
-        (~missing).sum(axis=1).astype(np.int64),
-        np.zeros((missing.shape[0], p1, p1)),
-        np.zeros((missing.shape[0], p1)),
+    units = [c.units for c in model.classes] or [np.zeros(model.n_rows, np.int64)]
+    sizes = [int(u.max()) + 1 for u in units]
+    levels = [_level(model.level1, model.n_rows, [c.units for c in model.classes])]
+    levels += [_level(c.responses, c.n_units, None) for c in model.classes] or [_level((), 1, None)]
+    dims = _dims(model, levels)
+    tau = start_thresholds(model.responses, max(*(r.categories for r in model.responses), 2) + 1)
+    lower = levels[0]
+    normal = (lower.code >= 0) & (dims.kind[: model.p1] == NORMAL)
+    starts = np.cumsum([0, *sizes])
+    rows, drawn, where = _rows(model, lower, normal, dims, tau, units, starts)
+    scale = np.concatenate([level.scale for level in levels])
+    back = [matrix for level in levels for matrix in level.designs.back]
+    coefficients = [b for level in levels for b in level.coefficients]
+    state = State(
+        theta=np.zeros(int(dims.offset[-1])),
+        omega1=start_covariance(model, 0, model.p1),
+        tau=tau,
+        u=np.zeros((starts[-1], model.p1)),
+        shift=np.zeros((starts[-1], model.p1)),
     )
-    first_row = np.unique(group, return_index=True)[1]
-    xfirst = np.ascontiguousarray(d1.columns[first_row])
-    both = np.hstack([xfirst, d2.columns])
-    groups = Groups(
-        size=np.bincount(group, minlength=J).astype(float),
-        xsum=xsum,
-        xfirst=xfirst,
-        design=d2.columns,
-        code=code2,
-        missing=np.array((code2 < 0).any(axis=1), np.int64),
-        cross=d1.columns.T @ d1.columns,
-        cross2=d2.columns.T @ d2.columns,
-        cross_groups=both.T @ both,
-    )
-    levels = np.array([0] * p1 + [1] * p2, np.int64)
-    P = int(dims.offset[-1])
-    back = np.zeros((P, P))
-    for d in range(p):
-        at = slice(int(dims.offset[d]), int(dims.offset[d + 1]))
-        back[at, at] = scale[d] * (d1.back[d] if d < p1 else d2.back[d - p1])
-    free = [np.array(free_elements(model, level), np.int64).reshape(-1, 2) for level in (2, 1)]
-    places = [(d, k) for d, (r, _) in enumerate(blocks) for k in free_threshold_places(r)]
-    K, U = d1.columns.shape[1], design.shape[0]
-
-    def empty(*shape: int) -> Array:
-        return np.zeros(shape)
-
+    sums = _row_sums(model.p1, rows.design.shape, int(starts[-1]))
     return Layout(
         model=model,
         dims=dims,
         rows=rows,
-        patterns=patterns,
-        groups=groups,
-        base=base,
-        priors=_priors(model, [d1, d2], [b1, b2], scale, dims, levels),
-        state=State(
-            theta=empty(P),
-            u=empty(J, p1),
-            shift=empty(J, p1),
-            z=np.ascontiguousarray(z),
-            omega1=_start_covariance(model, 1, p1),
-            omega2=_start_covariance(model, 2, p),
-            tau=tau,
-        ),
-        sums=Sums(
-            fitted=empty(U, p1),
-            products=empty(p1, p1),
-            by_design=empty(K, p1),
-            by_row=empty(U, p1),
-            by_group=empty(J, p1),
-            residual=empty(J, p1),
-            low=empty(J, p1),
-            high=empty(J, p1),
-        ),
-        basis=Basis(empty(p1, p1), empty(p1, p1), empty(p1), empty(p1, p2), empty(p2, p2)),
-        output=Output(
-            back=back,
-            origin=np.concatenate([np.zeros(0), *b1, *b2]),
-            scale=scale,
-            free2=free[0],
-            free1=free[1],
-            thresholds=np.array(places, np.int64).reshape(-1, 2),
-        ),
+        patterns=_patterns(lower.code[drawn], dims.kind[: model.p1] == NORMAL),
+        base=_base(lower, normal, units, starts),
+        priors=shared_priors(model, back, coefficients, scale, dims),
+        state=state,
+        sums=sums,
+        classes=_classes(model, levels, units, starts, dims, tau, state, sums, scale),
+        crossings=crossings(units),
+        output=_output(model, dims, scale, back, coefficients),
         drawn=drawn,
-        group_of=group[drawn],
-        fit1=fit1,
-        fit2=fit2,
+        units=where,
+        fits=tuple(level.fit for level in levels),
     )
 
 
-def completed(layout: Layout) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Full-length completed columns of the current state: level 1 by row, level 2 by group. Observed cells as given."""
-    p1 = layout.model.p1
-    y = layout.rows.y + layout.state.shift[layout.group_of]
-    level1 = {}
+def _level(responses: tuple[Response, ...], n: int, classes: list[Whole] | None) -> _Level:
+    if not responses:
+        nothing = Designs(np.zeros((n, 0)), [], [], [], [])
+        return _Level(np.zeros((n, 0)), np.zeros((n, 0), np.int16), np.zeros((n, 0)), [], np.zeros(0), nothing)
+    return _Level(*_standard(responses), stack(responses, classes))
+
+
+def _standard(responses: tuple[Response, ...]) -> tuple[Array, Small, Array, list[Array], Array]:
+    y, fit, coefficients, scale = standardise(responses)
+    return y, codes(responses), fit, coefficients, scale
+
+
+def _dims(model: JointModel, levels: list[_Level]) -> Dims:
+    blocks = [(r, k) for r in model.responses for k in range(r.dimensions)]
+    kind = {"Normal": NORMAL, "Binary": INTERVAL, "Ordered": INTERVAL, "Unordered": MAXIMUM}
+    counts = [count for level in levels for count in level.designs.count]
+    whole = [
+        [kind[r.kind] for r, _ in blocks],
+        [d - k for d, (_, k) in enumerate(blocks)],
+        [r.dimensions for r, _ in blocks],
+        [first for level in levels for first in level.designs.first],
+        counts,
+        [0, *np.cumsum(counts)],
+        [r.categories for r, _ in blocks],
+        [int(r.kind != "Ordered" or 1 not in free_threshold_places(r)) for r, _ in blocks],
+    ]
+    return Dims(*(np.array(x, np.int64) for x in whole))
+
+
+def _base(lower: _Level, normal: npt.NDArray[np.bool_], units: list[Whole], starts: Whole) -> Base:
+    """Sums over observed Normal cells, and of predictors, made once."""
+    known = np.where(normal, lower.y, 0.0)
+    X = lower.designs.columns
+    by_group = np.zeros((int(starts[-1]), known.shape[1]))
+    for first, codes_of in zip(starts, units, strict=False):
+        np.add.at(by_group, first + codes_of, known)
+    return Base(known.T @ known, np.ascontiguousarray(X.T @ known), by_group, X.T @ X)
+
+
+def _rows(
+    model: JointModel,
+    lower: _Level,
+    normal: npt.NDArray[np.bool_],
+    dims: Dims,
+    tau: Array,
+    units: list[Whole],
+    starts: Whole,
+) -> tuple[Rows, Whole, Whole]:
+    """(Rows, original row of each, their units): by the first classification, then so that branches repeat."""
+    drawn = np.flatnonzero(~normal.all(axis=1))
+    _, pattern = np.unique(lower.code[drawn] < 0, axis=0, return_inverse=True)
+    pattern = pattern.reshape(-1).astype(np.int64)
+    design, xrow = distinct_rows(lower.designs.columns[drawn])
+    keys = [xrow, *(lower.code[drawn, d] for d in range(model.p1)), pattern, units[0][drawn]]
+    order = np.lexsort(keys)
+    drawn, pattern, xrow = drawn[order], pattern[order], xrow[order]
+    y, code = lower.y[drawn], np.ascontiguousarray(lower.code[drawn])
+    fill_latents(y, code, dims, 0, tau)
+    where = np.column_stack([first + u[drawn] for first, u in zip(starts, units, strict=False)]).astype(np.int64)
+    start = np.searchsorted(units[0][drawn], np.arange(starts[1] + 1)).astype(np.int64)
+    rows = Rows(np.ascontiguousarray(y), code, pattern, xrow, start, np.ascontiguousarray(where[:, 1:]), design)
+    return rows, drawn, where
+
+
+def _patterns(code: Small, normal: npt.NDArray[np.bool_]) -> Patterns:
+    missing = np.unique(code < 0, axis=0)
+    p1 = normal.size
+    order = [[*np.flatnonzero(~m & normal), *np.flatnonzero(~m & ~normal), *np.flatnonzero(m)] for m in missing]
+    return Patterns(
+        np.array(order, np.int64).reshape(missing.shape[0], p1),
+        (~missing & normal).sum(axis=1).astype(np.int64),
+        (~missing).sum(axis=1).astype(np.int64),
+        np.zeros((missing.shape[0], p1, p1)),
+        np.zeros((missing.shape[0], p1)),
+    )
+
+
+def _row_sums(p1: int, design: tuple[int, ...], G: int) -> RowSums:
+    U, K = design
+    shapes = [(U, p1), (p1, p1), (K, p1), (U, p1), (G, p1), (G, p1), (G, p1)]
+    return RowSums(*(np.zeros(shape) for shape in shapes))
+
+
+def _classes(
+    model: JointModel,
+    levels: list[_Level],
+    units: list[Whole],
+    starts: Whole,
+    dims: Dims,
+    tau: Array,
+    state: State,
+    sums: RowSums,
+    scale: Array,
+) -> tuple[Class, ...]:
+    p1, base = model.p1, model.p1
+    held = holders(units)
+    classes = []
+    for k, (codes_of, upper) in enumerate(zip(units, levels[1:], strict=True)):
+        of = slice(int(starts[k]), int(starts[k + 1]))
+        p2, J = upper.y.shape[1], of.stop - of.start
+        z = upper.y.copy()
+        fill_latents(z, upper.code, dims, base, tau)
+        own = np.concatenate([scale[:p1], scale[base : base + p2]])
+        prior = class_prior(model, k + 1, own) if model.classes else _no_prior(p1)
+        omega = start_covariance(model, k + 1, p1 + p2) if model.classes else np.eye(p1)
+        # an inner classification in which some response has no effect could not give its sum to the outer one
+        holder = held[k] if p1 + p2 == prior.within.size else None
+        classes.append(
+            Class(
+                _groups(levels[0].designs, upper, codes_of, of.start, base, k, prior.within, holder),
+                prior,
+                Effects(state.u[of], state.shift[of], np.ascontiguousarray(z), omega),
+                ClassSums(
+                    sums.by_group[of],
+                    sums.by_group[of] if len(units) == 1 else np.zeros((J, p1)),
+                    np.zeros((J, p1)),
+                    sums.low[of],
+                    sums.high[of],
+                ),
+                Basis(np.zeros((p1, p1)), np.zeros((p1, p1)), np.zeros(p1), np.zeros((p1, p2)), np.zeros((p2, p2))),
+            )
+        )
+        base += p2
+    return tuple(classes)
+
+
+def _no_prior(p1: int) -> ClassPrior:
+    """Of the classification that stands for none, and is passed by."""
+    none = np.zeros(0, np.int64)
+    return ClassPrior(0.0, np.zeros((p1, p1)), np.arange(p1), none, none, np.arange(p1), np.zeros(0))
+
+
+def _groups(
+    designs: Designs,
+    upper: _Level,
+    codes_of: Whole,
+    first: int,
+    base: int,
+    k: int,
+    within: Whole,
+    holder: tuple[int, Whole] | None,
+) -> Groups:
+    J = upper.y.shape[0]
+    xsum = np.zeros((J, designs.columns.shape[1]))
+    np.add.at(xsum, codes_of, designs.columns)
+    first_row = np.unique(codes_of, return_index=True)[1]
+    xfirst = np.ascontiguousarray(designs.columns[first_row])
+    both = np.hstack([xfirst, upper.designs.columns])
+    constant = np.array(designs.constant[k] if designs.constant else [0] * len(designs.first), np.int64)
+    constant[np.setdiff1d(np.arange(constant.size), within)] = 0  # no effect to move with them
+    return Groups(
+        first=first,
+        base=base,
+        size=np.bincount(codes_of, minlength=J).astype(float),
+        xsum=xsum,
+        xfirst=xfirst,
+        constant=constant,
+        design=upper.designs.columns,
+        code=upper.code,
+        missing=np.array((upper.code < 0).any(axis=1), np.int64),
+        cross=upper.designs.columns.T @ upper.designs.columns,
+        cross_both=both.T @ both,
+        holder=-1 if holder is None else holder[0],
+        parent=np.zeros(0, np.int64) if holder is None else holder[1],
+    )
+
+
+def _output(model: JointModel, dims: Dims, scale: Array, back: list[Array], coefficients: list[Array]) -> Output:
+    P = int(dims.offset[-1])
+    whole = np.zeros((P, P))
+    for d in range(scale.size):
+        at = slice(int(dims.offset[d]), int(dims.offset[d + 1]))
+        whole[at, at] = scale[d] * back[d]
+    free, base = [], model.p1
+    for level, each in enumerate(model.classes, start=1):
+        own = [*range(model.p1), *range(base, base + each.p2)]
+        free += [(level - 1, a, b, own[a], own[b]) for a, b in free_elements(model, level)]
+        base += each.p2
+    blocks = [r for r in model.responses for _ in range(r.dimensions)]
+    places = [(d, k) for d, r in enumerate(blocks) for k in free_threshold_places(r)]
+    return Output(
+        back=whole,
+        origin=np.concatenate([np.zeros(0), *coefficients]),
+        scale=scale,
+        free1=np.array(free_elements(model, 0), np.int64).reshape(-1, 2),
+        free=np.array(free, np.int64).reshape(-1, 5),
+        thresholds=np.array(places, np.int64).reshape(-1, 2),
+    )
+
+
+def completed(layout: Layout) -> tuple[dict[str, Array], ...]:
+    """Completed columns of the current state: level 1 by row, each classification by unit. Observed cells as given."""
+    y = layout.rows.y.copy()
+    for k in range(layout.units.shape[1]):
+        y += layout.state.shift[layout.units[:, k]]
+    found = [_filled(layout, layout.model.level1, 0, y, layout.drawn, layout.fits[0])]
+    base = layout.model.p1
+    for c, each, fit in zip(layout.model.classes, layout.classes, layout.fits[1:], strict=False):
+        found.append(_filled(layout, c.responses, base, each.effects.z, np.arange(c.n_units), fit))
+        base += c.p2
+    return tuple(found)
+
+
+def _filled(
+    layout: Layout, responses: tuple[Response, ...], base: int, latents: Array, rows: Whole, fit: Array
+) -> dict[str, Array]:
+    """Columns of one level, whose latents are those of `rows`, its dimensions beginning at `base`."""
+    columns = {}
     d = 0
-    for response in layout.model.level1:
+    for response in responses:
         column = response.values.copy()
-        gap = np.isnan(column[layout.drawn])
-        at = layout.drawn[gap]
-        column[at] = _values(layout, response, d, y[gap], layout.fit1[at, d])
-        level1[response.name] = column
+        gap = np.isnan(column[rows])
+        at = rows[gap]
+        column[at] = _values(layout, response, base + d, latents[gap, d : d + response.dimensions], fit[at, d])
+        columns[response.name] = column
         d += response.dimensions
-    level2 = {}
-    for response in layout.model.level2:
-        column = response.values.copy()
-        gap = np.isnan(column)
-        column[gap] = _values(layout, response, d, layout.state.z[gap], layout.fit2[gap, d - p1], p1)
-        level2[response.name] = column
-        d += response.dimensions
-    return level1, level2
+    return columns
 
 
-def _values(layout: Layout, response: Response, d: int, latents: Array, fit: Array, base: int = 0) -> Array:
-    """Values in the user's coding from latents (rows, dimensions of the level); d counts over both levels."""
-    own = latents[:, d - base]
+def _values(layout: Layout, response: Response, d: int, latents: Array, fit: Array) -> Array:
+    """Values in the user's coding from latents (rows, dimensions of the response); d: its first dimension."""
+    own = latents[:, 0]
     if response.kind == "Normal":
         return np.asarray(fit + layout.output.scale[d] * own)
     if response.kind == "Unordered":
-        block = latents[:, d - base : d - base + response.dimensions]
-        best = block.argmax(axis=1)
-        return np.where(block.max(axis=1) > 0, best, response.dimensions).astype(float)
+        best = latents.argmax(axis=1)
+        return np.where(latents.max(axis=1) > 0, best, response.dimensions).astype(float)
     cuts = layout.state.tau[d, 1 : response.categories]
     return np.searchsorted(cuts, own).astype(float)

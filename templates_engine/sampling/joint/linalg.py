@@ -10,6 +10,7 @@ import numpy.typing as npt
 from templates_engine.sampling.compiled import njit
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @njit
@@ -18,6 +19,14 @@ def copy_into(out: Floats, A: Floats) -> None:
     for i in range(A.shape[0]):
         for j in range(A.shape[1]):
             out[i, j] = A[i, j]
+
+
+@njit
+def fill(out: Floats, value: float) -> None:
+    """out = value, two-dimensional."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = value
 
 
 @njit
@@ -81,6 +90,26 @@ def inverse(A: Floats, n: int, out: Floats) -> bool:
                 s += M[k, i] * M[k, j]
             out[i, j] = s
             out[j, i] = s
+    return True
+
+
+@njit
+def inverse_within(A: Floats, within: Ints, out: Floats) -> bool:
+    """out = inverse of A among the dimensions `within` (ascending), zero elsewhere. False if not positive definite."""
+    n = within.size
+    if n == A.shape[0]:
+        return inverse(A, n, out)
+    part = np.empty((n, n))
+    for i in range(n):
+        for j in range(n):
+            part[i, j] = A[within[i], within[j]]
+    Q = np.empty((n, n))
+    if not inverse(part, n, Q):
+        return False
+    clear(out)
+    for i in range(n):
+        for j in range(n):
+            out[within[i], within[j]] = Q[i, j]
     return True
 
 

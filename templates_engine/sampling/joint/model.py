@@ -90,56 +90,107 @@ class Normal:
 
 
 @dataclass(frozen=True)
+class HalfT:
+    """A diagonal matrix, its standard deviations with independent half-t priors (Gelman, 2006; Huang and Wand, 2013).
+
+    The scale of a latent is `scale`; of a Normal response it is that many residual standard deviations of the response
+    (from its least squares fit), so that the prior does not depend on units, unless `relative` is False.
+    """
+
+    df: float = 3.0
+    scale: float = 2.5
+    relative: bool = True
+
+
+CovariancePrior = Uniform | InverseWishart | HalfT
+
+
+@dataclass(frozen=True)
 class Prior:
-    """Priors of both levels; None means flat. Thresholds: that prior restricted to their order."""
+    """Priors of level 1 and of what all levels share; None means flat. Thresholds: that prior kept to their order."""
 
     level1: Uniform | InverseWishart = field(default_factory=Uniform)
-    level2: Uniform | InverseWishart = field(default_factory=Uniform)
     fixed: Normal | None = None
     thresholds: Normal | None = None
 
 
 @dataclass(frozen=True)
+class Classification:
+    """One classification of the rows: its units, the responses that have one value a unit, and its covariances' prior.
+
+    HalfT makes Ω diagonal: the effects of responses, and the classification's own responses, are independent at it.
+    """
+
+    units: npt.NDArray[np.int64]  # (n,) codes 0..J-1, rows in any order
+    responses: tuple[Response, ...] = ()  # values and designs have one row a unit
+    prior: CovariancePrior = field(default_factory=Uniform)
+    effects: tuple[str, ...] | None = None  # names of the level 1 responses that vary between units; None: all
+
+    def __post_init__(self) -> None:
+        if not np.array_equal(np.unique(self.units), np.arange(self.n_units)):
+            raise ValueError("groups must be coded 0 to J - 1, each with at least one row")
+        if any(r.values.size != self.n_units for r in self.responses):
+            raise ValueError("responses of a classification need one value a unit")
+
+    @property
+    def n_units(self) -> int:
+        return int(self.units.max()) + 1
+
+    @property
+    def p2(self) -> int:
+        """Latent dimensions of its own responses."""
+        return sum(r.dimensions for r in self.responses)
+
+
+@dataclass(frozen=True)
 class JointModel:
+    """Two levels are one classification; none is one level."""
+
     level1: tuple[Response, ...]
-    level2: tuple[Response, ...] = ()  # values and designs have one row a group
-    groups: npt.NDArray[np.int64] | None = None  # (n,) codes 0..J-1, rows in any order; None: one level
+    classes: tuple[Classification, ...] = ()
     latent_covariance: str = "differences"
     prior: Prior = field(default_factory=Prior)
     algorithm: str = "conditional"  # "conditional" or "marginal": the same posterior, see joint.fixed_effects
 
     def __post_init__(self) -> None:
-        if not self.level1 and (not self.level2 or self.groups is None):
-            raise ValueError("at least one response is needed, and groups for one of level 2")
+        if not self.responses:
+            raise ValueError("at least one response is needed")
         if self.algorithm not in ALGORITHMS or self.latent_covariance not in LATENT_COVARIANCES:
             raise ValueError("algorithm or latent_covariance is not one of those offered")
-        if self.level2 and self.groups is None:
-            raise ValueError("level 2 responses need groups")
         n = self.n_rows
-        if any(r.values.size != n for r in self.level1) or (self.groups is not None and self.groups.size != n):
-            raise ValueError("level 1 responses and groups must have the same number of rows")
-        if any(r.values.size != self.n_groups for r in self.level2):
-            raise ValueError("level 2 responses need one value a group")
-        if self.groups is not None and not np.array_equal(np.unique(self.groups), np.arange(self.n_groups)):
-            raise ValueError("groups must be coded 0 to J - 1, each with at least one row")
+        if any(r.values.size != n for r in self.level1) or any(c.units.size != n for c in self.classes):
+            raise ValueError("level 1 responses and classifications must have the same number of rows")
+        names = {r.name for r in self.level1}
+        for c in self.classes:
+            if c.effects is not None and not set(c.effects) <= names:
+                raise ValueError("effects name level 1 responses")
 
     @property
     def n_rows(self) -> int:
-        if self.level1:
-            return int(self.level1[0].values.size)
-        return 0 if self.groups is None else int(self.groups.size)
-
-    @property
-    def n_groups(self) -> int:
-        return 0 if self.groups is None else int(self.groups.max()) + 1
+        return int(self.level1[0].values.size if self.level1 else self.classes[0].units.size)
 
     @property
     def p1(self) -> int:
         return sum(r.dimensions for r in self.level1)
 
     @property
-    def p2(self) -> int:
-        return sum(r.dimensions for r in self.level2)
+    def levels(self) -> tuple[tuple[Response, ...], ...]:
+        """Responses of level 1, then those of each classification."""
+        return (self.level1, *(c.responses for c in self.classes))
+
+    @property
+    def responses(self) -> tuple[Response, ...]:
+        return tuple(r for level in self.levels for r in level)
+
+    @property
+    def level2(self) -> tuple[Response, ...]:
+        """Responses of the first classification."""
+        return self.classes[0].responses if self.classes else ()
+
+    @property
+    def groups(self) -> npt.NDArray[np.int64] | None:
+        """(n,) units of the first classification; None with one level."""
+        return self.classes[0].units if self.classes else None
 
 
 def contains_constant(design: Array) -> bool:
@@ -154,20 +205,25 @@ def contains_constant(design: Array) -> bool:
 def parameter_names(model: JointModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(parameters, variables) of what is monitored, in the order of the sampler's columns.
 
-    beta1imp_k, beta2imp_k: by response, latent, predictor. omega_u_k, omega_e_k: place k in the packed lower triangle
-    (rows first); fixed elements keep their place and are not monitored. tau_<column>_k: free thresholds, from 0.
+    beta1imp_k, beta2imp_k, ...: by response, latent, predictor, of level 1 and of each classification. omega_u_k,
+    omega_e_k: place k in the packed lower triangle (rows first); fixed elements keep their place and are not monitored.
+    With several classifications omega_u1_k, omega_u2_k, ... tau_<column>_k: free thresholds, from 0.
     """
     names: list[tuple[str, str]] = []
-    for level, responses in ((1, model.level1), (2, model.level2)):
+    for level, responses in enumerate(model.levels, start=1):
         texts = [f"{label}: {x}" for r in responses for label, of in zip(r.labels, r.names, strict=True) for x in of]
         names += [(f"beta{level}imp_{k}", text) for k, text in enumerate(texts)]
     labels1 = [label for r in model.level1 for label in r.labels]
-    labels2 = labels1 + [label for r in model.level2 for label in r.labels]
-    for letter, labels, free in (("u", labels2, free_elements(model, 2)), ("e", labels1, free_elements(model, 1))):
+    matrices = [("e", labels1, free_elements(model, 0))]
+    for c, each in enumerate(model.classes, start=1):
+        own = [label for r in each.responses for label in r.labels]
+        letter = "u" if len(model.classes) == 1 else f"u{c}"
+        matrices.insert(c - 1, (letter, labels1 + own, free_elements(model, c)))
+    for letter, labels, free in matrices:
         for a, b in free:
             what = f"var({labels[a]})" if a == b else f"cov({labels[b]}, {labels[a]})"
             names.append((f"omega_{letter}_{a * (a + 1) // 2 + b}", what))
-    for response in (*model.level1, *model.level2):
+    for response in model.responses:
         for k in free_threshold_places(response):
             names.append((f"tau_{response.name}_{k - 1}", f"{response.name}: threshold {k}"))
     return tuple(n for n, _ in names), tuple(v for _, v in names)
@@ -181,25 +237,34 @@ def free_threshold_places(response: Response) -> list[int]:
 
 
 def fixed_blocks(model: JointModel, level: int) -> list[tuple[int, int]]:
-    """(first dimension, width) of each fixed diagonal block of Ω1 (level 1) or of Ω2 (level 2)."""
-    at = 0 if level == 1 else model.p1
+    """(first dimension, width) of each fixed diagonal block of Ω1 (level 0) or of a classification's Ω (1, 2, ...)."""
+    at = 0 if level == 0 else model.p1
     blocks = []
-    for response in model.level1 if level == 1 else model.level2:
+    for response in model.levels[level]:
         if response.kind != "Normal":
             blocks.append((at, response.dimensions))
         at += response.dimensions
     return blocks
 
 
+def dimensions_within(model: JointModel, level: int) -> list[int]:
+    """Dimensions of a matrix that have a variance: all, but for level 1 responses without effects at it."""
+    if level == 0:
+        return list(range(model.p1))
+    each = model.classes[level - 1]
+    names = [r.name for r in model.level1 for _ in range(r.dimensions)]
+    present = [d for d, name in enumerate(names) if each.effects is None or name in each.effects]
+    return present + list(range(model.p1, model.p1 + each.p2))
+
+
 def free_elements(model: JointModel, level: int) -> list[tuple[int, int]]:
-    """Free elements (a, b), b <= a, of Ω1 or Ω2 in packed order; none of Ω2 with one level."""
-    if level == 2 and model.groups is None:
-        return []
-    p = model.p1 if level == 1 else model.p1 + model.p2
+    """Free elements (a, b), b <= a, of Ω1 (level 0) or of a classification's Ω (1, 2, ...) in packed order."""
+    within = dimensions_within(model, level)
+    diagonal = level > 0 and isinstance(model.classes[level - 1].prior, HalfT)
     fixed = {
         (a, b)
         for first, width in fixed_blocks(model, level)
         for a in range(first, first + width)
         for b in range(first, a + 1)
     }
-    return [(a, b) for a in range(p) for b in range(a + 1) if (a, b) not in fixed]
+    return [(a, b) for a in within for b in within if b <= a and (a, b) not in fixed and (a == b or not diagonal)]

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from templates_engine.sampling.joint.model import Array, InverseWishart, JointModel, Prior, Response, Uniform
+from templates_engine.sampling.joint.model import (
+    Array,
+    InverseWishart,
+    JointModel,
+    Prior,
+    Response,
+    Uniform,
+    dimensions_within,
+)
 
 
 def propriety(model: JointModel) -> list[str]:
     """Why the posterior would be improper or the model could not be fitted: plain sentences, none if all is well."""
     found: list[str] = []
-    prior = model.prior
-    for level, responses in ((1, model.level1), (2, model.level2)):
-        p = model.p1 if level == 1 else model.p1 + model.p2
-        given = prior.level1 if level == 1 else prior.level2
+    for level, responses in enumerate(model.levels, start=1):
+        p = len(dimensions_within(model, level - 1))
+        given = model.prior.level1 if level == 1 else model.classes[level - 2].prior
         flat = isinstance(given, Uniform)
         if isinstance(given, InverseWishart):
             if given.scale.shape != (p, p) or not given.df > p - 1:
@@ -23,16 +30,16 @@ def propriety(model: JointModel) -> list[str]:
             elif np.linalg.eigvalsh(given.scale).min() <= 0:
                 found.append(f"The scale of the inverse Wishart prior at level {level} must be positive definite.")
         for response in responses:
-            found += _response_faults(response, level, flat and level == 1, p, prior)
+            found += _response_faults(response, level, flat and level == 1, p, model.prior)
         found += _dependent(responses)
-    if model.groups is not None:
-        p, J = model.p1 + model.p2, model.n_groups
+    for level, each in enumerate(model.classes, start=2):
+        p, J = len(dimensions_within(model, level - 1)), each.n_units
         if J < 2:
-            found.append("At least two groups are needed at level 2.")
-        elif isinstance(prior.level2, Uniform) and not 2 * p + 1 < J:
+            found.append(f"At least two groups are needed at level {level}.")
+        elif isinstance(each.prior, Uniform) and not 2 * p + 1 < J:
             found.append(
-                f"With a uniform prior the level 2 covariance matrix of {p} dimensions needs more than {2 * p + 1}"
-                f" groups; there are {J}. Use fewer responses or an inverse Wishart prior."
+                f"With a uniform prior the level {level} covariance matrix of {p} dimensions needs more than"
+                f" {2 * p + 1} groups; there are {J}. Use fewer responses or an inverse Wishart prior."
             )
     return found
 

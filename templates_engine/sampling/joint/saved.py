@@ -10,7 +10,7 @@ from templates_engine.sampling.joint.model import Response
 from templates_engine.sampling.saving import Saved, saved
 
 Array = npt.NDArray[np.float64]
-Completed = tuple[dict[str, Array], dict[str, Array]]  # columns of level 1 (n,), of level 2 (J,)
+Completed = tuple[dict[str, Array], ...]  # columns of level 1 (n,), then of each classification (J,)
 
 
 def keep(
@@ -34,7 +34,7 @@ def restore(layout: Layout, before: Saved) -> dict[int, Completed]:
     iterations = sorted({int(name.split("-")[1]) for name in before.arrays if name.startswith("imputed-")})
     imputed: dict[int, Completed] = {}
     for iteration in iterations:
-        levels: Completed = ({}, {})
+        levels: Completed = tuple({} for _ in layout.model.levels)
         for r, response, level in _responses(layout):
             column = response.values.copy()
             column[np.isnan(column)] = before.arrays[f"imputed-{iteration}-{r}"]
@@ -44,15 +44,17 @@ def restore(layout: Layout, before: Saved) -> dict[int, Completed]:
 
 
 def _responses(layout: Layout) -> list[tuple[int, Response, int]]:
-    """(number, response, 0 for level 1 or 1 for level 2)."""
-    model = layout.model
-    each = [(r, 0) for r in model.level1] + [(r, 1) for r in model.level2]
+    """(number, response, level: 0 for level 1, then the classifications)."""
+    each = [(response, level) for level, responses in enumerate(layout.model.levels) for response in responses]
     return [(number, response, level) for number, (response, level) in enumerate(each)]
 
 
 def _state(layout: Layout) -> dict[str, npt.NDArray[np.float64]]:
-    """The arrays that a sweep changes, by name."""
+    """The arrays that a sweep changes, by name; those of classifications with their number."""
     found = {"y": layout.rows.y}
-    for part in (layout.state, layout.sums, layout.basis):
+    for part in (layout.state, layout.sums):
         found |= {f"{type(part).__name__}.{name}": array for name, array in part._asdict().items()}
+    for k, c in enumerate(layout.classes, start=1):
+        for own in (c.effects, c.sums, c.basis):
+            found |= {f"{type(own).__name__}{k}.{name}": array for name, array in own._asdict().items()}
     return found

@@ -15,9 +15,9 @@ import math
 import numpy as np
 
 from templates_engine.sampling.compiled import njit
-from templates_engine.sampling.joint.arrays import INTERVAL, Codes, Dims, Floats, Groups, Priors, Rows, State, Sums
-from templates_engine.sampling.joint.group_effects import fixed_level2
-from templates_engine.sampling.joint.linalg import cholesky, clear, inverse
+from templates_engine.sampling.joint.arrays import INTERVAL, Class, Codes, Dims, Floats, Priors, Rows, State
+from templates_engine.sampling.joint.group_effects import fixed_part
+from templates_engine.sampling.joint.linalg import cholesky, clear, inverse, inverse_within
 from templates_engine.sampling.truncated import normal_between
 
 ROOT_HALF = math.sqrt(0.5)
@@ -201,8 +201,36 @@ def free_thresholds(dims: Dims, d: int) -> int:
 
 
 @njit
+def latents_without_category(
+    rows: Rows, state: State, fitted: Floats, Q: Floats, d: int, mu: Floats, lag: Floats
+) -> None:
+    """mu[i] = mean of latent d of row i given the row's other latents; lag[i]: what its stored y lacks (shift)."""
+    u, shift = state.u, state.shift
+    p = Q.shape[0]
+    other = np.zeros(p)
+    for j in range(rows.start.size - 1):
+        for i in range(rows.start[j], rows.start[j + 1]):
+            x = rows.xrow[i]
+            centre = fitted[x, d] + u[j, d]
+            lag[i] = shift[j, d]
+            for k in range(p):
+                other[k] = 0.0
+            for h in range(rows.unit.shape[1]):
+                g = rows.unit[i, h]
+                centre += u[g, d]
+                lag[i] += shift[g, d]
+                for k in range(p):
+                    other[k] += u[g, k] - shift[g, k]
+            s = 0.0
+            for k in range(p):
+                if k != d:
+                    s -= Q[d, k] * (rows.y[i, k] - fitted[x, k] - u[j, k] + shift[j, k] - other[k])
+            mu[i] = centre + s / Q[d, d]
+
+
+@njit
 def thresholds_level1(
-    generator: np.random.Generator, dims: Dims, rows: Rows, state: State, sums: Sums, priors: Priors
+    generator: np.random.Generator, dims: Dims, rows: Rows, state: State, fitted: Floats, priors: Priors
 ) -> bool:
     """Update the thresholds of every Ordered response of level 1 and, where they moved, its latents."""
     p = state.omega1.shape[0]
@@ -218,29 +246,21 @@ def thresholds_level1(
         sd = 1.0 / math.sqrt(Q[d, d])
         n = rows.y.shape[0]
         mu = np.empty(n)
-        code = np.empty(n, np.int16)
-        for j in range(rows.start.size - 1):
-            for i in range(rows.start[j], rows.start[j + 1]):
-                x = rows.xrow[i]
-                s = 0.0
-                for k in range(p):
-                    if k != d:
-                        s -= Q[d, k] * (rows.y[i, k] - sums.fitted[x, k] - state.u[j, k] + state.shift[j, k])
-                mu[i] = sums.fitted[x, d] + state.u[j, d] + s / Q[d, d]
-                code[i] = rows.code[i, d]
+        lag = np.empty(n)
+        latents_without_category(rows, state, fitted, Q, d, mu, lag)
+        code = rows.code[:, d].copy()
         tau = state.tau[d]
         moved = move_thresholds(
             generator, mu, code, sd, tau, dims.categories[d], dims.anchored[d],
             priors.threshold_mean, priors.threshold_precision,
         )  # fmt: skip
         y = np.empty(n)
-        for j in range(rows.start.size - 1):
-            for i in range(rows.start[j], rows.start[j + 1]):
-                if moved and code[i] >= 0:
-                    low = (tau[code[i]] - mu[i]) / sd
-                    high = (tau[code[i] + 1] - mu[i]) / sd
-                    rows.y[i, d] = mu[i] - state.shift[j, d] + sd * normal_between(generator, low, high)
-                y[i] = rows.y[i, d] + state.shift[j, d]
+        for i in range(n):
+            if moved and code[i] >= 0:
+                low = (tau[code[i]] - mu[i]) / sd
+                high = (tau[code[i] + 1] - mu[i]) / sd
+                rows.y[i, d] = mu[i] - lag[i] + sd * normal_between(generator, low, high)
+            y[i] = rows.y[i, d] + lag[i]
         thresholds_given_latents(
             generator, y, code, tau, dims.categories[d], dims.anchored[d],
             priors.threshold_mean, priors.threshold_precision,
@@ -249,48 +269,51 @@ def thresholds_level1(
 
 
 @njit
-def thresholds_level2(generator: np.random.Generator, dims: Dims, groups: Groups, state: State, priors: Priors) -> bool:
-    """The same for Ordered responses of level 2, given the group effects and the other level 2 responses."""
-    p1 = state.omega1.shape[0]
-    p = state.omega2.shape[0]
-    J = groups.size.size
+def thresholds_of_class(generator: np.random.Generator, dims: Dims, c: Class, state: State, priors: Priors) -> bool:
+    """The same for Ordered responses of a classification, given its effects and its other responses."""
+    groups, u, z = c.groups, c.effects.u, c.effects.z
+    p1 = u.shape[1]
+    p = c.effects.omega.shape[0]
+    J = u.shape[0]
     Q = np.empty((p, p))
     fixed = np.empty(p - p1)
     ready = False
-    for d in range(p1, p):
+    for e in range(p - p1):
+        d = groups.base + e
         if free_thresholds(dims, d) <= 0:
             continue
         if not ready:
-            if not inverse(state.omega2, p, Q):
+            if not inverse_within(c.effects.omega, c.prior.within, Q):
                 return False
             ready = True
-        sd = 1.0 / math.sqrt(Q[d, d])
+        own = Q[p1 + e, p1 + e]
+        sd = 1.0 / math.sqrt(own)
         mu = np.empty(J)
         code = np.empty(J, np.int16)
         for j in range(J):
-            fixed_level2(dims, groups, state.theta, p1, j, fixed)
+            fixed_part(dims, groups, state.theta, j, fixed)
             s = 0.0
             for k in range(p):
                 if k < p1:
-                    s -= Q[d, k] * state.u[j, k]
-                elif k != d:
-                    s -= Q[d, k] * (state.z[j, k - p1] - fixed[k - p1])
-            mu[j] = fixed[d - p1] + s / Q[d, d]
-            code[j] = groups.code[j, d - p1]
+                    s -= Q[p1 + e, k] * u[j, k]
+                elif k != p1 + e:
+                    s -= Q[p1 + e, k] * (z[j, k - p1] - fixed[k - p1])
+            mu[j] = fixed[e] + s / own
+            code[j] = groups.code[j, e]
         tau = state.tau[d]
         moved = move_thresholds(
             generator, mu, code, sd, tau, dims.categories[d], dims.anchored[d],
             priors.threshold_mean, priors.threshold_precision,
         )  # fmt: skip
-        z = np.empty(J)
+        y = np.empty(J)
         for j in range(J):
             if moved and code[j] >= 0:
                 low = (tau[code[j]] - mu[j]) / sd
                 high = (tau[code[j] + 1] - mu[j]) / sd
-                state.z[j, d - p1] = mu[j] + sd * normal_between(generator, low, high)
-            z[j] = state.z[j, d - p1]
+                z[j, e] = mu[j] + sd * normal_between(generator, low, high)
+            y[j] = z[j, e]
         thresholds_given_latents(
-            generator, z, code, tau, dims.categories[d], dims.anchored[d],
+            generator, y, code, tau, dims.categories[d], dims.anchored[d],
             priors.threshold_mean, priors.threshold_precision,
         )  # fmt: skip
     return True

@@ -127,11 +127,12 @@ def _state(layout: Layout, moments: Array, moments_u: Array) -> dict[str, npt.ND
     """The arrays that a sweep changes, by name."""
     joint, cells = layout.joint, layout.cells
     found: dict[str, npt.NDArray[np.generic]] = {
-        "y": joint.rows.y, "code": joint.rows.code, "code2": joint.groups.code, "value": cells.value,
+        "y": joint.rows.y, "code": joint.rows.code, "code2": joint.upper.groups.code, "value": cells.value,
         "value2": cells.value2, "tried": cells.tried, "proposed": layout.tried, "moments": moments,
         "moments_u": moments_u, "cross": layout.outcome.cross, "shape": layout.rest.shape,
     }  # fmt: skip
-    for part in (joint.state, joint.sums, joint.basis, layout.interest):
+    upper = joint.upper
+    for part in (joint.state, joint.sums, upper.effects, upper.sums, upper.basis, layout.interest):
         found |= {f"{type(part).__name__}.{name}": array for name, array in part._asdict().items()}
     return found
 

@@ -18,13 +18,12 @@ from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.joint import (
     INTERVAL,
     NORMAL,
-    Basis,
+    Class,
     Dims,
     Groups,
     State,
-    Sums,
     draw_canonical,
-    fixed_level2,
+    fixed_part,
     maximum_bounds,
 )
 from templates_engine.sampling.linalg import cholesky, inverse_spd, solve_lower
@@ -151,17 +150,15 @@ def draw_upper_measurement(
 
 @njit
 def draw_upper(
-    generator: np.random.Generator, dims: Dims, groups: Groups, state: State, cells: Cells, terms: Terms,
+    generator: np.random.Generator, dims: Dims, groups: Groups, state: State, z: Floats, cells: Cells, terms: Terms,
     outcome: Outcome, rest: Rest, interest: Interest, family: int, factor: Floats, j: int, M: Floats,
     linear: Floats, fixed: Floats, work: Work, height: Floats, by: Floats, left: Floats,
 ) -> None:  # fmt: skip
     """Latents and missing cells of z_j, whose residual v has precision M and linear term `linear`, one by one."""
     p2 = linear.size
-    p1 = state.u.shape[1]
-    z = state.z[j]
     for ri in range(cells.dim2.size):
         e = cells.dim2[ri]
-        d = p1 + e
+        d = groups.base + e
         width = dims.width[d]
         missing = cells.gap2[j, ri] == 1
         tells = terms.used2[ri] == 1
@@ -199,7 +196,7 @@ def draw_upper(
             high = (state.tau[d, groups.code[j, e] + 1] - mean) / sd
             z[e] = mean + sd * normal_between(generator, low, high)
         elif missing:
-            propose_block(generator, cells, groups, state, j, ri, e, width, M, linear, fixed, work)
+            propose_block(generator, cells, groups, z, j, ri, e, width, M, linear, fixed, work)
         else:
             for a in range(e, e + width):
                 mean = linear[a]
@@ -214,11 +211,10 @@ def draw_upper(
 
 @njit
 def propose_block(
-    generator: np.random.Generator, cells: Cells, groups: Groups, state: State, j: int, ri: int, e: int, width: int,
+    generator: np.random.Generator, cells: Cells, groups: Groups, z: Floats, j: int, ri: int, e: int, width: int,
     M: Floats, linear: Floats, fixed: Floats, work: Work,
 ) -> None:  # fmt: skip
     """The latents of a missing Unordered variable from their conditional Normal, accepted by the ratio of work.loss."""
-    z = state.z[j]
     for a in range(width):
         s = linear[e + a]
         for f in range(linear.size):
@@ -244,10 +240,11 @@ def propose_block(
 
 @njit
 def draw_groups(
-    generator: np.random.Generator, dims: Dims, groups: Groups, basis: Basis, state: State, sums: Sums, cells: Cells,
+    generator: np.random.Generator, dims: Dims, c: Class, state: State, cells: Cells,
     terms: Terms, outcome: Outcome, rest: Rest, interest: Interest, family: int, work: Work,
 ) -> bool:  # fmt: skip
     """Draw (z_j, u_j) of every group: z with both models' effects integrated out, then the covariates' u given z."""
+    groups, basis, u, z, residual = c.groups, c.basis, c.effects.u, c.effects.z, c.sums.residual
     p1 = basis.D.size
     p2 = basis.Qv.shape[0]
     q = terms.random.size
@@ -265,7 +262,7 @@ def draw_groups(
         for k in range(p1):
             s = 0.0
             for d in range(p1):
-                s += basis.C[k, d] * sums.residual[j, d]
+                s += basis.C[k, d] * residual[j, d]
             r[k] = s
             share[k] = 1.0 / (1.0 + n * basis.D[k])
             w[k] = basis.D[k] * s
@@ -281,22 +278,22 @@ def draw_groups(
                         s += basis.G[k, e] * basis.G[k, f] * n * share[k]
                     M[e, f] = s
                     M[f, e] = s
-            fixed_level2(dims, groups, state.theta, p1, j, fixed)
+            fixed_part(dims, groups, state.theta, j, fixed)
             loose = groups.missing[j] == 1 and family == GAUSSIAN
             if loose and not random_factor(terms, outcome.cross[j], inverse, interest.sigma2[0], factor):
                 return False
             draw_upper(
-                generator, dims, groups, state, cells, terms, outcome, rest, interest, family, factor, j, M, linear,
-                fixed, work, height, by, left,
+                generator, dims, groups, state, z[j], cells, terms, outcome, rest, interest, family, factor, j, M,
+                linear, fixed, work, height, by, left,
             )  # fmt: skip
             for k in range(p1):
                 for e in range(p2):
-                    w[k] += basis.G[k, e] * (state.z[j, e] - fixed[e])
+                    w[k] += basis.G[k, e] * (z[j, e] - fixed[e])
         for k in range(p1):
             w[k] = share[k] * w[k] + math.sqrt(basis.D[k] * share[k]) * generator.standard_normal()
         for d in range(p1):
             s = 0.0
             for k in range(p1):
                 s += basis.B[d, k] * w[k]
-            state.u[j, d] = s
+            u[j, d] = s
     return True

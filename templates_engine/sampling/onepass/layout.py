@@ -48,8 +48,9 @@ def build(model: OnePass, generator: np.random.Generator | None = None) -> Layou
     rng = generator if generator is not None else np.random.default_rng(0)
     below = build_joint(model.covariates)
     rows = below.rows._replace(code=below.rows.code.copy())
-    groups = below.groups._replace(code=below.groups.code.copy())
-    joint = Joint(below.dims, rows, groups, below.base, below.priors, below.state, below.sums, below.basis)
+    (upper,) = below.classes
+    upper = upper._replace(groups=upper.groups._replace(code=upper.groups.code.copy()))
+    joint = Joint(below.dims, rows, below.base, below.priors, below.state, below.sums, upper)
     cells = _cells(model, below, joint, rng)
     terms, columns = _terms(model)
     interest = model.interest
@@ -85,7 +86,7 @@ def build(model: OnePass, generator: np.random.Generator | None = None) -> Layou
     order = np.flatnonzero(seen)
     order = order[np.argsort(group[order], kind="stable")] if family != GAUSSIAN else order[:0]
     rest = _rest(model, below, cells, columns, order, group, J, y, trials, offset, best)
-    p = max(model.covariates.p1 + model.covariates.p2, 1)
+    p = max(below.dims.kind.size, 1)
     most = max([2, *(r.categories for r in (*lower, *model.covariates.level2))])
     degree = int(max([1, *terms.degree, *terms.degree2]))
     work = Work(np.empty((p, p)), np.empty(p), np.empty(p), np.empty(most), np.zeros(degree + 1))
@@ -162,17 +163,17 @@ def _cells(model: OnePass, below: JointLayout, joint: Joint, rng: np.random.Gene
     at = below.drawn
     dim = np.cumsum([0, *(r.dimensions for r in lower)])[: len(lower)].astype(np.int64)
     dim2 = np.cumsum([0, *(r.dimensions for r in upper)])[: len(upper)].astype(np.int64)
-    p1, J = model.covariates.p1, joint.groups.size.size
+    p1, J = model.covariates.p1, joint.upper.groups.size.size
     scale = below.output.scale[dim] if len(lower) else np.zeros(0)
     scale2 = below.output.scale[p1 + dim2] if len(upper) else np.zeros(0)
-    fit = np.ascontiguousarray(below.fit1[at][:, dim].reshape(at.size, len(lower)))
-    fit2 = np.ascontiguousarray(below.fit2[:, dim2].reshape(J, len(upper)))
+    fit = np.ascontiguousarray(below.fits[0][at][:, dim].reshape(at.size, len(lower)))
+    fit2 = np.ascontiguousarray(below.fits[1][:, dim2].reshape(J, len(upper)))
     value = np.array([r.values[at] for r in lower]).T.reshape(at.size, len(lower)).copy()
     value2 = np.array([r.values for r in upper]).T.reshape(J, len(upper)).copy()
     gap, gap2 = np.isnan(value), np.isnan(value2)
     for responses, first, gaps, values, latents, codes, fits in (
         (lower, dim, gap, value, joint.rows.y, joint.rows.code, fit),
-        (upper, dim2, gap2, value2, joint.state.z, joint.groups.code, fit2),
+        (upper, dim2, gap2, value2, joint.upper.effects.z, joint.upper.groups.code, fit2),
     ):
         offset = 0 if responses is lower else p1
         for k, response in enumerate(responses):

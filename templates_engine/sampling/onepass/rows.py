@@ -24,8 +24,8 @@ from templates_engine.sampling.joint import (
     NORMAL,
     Dims,
     Rows,
+    RowSums,
     State,
-    Sums,
     draw_canonical,
     interval_probability,
     maximum_bounds,
@@ -248,7 +248,7 @@ def propose_category(
 @njit
 def draw_rows(
     generator: np.random.Generator, dims: Dims, rows: Rows, cells: Cells, terms: Terms, outcome: Outcome, rest: Rest,
-    family: int, spread: float, by: Floats, Q: Floats, state: State, sums: Sums, work: Work,
+    family: int, spread: float, by: Floats, Q: Floats, state: State, sums: RowSums, work: Work,
 ) -> None:  # fmt: skip
     """Draw every latent and missing cell; leave the sums of joint.draw_rows behind, and outcome.cross or rest.shape.
 

@@ -69,8 +69,8 @@ def sweeps(
     p1 = joint.state.omega1.shape[0]
     J, H = outcome.cross.shape[0], outcome.column.shape[1]
     n = 0.0
-    for j in range(joint.groups.size.size):
-        n += joint.groups.size[j]
+    for j in range(joint.upper.groups.size.size):
+        n += joint.upper.groups.size[j]
     Q = np.empty((p1, p1))
     height = np.empty((J, terms.shape.size))
     by = np.empty((J, H))
@@ -78,7 +78,7 @@ def sweeps(
         if progress[1] == 1:
             return t, 0
         fitted_values(joint.dims, joint.rows, joint.state.theta, joint.sums.fitted)
-        if not thresholds_level1(generator, joint.dims, joint.rows, joint.state, joint.sums, joint.priors):
+        if not thresholds_level1(generator, joint.dims, joint.rows, joint.state, joint.sums.fitted, joint.priors):
             return t, 1
         if not inverse(joint.state.omega1, p1, Q):
             return t, 2
@@ -105,7 +105,7 @@ def sweeps(
             kept = (t - burnin + 1) // thin
             line = out[kept - 1]
             at = write_interest(interest, origin, family in (GAUSSIAN, NEGATIVE_BINOMIAL), line)
-            record(output, joint.state, line[at : line.size - 1])
+            record(output, joint.state, (joint.upper,), line[at : line.size - 1])
             line[line.size - 1] = deviance
             running(kept, interest.u, moments)
             running(kept, joint.state.u, moments_u)

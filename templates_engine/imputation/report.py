@@ -1,27 +1,31 @@
-"""Tables and words of 2LevelImpute: pooled fits, verdicts, and the paragraph for a paper's methods section."""
+"""Tables and words of the imputation templates: pooled fits, verdicts, the paragraph for a paper's methods section."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from templates_engine import Dataset, Draws, Result, Table
-from templates_engine.imputation import chains_have_settled, fits_are_long_enough, pooling
+from templates_engine.data import Dataset
+from templates_engine.imputation import pooling
+from templates_engine.imputation.complete import diagonal
+from templates_engine.imputation.settled import chains_have_settled, fits_are_long_enough
+from templates_engine.imputation.spec import WISHART, Spec
+from templates_engine.outputs import Draws, Result, Table
 from templates_engine.running import summaries
-
-from .spec import Spec
 
 TITLE = "Rubin's rules over the fits to the completed datasets"
 
 
 def is_variance(parameter: str) -> bool:
     """Parameters whose interval belongs on the log scale: variances, not covariances."""
-    return parameter in ("sigma2", "sigma2_u") or parameter in _OMEGA_DIAGONAL
+    found = re.fullmatch(r"omega_u\d*_(\d+)", parameter)
+    return int(found[1]) in _DIAGONAL if found else bool(re.fullmatch(r"sigma2(_u\d*)?", parameter))
 
 
 # Packed lower triangles by rows: the diagonal elements are 0, 2, 5, 9, ...
-_OMEGA_DIAGONAL = frozenset(f"omega_u_{k * (k + 3) // 2}" for k in range(20))
+_DIAGONAL = frozenset(k * (k + 3) // 2 for k in range(100))
 
 
 def pool(fits: Sequence[Result]) -> tuple[tuple[str, ...], tuple[str, ...], list[pooling.Pooled]]:
@@ -39,12 +43,19 @@ def _complete_df(parameter: str, info: dict[str, float]) -> float | None:
     """Degrees of freedom with complete data: the fit's own for a coefficient; for a variance those of its units."""
     if f"df:{parameter}" in info:
         return info[f"df:{parameter}"]
-    n, groups = info.get("n"), info.get("groups")
+    n = info.get("n")
     if n is None:
         return None
     if parameter == "sigma2":
-        return n - (groups or 1)
+        return n - (sum(_units(info)) or 1)
+    which = re.match(r"(?:sigma2|omega)_u(\d*)", parameter)
+    groups = info.get(f"groups{which[1]}") if which else None
     return groups - 1 if groups else None
+
+
+def _units(info: Mapping[str, float]) -> list[float]:
+    """Units of each classification of a fit."""
+    return [value for name, value in info.items() if re.fullmatch(r"groups\d*", name)]
 
 
 def pooled_table(
@@ -72,8 +83,9 @@ def complete_cases_table(fit: Result) -> Table:
 
 
 def _sizes(info: Mapping[str, float]) -> str:
-    n, groups = info.get("n"), info.get("groups")
-    return f"N = {n:,.0f}" + (f" in {groups:,.0f} groups" if groups else "")
+    units = _units(info)
+    groups = " and ".join(f"{value:,.0f}" for value in units)
+    return f"N = {info['n']:,.0f}" + (f" in {groups} groups" if units else "")
 
 
 def verdicts(
@@ -107,14 +119,18 @@ def methods(spec: Spec, data: Dataset, fits: Sequence[Result], complete: Result)
     ]
     kinds = ", ".join(f"{r.name} ({r.kind.lower()})" for r in spec.responses)
     levels = f"{data.n_rows:,} units"
-    if spec.group is not None:
-        levels += f" in {len(data.groups(spec.group)[1]):,} groups ({spec.group})"
+    counts = [len(data.groups(each.column)[1]) for each in spec.classes]
+    if spec.classes:
+        levels += " in " + " and ".join(
+            f"{count:,} groups ({each.column})" for each, count in zip(spec.classes, counts, strict=True)
+        )
     kept = complete.info.get("n")
     of_complete = f" The complete cases ({kept:,.0f} units) were analysed for comparison." if kept else ""
     return (
         f"Missing values of {', '.join(incomplete) or 'no variable'} among {levels} were imputed "
         f"{len(fits)} times from a joint model of {kinds} with latent Normal variables for categorical responses "
-        f"(Goldstein, Carpenter, Kenward and Levin, 2009), with flat priors for fixed effects and covariance matrices. "
+        f"(Goldstein, Carpenter, Kenward and Levin, 2009), with flat priors for fixed effects and covariance matrices"
+        f"{_other_priors(spec, counts)}. "
         f"{spec.chains_run} Markov chains gave datasets at iteration {spec.first:,}"
         + (f" and every {spec.every:,} iterations after it" if len(spec.imputed_at) > 1 else "")
         + f" (random seed {spec.seed}). The model of interest, a {spec.moi.distribution} model of {spec.moi.y} by "
@@ -122,3 +138,14 @@ def methods(spec: Spec, data: Dataset, fits: Sequence[Result], complete: Result)
         "each completed dataset, and posterior means and standard deviations were combined by Rubin's rules "
         f"with the degrees of freedom of Barnard and Rubin (1999).{of_complete} Computed with StatGrove.\n"
     )
+
+
+def _other_priors(spec: Spec, counts: Sequence[int]) -> str:
+    """What is said of covariance matrices whose prior is not flat."""
+    found = []
+    for each, count in zip(spec.classes, counts, strict=True):
+        if diagonal(spec, each, count):
+            found.append(f"the matrix of {each.column} diagonal, with half-t priors of its standard deviations")
+        elif each.prior == WISHART:
+            found.append(f"that of {each.column} inverse Wishart")
+    return f" ({'; '.join(found)})" if found else ""

@@ -1,4 +1,4 @@
-"""The run of 2LevelImpute: complete cases, imputation, a fit to each completed dataset, Rubin's rules."""
+"""The run of an imputation template: complete cases, imputation, a fit to each completed dataset, Rubin's rules."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from templates_engine import Dataset, Draws, Result
+from templates_engine.data import Dataset
+from templates_engine.imputation.complete import Imputed, impute
+from templates_engine.imputation.equations import algorithm, imputation_model
+from templates_engine.imputation.report import complete_cases_table, methods, pool, pooled_table, verdicts
+from templates_engine.imputation.spec import Spec
+from templates_engine.outputs import Draws, Result
 from templates_engine.running import Call, summaries
 from templates_engine.sampling import joint
-
-from .equations import algorithm, imputation_model
-from .imputing import Imputed, impute
-from .reporting import complete_cases_table, methods, pool, pooled_table, verdicts
-from .spec import Spec
 
 IMPUTATION = "Imputation_Model_"
 
@@ -65,12 +65,14 @@ def _report_imputation(spec: Spec, imputed: Imputed, job: Any) -> None:
         job.table(IMPUTATION + "ModelResults", table)
         job.draws(IMPUTATION + "out", draws, title="Parameter chains of the imputation model")
         job.diagnostics(IMPUTATION, draws, title="Imputation model")
-    for (chain, iteration), (full, upper) in imputed.sets.items():
+    for (chain, iteration), (full, uppers) in imputed.sets.items():
         mark = "" if (chain, iteration) in spec.used else " (not analysed)"
         about = f"Completed data, chain {chain}, iteration {iteration}{mark}"
         job.dataset(full.name, full, title=about, listed=True, also=[IMPUTATION + full.name])
-        if upper is not None:
-            job.dataset(upper.name, upper, title=about + ", level 2", listed=True, also=[IMPUTATION + upper.name])
+        for upper in uppers:
+            level = upper.name.removeprefix("impute_L").partition("Data")[0]
+            title = f"{about}, level {level}"
+            job.dataset(upper.name, upper, title=title, listed=True, also=[IMPUTATION + upper.name])
 
 
 def _pool(fits: list[Result], complete: Result, imputed: Imputed, spec: Spec, data: Dataset, job: Any) -> Any:
@@ -90,11 +92,11 @@ def _pool(fits: list[Result], complete: Result, imputed: Imputed, spec: Spec, da
     return table
 
 
-def warm() -> None:
+def warm(classes: int = 1) -> None:
     """Compile the joint sampler by a few sweeps on made-up data; every kind of model uses the same kernels."""
     generator = np.random.default_rng(1)
-    groups = np.repeat(np.arange(12), 5)
+    units = [np.repeat(np.arange(12), 5), np.arange(60) % 10, np.arange(60) % 15, np.arange(60) // 6]
     ones = np.ones((60, 1))
     seen = joint.Response("y", "Normal", generator.standard_normal(60), 0, (ones,), (("cons",),))
-    model = joint.JointModel(level1=(seen,), groups=groups)
+    model = joint.JointModel(level1=(seen,), classes=tuple(joint.Classification(u) for u in units[:classes]))
     joint.run_chain(model, generator, np.zeros(2, np.int64), 3, [2])

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine import Dataset
-from templates_engine.data import Values, levels_of, missing
-
-from .spec import Response
+from templates_engine.data import Dataset, Values, levels_of, missing
+from templates_engine.imputation.spec import Response
 
 
 def categories(data: Dataset, response: Response) -> Values:

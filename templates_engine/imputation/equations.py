@@ -1,11 +1,14 @@
-"""The two models of 2LevelImpute as LaTeX: lines of one aligned block each, i a unit, j its group."""
+"""The two models of an imputation template as LaTeX, an aligned block each: i a unit, j its group.
+
+With several classifications j_1, j_2, ... are the units of row i, and u^(1), u^(2), ... their effects.
+"""
 
 from __future__ import annotations
 
-from templates_engine import Schema, Term
+from templates_engine.asking import Term
+from templates_engine.data import Schema
+from templates_engine.imputation.spec import Response, Spec
 from templates_engine.manual import escape, var
-
-from .spec import Response, Spec
 
 
 def both_models(spec: Spec, schema: Schema) -> dict[str, str]:
@@ -47,8 +50,31 @@ def _sum(terms: tuple[Term, ...], schema: Schema, symbol: str, index: str, upper
 
 def _upper(spec: Spec) -> frozenset[str]:
     """Variables known to have one value a group: level 2 responses and their predictors, constants apart."""
-    predictors = {t.name for r in spec.level2 for terms in r.predictors for t in terms if t.name != "cons"}
-    return frozenset({r.name for r in spec.level2} | predictors)
+    if len(spec.classes) != 1:
+        return frozenset()
+    own = spec.classes[0].responses
+    predictors = {t.name for r in own for terms in r.predictors for t in terms if t.name != "cons"}
+    return frozenset({r.name for r in own} | predictors)
+
+
+def _unit(count: int, c: int) -> str:
+    """The index of a unit of classification c (from 1) of so many."""
+    return "j" if count == 1 else f"j_{c}"
+
+
+def _effect(count: int, c: int) -> str:
+    """The letter of its effects."""
+    return "u" if count == 1 else f"u^{{({c})}}"
+
+
+def _sub(text: str) -> str:
+    """A subscript, in braces where it is more than a letter."""
+    return text if len(text) == 1 else f"{{{text}}}"
+
+
+def _row(count: int) -> str:
+    """The index of a row: ij in one classification."""
+    return "ij" if count == 1 else "i"
 
 
 def _wrapped(head: str, parts: list[str], tail: str = "") -> list[str]:
@@ -65,16 +91,20 @@ def _wrapped(head: str, parts: list[str], tail: str = "") -> list[str]:
 def model_of_interest(spec: Spec, schema: Schema) -> str:
     """Normal, binomial or Poisson, with the group effects where there are two levels."""
     moi = spec.moi
-    index = "ij" if moi.group else "i"
+    count = len(moi.groups)
+    index = _row(count)
     y, mean = rf"{_word(moi.y)}_{{{index}}}", rf"\mu_{{{index}}}"
-    parts = _sum(moi.x, schema, r"\beta", index, _upper(spec) if moi.group else frozenset())
-    random, priors = "", []
-    if moi.group:
-        slopes = [rf"u_{{{k}j}}\,{_word(t.name)}_{{ij}}" for k, t in enumerate(moi.slopes)]
-        random = " + ".join(slopes) or "u_j"
-        priors = [
-            r"(u_{0j}, \ldots)' &\sim \mathrm{N}(0, \Omega_u)" if slopes else r"u_j &\sim \mathrm{N}(0, \sigma^2_u)"
-        ]
+    parts = _sum(moi.x, schema, r"\beta", index, _upper(spec) if moi.groups else frozenset())
+    effects, priors = [], []
+    for c in range(1, count + 1):
+        u, j, end = _effect(count, c), _unit(count, c), "u" if count == 1 else f"u{c}"
+        terms = moi.slopes[c - 1] if moi.slopes else ()
+        effects += [rf"{u}_{{{k}{j}}}\,{_word(t.name)}_{{{index}}}" for k, t in enumerate(terms)] or [f"{u}_{_sub(j)}"]
+        if terms:
+            priors.append(rf"({u}_{{0{j}}}, \ldots)' &\sim \mathrm{{N}}(0, \Omega_{_sub(end)})")
+        else:
+            priors.append(rf"{u}_{_sub(j)} &\sim \mathrm{{N}}(0, \sigma^2_{_sub(end)})")
+    random = " + ".join(effects)
     if moi.distribution == "Normal":
         head = [rf"{y} &\sim \mathrm{{N}}({mean}, \sigma^2)", *_wrapped(mean, parts, random)]
     elif moi.distribution == "Binomial":
@@ -124,23 +154,31 @@ def imputation_model(spec: Spec, schema: Schema) -> str:
     """The joint model: one regression for each latent dimension, then the covariance matrices."""
     lines: list[str] = []
     at = 0
-    for responses, symbol, effect, index, error in (
-        (spec.level1, r"\beta", "u", "ij" if spec.group else "i", "e"),
-        (spec.level2, r"\gamma", "", "j", "v"),
-    ):
+    count = len(spec.classes)
+    for level, responses in enumerate(spec.levels):
+        index = _row(count) if level == 0 else _unit(count, level)
+        symbol = r"\beta" if level == 0 else r"\gamma"
+        error = "e" if level == 0 else _effect(count, level).replace("u", "v")
         for response in responses:
             for latent, terms in zip(_latents(response), response.predictors, strict=True):
                 at += 1
                 parts = _sum(terms, schema, symbol + rf"^{{({at})}}", index, _upper(spec))
-                random = [rf"u_{{{at}j}}"] if effect and spec.group else []
+                random = []
+                if level == 0:
+                    random = [
+                        rf"{_effect(count, c)}_{{{at}{_unit(count, c)}}}"
+                        for c, each in enumerate(spec.classes, start=1)
+                        if each.effects is None or response.name in each.effects
+                    ]
                 tail = " + ".join([*random, rf"{error}_{{{at}{index}}}"])
                 lines += _wrapped(rf"{latent}_{{{index}}}", parts, tail)
             lines += _rule(response, index, schema)
-    lines.append(rf"e_{{{'ij' if spec.group else 'i'}}} &\sim \mathrm{{N}}(0, \Omega_e)")
-    if spec.group:
-        lines.append(
-            r"(u_j, v_j) &\sim \mathrm{N}(0, \Omega_u)" if spec.level2 else r"u_j &\sim \mathrm{N}(0, \Omega_u)"
-        )
+    lines.append(rf"e_{{{_row(count)}}} &\sim \mathrm{{N}}(0, \Omega_e)")
+    for c, each in enumerate(spec.classes, start=1):
+        u, j = _effect(count, c), _sub(_unit(count, c))
+        v, end = u.replace("u", "v"), _sub("u" if count == 1 else f"u{c}")
+        left = f"({u}_{j}, {v}_{j})" if each.responses else f"{u}_{j}"
+        lines.append(rf"{left} &\sim \mathrm{{N}}(0, \Omega_{end})")
     return _aligned(lines)
 
 
@@ -158,7 +196,7 @@ def algorithm(spec: Spec) -> str:
         ),
         effects,
     ]
-    if spec.group:
+    if spec.classes:
         steps.append(
             r"Group effects and level 2 latents together, one draw for each group, from $\mathrm{N}$ given all its rows"
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.data import CONS, Dataset, with_intercept
+from templates_engine.data.dataset import Dataset
+from templates_engine.data.intercept import CONS, with_intercept
 from templates_engine.problems import Problem
 
 

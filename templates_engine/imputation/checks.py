@@ -1,69 +1,141 @@
-"""What can be wrong with 2LevelImpute's data once the rows are looked at.
+"""What can be wrong with the data of an imputation template once the rows are looked at.
 
 Errors stop the run before it starts; notices stand with the results.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from templates_engine import Dataset, Problem, Refused, Term
-from templates_engine.data import code_text, collinear, design, first_in_group, levels_of, varies_within
-from templates_engine.regression import no_intercept, spans_ones
-
-from .spec import Response, Spec
+from templates_engine.asking import Term
+from templates_engine.data import (
+    Dataset,
+    code_text,
+    collinear,
+    design,
+    first_in_group,
+    levels_of,
+    no_intercept,
+    spans_ones,
+    varies_within,
+)
+from templates_engine.imputation.complete import diagonal, joint_model
+from templates_engine.imputation.spec import Classification, Response, Spec
+from templates_engine.problems import Problem, Refused
 
 
 def check(spec: Spec, data: Dataset) -> list[Problem]:
     """All faults and notices at once."""
-    codes, n_groups = None, 0
     found: list[Problem] = []
-    if spec.group is not None:
+    for i, response in enumerate(spec.level1):
+        found += _response(response, data, 1, i, data[response.name])
+    units = []
+    for level, each in enumerate(spec.classes, start=2):
         try:
-            codes, labels = data.groups(spec.group)
+            codes, labels = data.groups(each.column)
         except Refused as refused:
-            return [replace(problem, key="L2ID") for problem in refused.problems]
-        n_groups = len(labels)
-        if n_groups < 2:
-            found.append(
-                Problem(
-                    "too-few-groups",
-                    f"{spec.group} has {n_groups} group; two levels need at least two, and about ten to be useful.",
-                    key="L2ID",
-                    column=spec.group,
-                )
-            )
-    for level, responses in ((1, spec.level1), (2, spec.level2)):
-        for i, response in enumerate(responses):
-            values = data[response.name]
-            if level == 2 and codes is not None:
-                found += _varying(spec, response.name, codes, data, "notice")
-                values = first_in_group(codes, values, n_groups)
-            found += _values(response, values, f"bin{level}_{i + 1}")
+            return [replace(problem, key=each.key) for problem in refused.problems]
+        units.append(codes)
+        found += _few(spec, each, len(labels))
+        for i, response in enumerate(each.responses):
+            found += _varying(each, response.name, codes, data, "notice", f"yimp{level}")
+            values = first_in_group(codes, data[response.name], len(labels))
+            found += _response(response, data, level, i, values)
             for c, terms in enumerate(response.predictors):
-                key = f"ximp{level}_{i}_{c}" if response.kind == "Unordered" else f"ximp{level}_{i}"
-                if level == 2 and codes is not None:
-                    for term in terms:
-                        found += _varying(spec, term.name, codes, data, "error", key)
-                found += _collinear(data, terms, key)
+                for term in terms:
+                    found += _varying(each, term.name, codes, data, "error", _key(response, level, i, c))
+    found += _arrangement(spec, units)
     if not any(data.missing(r.name).any() for r in spec.responses):
         text = "No value of the variables to impute is missing, so all completed datasets are the same: one is enough."
         found.append(Problem("nothing-missing", text, key="yimp1", level="notice"))
     found += _left_out(spec, data)
+    found += _slopes(spec, data)
     found += _without_intercept(spec, data)
     if not any(problem.level == "error" for problem in found):
         found += _improper(spec, data)
     return found
 
 
+def _key(response: Response, level: int, i: int, c: int) -> str:
+    return f"ximp{level}_{i}_{c}" if response.kind == "Unordered" else f"ximp{level}_{i}"
+
+
+def _response(response: Response, data: Dataset, level: int, i: int, values: np.ndarray) -> list[Problem]:
+    found = _values(response, values, f"bin{level}_{i + 1}")
+    for c, terms in enumerate(response.predictors):
+        found += _collinear(data, terms, _key(response, level, i, c))
+    return found
+
+
+def _few(spec: Spec, each: Classification, count: int) -> list[Problem]:
+    """Too few units for anything, or for correlations."""
+    if count < 2:
+        text = f"{each.column} has {count} group; two levels need at least two, and about ten to be useful."
+        return [Problem("too-few-groups", text, key=each.key, column=each.column)]
+    if not each.structure and diagonal(spec, each, count):
+        p = each.dimensions(spec.level1)
+        text = (
+            f"{each.column} has {count} groups, and a covariance matrix of {p} dimensions with a flat prior needs "
+            f"{2 * p + 2}. So the effects of {each.column} are taken as uncorrelated, with half-t priors of their "
+            "standard deviations."
+        )
+        return [Problem("diagonal-covariances", text, key=each.key, column=each.column, level="notice")]
+    return []
+
+
+def _arrangement(spec: Spec, units: Sequence[np.ndarray]) -> list[Problem]:
+    """How several classifications lie to one another: which holds which, which are one, which do not hang together."""
+    from templates_engine.sampling.joint import components, parent_of
+
+    found = []
+    for b, two in enumerate(spec.classes):
+        for a, one in enumerate(spec.classes[:b]):
+            key, names = two.key, (one.column, two.column)
+            inside, outside = parent_of(units[a], units[b]) is not None, parent_of(units[b], units[a]) is not None
+            if inside and outside:
+                text = (
+                    f"{two.column} divides the rows in the same units as {one.column}, so that their variances cannot "
+                    "be told apart: leave one of the two out."
+                )
+                found.append(Problem("same-classification", text, key=key, column=two.column))
+            elif inside or outside:
+                inner, outer = names if inside else names[::-1]
+                text = f"{inner} is nested in {outer}: every unit of {inner} lies in one unit of {outer}."
+                found.append(Problem("nested", text, key=key, column=inner, level="notice"))
+            else:
+                text = f"{one.column} and {two.column} are crossed."
+                parts = components(units[a], units[b])
+                if parts > 1:
+                    text += (
+                        f" They fall into {parts:,} parts that share no unit, so that differences between the parts "
+                        "belong to either: their variances lean on the prior."
+                    )
+                found.append(Problem("crossed", text, key=key, column=two.column, level="notice"))
+    return found
+
+
+def _slopes(spec: Spec, data: Dataset) -> list[Problem]:
+    """A random slope of an incomplete covariate comes out too small after joint imputation."""
+    found = []
+    for c, terms in enumerate(spec.moi.slopes, start=1):
+        key = "x2" if len(spec.moi.groups) == 1 and spec.classes[0].key == "L2ID" else f"x2_{c}"
+        for term in terms:
+            if data.missing(term.name).any():
+                text = (
+                    f"{term.name} has missing values and a random slope. Joint imputation does not know of the slope's "
+                    "variance and makes it too small, by about the share that is missing: use 2LevelMissingOnePass."
+                )
+                found.append(Problem("slope-of-incomplete", text, key=key, column=term.name, level="notice"))
+    return found
+
+
 def _improper(spec: Spec, data: Dataset) -> list[Problem]:
     """With flat priors the posterior of a covariance matrix needs enough groups or units."""
     from templates_engine.sampling.joint import propriety
-
-    from .imputing import joint_model
 
     return [
         Problem("improper-posterior", text, key=key, column=column)
@@ -76,7 +148,7 @@ def _place(spec: Spec, text: str) -> tuple[str, str]:
     """(key, column) of the question that mends what a sentence says: a variable's predictors, or the variables."""
     named = [
         (r.name, level, i, r.kind)
-        for level, responses in ((1, spec.level1), (2, spec.level2))
+        for level, responses in enumerate(spec.levels, start=1)
         for i, r in enumerate(responses)
     ]
     for name, level, i, kind in sorted(named, key=lambda found: -len(found[0])):
@@ -87,19 +159,21 @@ def _place(spec: Spec, text: str) -> tuple[str, str]:
     if "determine one another" in text:
         level = next((level for name, level, _, _ in named if text.startswith((f"{name}, ", f"{name} and "))), 1)
         return f"yimp{level}", ""
-    return ("L2ID" if spec.group is not None else "yimp1"), ""
+    said = re.search(r"level (\d+)", text)
+    at = int(said[1]) - 2 if said else 0
+    return (spec.classes[max(at, 0)].key if spec.classes else "yimp1"), ""
 
 
-def _varying(spec: Spec, name: str, codes: np.ndarray, data: Dataset, level: str, key: str = "yimp2") -> list[Problem]:
-    """A level 2 variable should have one value in each group."""
+def _varying(each: Classification, name: str, codes: np.ndarray, data: Dataset, level: str, key: str) -> list[Problem]:
+    """A variable of a classification should have one value in each unit."""
     groups = varies_within(codes, data[name])
     if not len(groups):
         return []
-    _, labels = data.groups(spec.group or "")
+    _, labels = data.groups(each.column)
     first = groups[0]
     values = list(dict.fromkeys(data[name][(codes == first) & ~data.missing(name)].tolist()))[:3]
     example = f"{labels[first]} has {', '.join(code_text(v) for v in values)}"
-    where = f"{len(groups)} of the groups of {spec.group} ({example})"
+    where = f"{len(groups)} of the groups of {each.column} ({example})"
     if level == "notice":
         text = (
             f"{name} is not constant within {where}. The first value in each group is used; Generate makes a column of "
@@ -127,7 +201,7 @@ def _values(response: Response, values: np.ndarray, key: str) -> list[Problem]:
     return [Problem("wrong-number-of-categories", text + hint, key=key, column=name)]
 
 
-def _collinear(data: Dataset, terms: tuple[Term, ...], key: str) -> list[Problem]:
+def _collinear(data: Dataset, terms: Sequence[Term], key: str) -> list[Problem]:
     repeated = collinear(design(data, terms))
     if not repeated:
         return []
@@ -141,7 +215,7 @@ def _without_intercept(spec: Spec, data: Dataset) -> list[Problem]:
     if not _has_intercept(data, spec.moi.x):
         said = "the line or plane is forced through the origin"
         found.append(no_intercept(data, said, "x", "in the model of interest"))
-    for level, responses in ((1, spec.level1), (2, spec.level2)):
+    for level, responses in enumerate(spec.levels, start=1):
         for i, response in enumerate(responses):
             if all(_has_intercept(data, terms) for terms in response.predictors):
                 continue

@@ -1,0 +1,172 @@
+"""From answers and data to the joint model, its chains and the completed datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from templates_engine.data import Dataset, design, first_in_group
+from templates_engine.imputation.categories import as_written, numbered
+from templates_engine.imputation.spec import DIAGONAL, IDENTITY, UNIFORM, Classification, Response, Spec
+from templates_engine.outputs import Draws
+from templates_engine.sampling import Live, Saved, joint, streams
+
+IMPUTATION_CHAINS = "imputation"
+SETTLING = 100  # sweeps before iteration 1, as the original's adaptation: never counted, never shown
+
+
+@dataclass(frozen=True)
+class Imputed:
+    """What the chains gave: draws of the imputation model, and the completed datasets in order of making."""
+
+    draws: Draws
+    sets: dict[tuple[int, int], tuple[Dataset, tuple[Dataset, ...]]]  # (chain, iteration): rows, higher levels
+
+
+@dataclass(frozen=True)
+class _Units:
+    """The units of one classification: (n,) codes and how many there are."""
+
+    codes: np.ndarray
+    count: int
+
+
+def _units(spec: Spec, data: Dataset) -> list[_Units]:
+    found = []
+    for each in spec.classes:
+        codes, labels = data.groups(each.column)
+        found.append(_Units(codes, len(labels)))
+    return found
+
+
+def diagonal(spec: Spec, each: Classification, count: int) -> bool:
+    """Whether a classification of so many units has a diagonal matrix: asked for, or all that a flat prior leaves."""
+    return each.structure == DIAGONAL or (not each.structure and count < 2 * each.dimensions(spec.level1) + 2)
+
+
+def joint_model(spec: Spec, data: Dataset) -> joint.JointModel:
+    """The sampler's arrays. Responses and predictors of a classification are the first observed value in each unit."""
+
+    def response(r: Response, units: _Units | None) -> joint.Response:
+        values = data[r.name]
+        parts = [design(data, terms) for terms in r.predictors]
+        matrices = [part.matrix for part in parts]
+        if units is not None:
+            values = first_in_group(units.codes, values, units.count)
+            matrices = [np.column_stack([first_in_group(units.codes, x, units.count) for x in m.T]) for m in matrices]
+        return joint.Response(
+            r.name,
+            r.kind,
+            numbered(data, r, values),
+            r.n_categories,
+            tuple(matrices),
+            tuple(part.names for part in parts),
+        )
+
+    level1 = tuple(response(r, None) for r in spec.level1)
+    classes = []
+    for each, units in zip(spec.classes, _units(spec, data), strict=True):
+        own = tuple(response(r, units) for r in each.responses)
+        prior = _prior(spec, each, units.count, level1, own)
+        classes.append(joint.Classification(units.codes, own, prior, each.effects))
+    return joint.JointModel(
+        level1=level1,
+        classes=tuple(classes),
+        latent_covariance="identity" if spec.unordered == IDENTITY else "differences",
+        algorithm="conditional" if spec.conditional else "marginal",
+    )
+
+
+def _prior(
+    spec: Spec, each: Classification, count: int, level1: Sequence[joint.Response], own: Sequence[joint.Response]
+) -> joint.Uniform | joint.InverseWishart | joint.HalfT:
+    """Inverse Wishart: as few df as are proper, centred on a fifth of level 1's variance, on that of its own."""
+    if diagonal(spec, each, count):
+        return joint.HalfT()
+    if each.prior == UNIFORM:
+        return joint.Uniform()
+    varying = [r for r in level1 if each.effects is None or r.name in each.effects]
+    sizes = [
+        0.2 * float(np.nanvar(r.values)) if r.kind == "Normal" else 0.2 for r in varying for _ in range(r.dimensions)
+    ]
+    sizes += [float(np.nanvar(r.values)) if r.kind == "Normal" else 1.0 for r in own for _ in range(r.dimensions)]
+    return joint.InverseWishart(float(len(sizes)), len(sizes) * np.diag(sizes))
+
+
+def impute(spec: Spec, data: Dataset, job: Any) -> Imputed:
+    """Run the chains side by side, each with its own random stream; complete the data at the chosen iterations."""
+    model = joint_model(spec, data)
+    length = SETTLING + spec.imputed_at[-1]
+    at = [SETTLING + iteration for iteration in spec.imputed_at]
+
+    before: list[Saved | None] = list(job.saved(IMPUTATION_CHAINS) or [])[: spec.chains_run]
+    before += [None] * (spec.chains_run - len(before))  # more datasets may need a chain that was not run before
+    lives = [Live() for _ in before]
+
+    def chain(k: int, stream: np.random.Generator) -> Any:
+        return lambda progress: joint.run_chain(
+            model, stream, progress.cells, length, at, "dispersed", resume=before[k], live=lives[k], shown_from=SETTLING
+        )
+
+    names, _ = joint.parameter_names(model)
+    job.watch(names[-1], names, lives)
+    tasks = [chain(k, stream) for k, stream in enumerate(streams(spec.seed, spec.chains_run))]
+    chains: list[joint.JointChain] = job.chains(tasks, length)
+    job.keep(IMPUTATION_CHAINS, [each.saved for each in chains], "numimpute", spec.n_imputed)
+    return Imputed(_draws(chains), _completed(spec, data, chains))
+
+
+def _draws(chains: Sequence[joint.JointChain]) -> Draws:
+    """(chain, draw, parameter) without the settling sweeps; a stopped run is as long as its shortest chain."""
+    shortest = min(len(chain.values) for chain in chains)
+    kept = max(0, shortest - SETTLING)
+    values = np.stack([chain.values[shortest - kept : shortest] for chain in chains])
+    return Draws(chains[0].parameters, chains[0].variables, values)
+
+
+def _completed(
+    spec: Spec, data: Dataset, chains: Sequence[joint.JointChain]
+) -> dict[tuple[int, int], tuple[Dataset, tuple[Dataset, ...]]]:
+    """Completed data in the order iteration, then chain; only the missing cells differ from the original."""
+    units = _units(spec, data)
+    own = {r.name: r for r in spec.responses}
+    sets: dict[tuple[int, int], tuple[Dataset, tuple[Dataset, ...]]] = {}
+    for iteration in spec.imputed_at:
+        for c, chain in enumerate(chains):
+            if SETTLING + iteration not in chain.imputed:
+                continue  # stopped before
+            levels = [
+                {name: as_written(data, own[name], values) for name, values in part.items()}
+                for part in chain.imputed[SETTLING + iteration]
+            ]
+            columns = dict(levels[0])
+            for of, part in zip(units, levels[1:], strict=False):
+                for name, values in part.items():
+                    # a unit's value goes back to all rows of it that lack one; observed cells stay
+                    columns[name] = np.where(data.missing(name), values[of.codes], data[name])
+            where = f"chain{c}_iter{iteration}"
+            full = data.with_columns(columns).with_name(f"impute_datafile_{where}")
+            uppers = []
+            for level, (each, of) in enumerate(zip(spec.classes, units, strict=True), start=2):
+                if each.responses:
+                    names = [each.column, *_constant_columns(each)]
+                    upper = data.select(names).take(_first_rows(of)).with_columns(levels[level - 1])
+                    uppers.append(upper.with_name(f"impute_L{level}Data_{where}"))
+            sets[c, iteration] = (full, tuple(uppers))
+    return sets
+
+
+def _constant_columns(each: Classification) -> list[str]:
+    """The predictors of a classification's variables, each once, for its dataset."""
+    names = [term.name for r in each.responses for terms in r.predictors for term in terms]
+    return [n for n in dict.fromkeys(names) if n not in {r.name for r in each.responses}]
+
+
+def _first_rows(units: _Units) -> np.ndarray:
+    """(J,) the first row of each unit."""
+    rows = np.full(units.count, len(units.codes))
+    np.minimum.at(rows, units.codes, np.arange(len(units.codes)))
+    return rows

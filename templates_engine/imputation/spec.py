@@ -1,0 +1,130 @@
+"""The frozen answers of an imputation template: what the questions end in, and all that the run sees of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from templates_engine.asking import Term
+
+UNSTRUCTURED, DIAGONAL = "Unstructured", "Diagonal"
+UNIFORM, WISHART = "Uniform", "Inverse Wishart"
+DIFFERENCES, IDENTITY = "Differences", "Identity"
+
+
+@dataclass(frozen=True)
+class Response:
+    """One variable to impute, with the predictors of each of its latent dimensions."""
+
+    name: str
+    kind: str  # "Normal", "Binary", "Ordered", "Unordered"
+    n_categories: int  # 2 for Binary, 0 for Normal
+    predictors: tuple[tuple[Term, ...], ...]  # one tuple a latent dimension: n_categories - 1 of them when Unordered
+
+    @property
+    def dimensions(self) -> int:
+        return len(self.predictors)
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One classification of the rows, with the variables that have one value a unit of it."""
+
+    column: str
+    key: str  # the question that chose it
+    responses: tuple[Response, ...] = ()
+    effects: tuple[str, ...] | None = None  # the level 1 variables that vary between its units; None: all
+    structure: str = ""  # UNSTRUCTURED, DIAGONAL; "" for what its number of units allows
+    prior: str = UNIFORM  # of an unstructured matrix: UNIFORM, WISHART
+
+    def dimensions(self, level1: tuple[Response, ...]) -> int:
+        """Rows of its covariance matrix."""
+        own = [r for r in level1 if self.effects is None or r.name in self.effects]
+        return sum(r.dimensions for r in (*own, *self.responses))
+
+
+@dataclass(frozen=True)
+class ModelOfInterest:
+    """The model that is fitted to each completed dataset."""
+
+    groups: tuple[str, ...]  # its classifications, () for one level
+    y: str
+    x: tuple[Term, ...]
+    distribution: str = "Normal"
+    link: str | None = None  # Binomial only
+    trials: str | None = None  # Binomial only
+    slopes: tuple[tuple[Term, ...], ...] = ()  # random coefficients by classification, () for random intercepts alone
+
+    @property
+    def template(self) -> str:
+        """The template that fits this model best."""
+        if not self.groups:
+            return "1LevelMod"
+        many = "NLevel" if len(self.groups) > 1 else "2Level"
+        return many + ("RS" if self.slopes else "Mod")
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """Its answers to that template's questions, but for chain length and seed."""
+        given: dict[str, str | None] = {"y": self.y, "D": self.distribution, "n": self.trials, "link": self.link}
+        if len(self.groups) == 1:
+            given["L2ID"] = self.groups[0]
+        if len(self.groups) > 1:
+            given |= {"numclass": str(len(self.groups))}
+            given |= {f"C{k}": name for k, name in enumerate(self.groups, start=1)}
+        found = {key: value for key, value in given.items() if value is not None}
+        found["x"] = ",".join(str(term) for term in self.x)
+        for k, terms in enumerate(self.slopes, start=1):
+            found["x2" if len(self.groups) == 1 else f"x2_{k}"] = ",".join(str(term) for term in terms)
+        if self.slopes and self.distribution == "Normal":
+            del found["D"]  # as it is without an answer
+        return found
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns whose missing values matter to it, each once."""
+        names = [self.y, *(t.name for t in self.x), *(t.name for terms in self.slopes for t in terms)]
+        return tuple(dict.fromkeys(names + ([self.trials] if self.trials else [])))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A complete set of answers."""
+
+    classes: tuple[Classification, ...]  # () when everything is at one level
+    moi: ModelOfInterest
+    level1: tuple[Response, ...]
+    conditional: bool
+    n_imputed: int
+    first: int  # iteration of the first imputation
+    every: int  # iterations between later ones
+    burnin: int
+    iterations: int
+    n_chains: int
+    seed: int
+    unordered: str = DIFFERENCES
+
+    @property
+    def levels(self) -> tuple[tuple[Response, ...], ...]:
+        """Responses of level 1, then of each classification."""
+        return (self.level1, *(c.responses for c in self.classes))
+
+    @property
+    def responses(self) -> tuple[Response, ...]:
+        return tuple(r for level in self.levels for r in level)
+
+    @property
+    def chains_run(self) -> int:
+        """Chains of the imputation model: never more than datasets are wanted."""
+        return min(self.n_chains, self.n_imputed)
+
+    @property
+    def imputed_at(self) -> tuple[int, ...]:
+        """The iterations at which every chain gives a dataset."""
+        rounds = -(-self.n_imputed // self.chains_run)
+        return tuple(self.first + self.every * k for k in range(rounds))
+
+    @property
+    def used(self) -> tuple[tuple[int, int], ...]:
+        """(chain, iteration) of the datasets that are analysed, in the order iteration, then chain."""
+        order = [(chain, iteration) for iteration in self.imputed_at for chain in range(self.chains_run)]
+        return tuple(order[: self.n_imputed])
