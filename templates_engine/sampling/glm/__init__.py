@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     )
     from templates_engine.sampling.glm.laplace import Criterion as Criterion, LaplaceFit as LaplaceFit
     from templates_engine.sampling.glm.laplace_likelihood import (
-        Matrix as Matrix,
-        Pattern as Pattern,
         factor as factor,
         find_mode as find_mode,
         gather as gather,

@@ -14,7 +14,7 @@ Journal of Statistical Software 70(5), equation 3).
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -22,38 +22,13 @@ from templates_engine.sampling.compiled import njit
 from templates_engine.sampling.glm.negative_binomial import departure
 from templates_engine.sampling.glm.row_slopes import log_row, slopes_of
 from templates_engine.sampling.linalg import cholesky, log_determinant, solve, solve_lower, solve_upper
+from templates_engine.sampling.sparse import Eliminated, Factored
 
 Array = Any  # inside kernels: float64 arrays
 
 
-class Pattern(NamedTuple):
-    """Rows, sorted by unit of the eliminated classification, and where their effects stand."""
-
-    link: int
-    y: Array  # (n,)
-    trials: Array  # (n,)
-    q: int  # columns of z̃ that belong to the eliminated classification: the first ones
-    unit: Array  # (n,) unit of the eliminated classification, ascending
-    first: Array  # (J + 1,) its rows
-    core_at: Array  # (n, Q - q) the effect that each other column of z̃ belongs to
-    place: Array  # (n, Q - q) the same among the effects that the row's unit meets
-    meet_ptr: Array  # (J + 1,) effects of the core that a unit meets,
-    meet: Array  # by their place in their part
-    part: Array  # (J,) the part that they belong to
-    part_ptr: Array  # (parts + 1,) first effect of each part, counted in the core
-    square_ptr: Array  # (parts + 1,) where its dense matrix begins
-
-
-class Matrix(NamedTuple):
-    """H = I + Z̃'WZ̃, factored in place."""
-
-    blocks: Array  # (J, q, q) Cholesky factors of the eliminated part
-    half: Array  # their inverses times the coupling, (q, m_j) one after the other
-    square: Array  # Cholesky factors of what is left, (P, P) one after the other
-
-
 @njit
-def predict(at: Pattern, fixed: Array, z: Array, effects: Array, eta: Array) -> None:
+def predict(at: Eliminated, fixed: Array, z: Array, effects: Array, eta: Array) -> None:
     """η of every row; z (n, Q) is z̃."""
     q = at.q
     for i in range(len(eta)):
@@ -66,7 +41,7 @@ def predict(at: Pattern, fixed: Array, z: Array, effects: Array, eta: Array) -> 
 
 
 @njit
-def gather(at: Pattern, z: Array, values: Array, out: Array) -> None:
+def gather(at: Eliminated, z: Array, values: Array, out: Array) -> None:
     """Add Z̃'values to out."""
     q = at.q
     for i in range(len(values)):
@@ -77,7 +52,7 @@ def gather(at: Pattern, z: Array, values: Array, out: Array) -> None:
 
 
 @njit
-def factor(at: Pattern, z: Array, weight: Array, h: Matrix) -> float:
+def factor(at: Eliminated, z: Array, weight: Array, h: Factored) -> float:
     """Factor H at the weights; log |H|, NaN where it is not positive definite."""
     units, q = len(at.first) - 1, at.q
     others = at.core_at.shape[1]
@@ -139,7 +114,7 @@ def factor(at: Pattern, z: Array, weight: Array, h: Matrix) -> float:
 
 
 @njit
-def solve_forth(at: Pattern, h: Matrix, x: Array) -> None:
+def solve_forth(at: Eliminated, h: Factored, x: Array) -> None:
     """L^-1 x in place, H = L L'."""
     units, q = len(at.first) - 1, at.q
     for j in range(units):
@@ -157,7 +132,7 @@ def solve_forth(at: Pattern, h: Matrix, x: Array) -> None:
 
 
 @njit
-def solve_back(at: Pattern, h: Matrix, x: Array) -> None:
+def solve_back(at: Eliminated, h: Factored, x: Array) -> None:
     """L'^-1 x in place, H = L L'."""
     units, q = len(at.first) - 1, at.q
     for k in range(len(at.part_ptr) - 1):
@@ -175,14 +150,14 @@ def solve_back(at: Pattern, h: Matrix, x: Array) -> None:
 
 
 @njit
-def solve_with(at: Pattern, h: Matrix, x: Array) -> None:
+def solve_with(at: Eliminated, h: Factored, x: Array) -> None:
     """H^-1 x in place."""
     solve_forth(at, h, x)
     solve_back(at, h, x)
 
 
 @njit
-def nearby(at: Pattern, z: Array, h: Matrix, out: Array) -> None:
+def nearby(at: Eliminated, z: Array, h: Factored, out: Array) -> None:
     """out (n, Q): H^-1 z̃ of each row, at that row's own effects."""
     units, q, others = len(at.first) - 1, at.q, at.core_at.shape[1]
     inverse = np.zeros(len(h.square))
@@ -240,7 +215,7 @@ def nearby(at: Pattern, z: Array, h: Matrix, out: Array) -> None:
 
 
 @njit
-def penalised(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array, eta: Array) -> float:
+def penalised(at: Eliminated, alpha: float, fixed: Array, z: Array, effects: Array, eta: Array) -> float:
     """log p(y | b) - b'b/2, and the linear predictors; -inf where a row is impossible."""
     predict(at, fixed, z, effects, eta)
     total = 0.0
@@ -252,7 +227,7 @@ def penalised(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array,
 
 
 @njit
-def find_mode(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array, h: Matrix, eta: Array) -> float:
+def find_mode(at: Eliminated, alpha: float, fixed: Array, z: Array, effects: Array, h: Factored, eta: Array) -> float:
     """The joint mode into effects, its predictors into eta; the objective's value there, NaN where none was found.
 
     Newton's method from the given effects, and where that does not converge from none: the objective is concave, so
@@ -272,7 +247,7 @@ def find_mode(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array,
 
 
 @njit
-def _climb(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array, h: Matrix, eta: Array) -> float:
+def _climb(at: Eliminated, alpha: float, fixed: Array, z: Array, effects: Array, h: Factored, eta: Array) -> float:
     """Newton's method with step halving from the given effects; NaN where it does not converge."""
     n, count = len(eta), len(effects)
     score, weight = np.empty(n), np.empty(n)
@@ -319,7 +294,7 @@ def _climb(at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array, h:
 
 @njit
 def laplace(
-    at: Pattern, alpha: float, fixed: Array, z: Array, effects: Array, h: Matrix, by_row: Array, by_effect: Array,
+    at: Eliminated, alpha: float, fixed: Array, z: Array, effects: Array, h: Factored, by_row: Array, by_effect: Array,
     by_alpha: Array,
 ) -> float:  # fmt: skip
     """-log p(y | b̂) + b̂'b̂/2 + log |H|/2, not finite where it does not exist; effects start the search for b̂ and end it.

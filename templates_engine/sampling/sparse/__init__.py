@@ -11,6 +11,10 @@ from templates_engine.faces import lazily
 
 if TYPE_CHECKING:
     from templates_engine.sampling.sparse.effects import eliminate as eliminate
+    from templates_engine.sampling.sparse.eliminated import (
+        Eliminated as Eliminated,
+        Factored as Factored,
+    )
     from templates_engine.sampling.sparse.factor import (
         Pattern as Pattern,
         Work as Work,

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from templates_engine.sampling.glm import Matrix, Pattern
 from templates_engine.sampling.normal import Factor, Floats, Ints
+from templates_engine.sampling.sparse.eliminated import Eliminated, Factored
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,20 @@ class Elimination:
         """Numbers that a factorisation holds."""
         return float(self.q * self.meet_ptr[-1] + np.sum(np.diff(self.part_ptr).astype(float) ** 2))
 
-    def pattern(self, link: int, y: Floats, trials: Floats) -> Pattern:
+    def pattern(self, link: int, y: Floats, trials: Floats) -> Eliminated:
         """As the kernel reads it; y and trials in this order of rows."""
         units = self.sizes[0][0] if self.sizes else 0
         squares = np.concatenate([[0], np.cumsum(np.diff(self.part_ptr) ** 2)]).astype(np.int64)
-        return Pattern(
+        return Eliminated(
             link, y, trials, self.q, self.unit, np.searchsorted(self.unit, np.arange(units + 1)).astype(np.int64),
             self.core_at, self.place, self.meet_ptr, self.meet, self.part, self.part_ptr, squares,
         )  # fmt: skip
 
-    def matrix(self) -> Matrix:
+    def matrix(self) -> Factored:
         """Room for a factorisation."""
         units = self.sizes[0][0] if self.sizes else 0
         square = int(np.sum(np.diff(self.part_ptr) ** 2))
-        return Matrix(np.zeros((units, self.q, self.q)), np.zeros(int(self.q * self.meet_ptr[-1])), np.zeros(square))
+        return Factored(np.zeros((units, self.q, self.q)), np.zeros(int(self.q * self.meet_ptr[-1])), np.zeros(square))
 
 
 def eliminate(factors: Sequence[Factor], n: int) -> Elimination:
