@@ -126,7 +126,8 @@ def _scatter(one: Mapped, found: embedding.Embedding, evidence: npt.NDArray[np.f
         panel = make("")
         low, high = places.min(axis=0), places.max(axis=0)
         room = 0.04 * (high - low)
-        panel.scales(*((float(a), float(b)) for a, b in zip(low - room, high + room, strict=True)), x_words=None)
+        across, up = ((float(a), float(b)) for a, b in zip(low - room, high + room, strict=True))
+        panel.scales(across, up, x_words=None)
         for k in sorted(range(STEPS), key=lambda k: abs(k - STEPS // 2)):
             here = at[steps == k]
             if len(here):
@@ -166,8 +167,8 @@ def _patches(
         for i in few:
             row = rows[found.image[i]]
             patch = saliency.Patch(int(found.image[i]), int(found.row[i]), int(found.column[i]), float(evidence[i]))
-            words = (f"{patch.value:+.2f}", f"true {prepared.classes[prepared.labels[row]]}")
-            pictures.append(Photo(cut_out(prepared.images[row], patch, one.q), words, sharp=True))
+            said = (f"{patch.value:+.2f}", f"true {prepared.classes[prepared.labels[row]]}")
+            pictures.append(Photo(cut_out(prepared.images[row], patch, one.q), said, sharp=True))
         shown.append(Row(f"Region {k + 1}, {len(at):,} patches", pictures))
     words = "Four patches of each dense region of the map, nearest to its middle; the frame is what the network sees."
     return photos(f"{one.trained.name}: regions of the map", words, shown, side=88)

@@ -78,8 +78,8 @@ def prepare(spec: Spec, data: Dataset, job: Job, classes: tuple[str, ...] | None
     images, rows, measures = read.images, candidates[read.rows], read.measures
     if spec.prepare.quality and len(rows):
         kept, scores = _quality(measures, spec.prepare.quality)
-        for at in np.flatnonzero(~kept):
-            leave_out(int(rows[at]), f"quality {scores[at]:.2f} is among the worst {spec.prepare.quality:g} %")
+        for worst in np.flatnonzero(~kept).tolist():
+            leave_out(int(rows[worst]), f"quality {scores[worst]:.2f} is among the worst {spec.prepare.quality:g} %")
         images, rows, measures = images[kept], rows[kept], measures[kept]
     if not len(rows):
         first = f" ({excluded[0][0]}: {excluded[0][2]})" if excluded else ""

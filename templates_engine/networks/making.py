@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import torch
 from torch import nn
@@ -18,7 +19,8 @@ FRESH_MOMENTUM, PUBLISHED_MOMENTUM = 0.1, 0.001
 SMALL_WIDTH, SMALL_BLOCKS = 8, (1, 1, 1, 1)
 
 
-Network, Device = nn.Module, torch.device  # names for those who must not import PyTorch themselves
+Network: TypeAlias = nn.Module  # names for those who must not import PyTorch themselves
+Device: TypeAlias = torch.device
 
 
 def outputs_for(classes: int) -> int:
