@@ -54,7 +54,7 @@ class TwoLevelImpute(ImputationTemplate):
         if two:
             with ask.section("Imputation, level 2"):
                 level2 = q.ask_level(ask, 2, [r.name for r in level1])
-        classes = (Classification(group, "L2ID", level2),) if group is not None else ()
+        classes: tuple[Classification, ...] = (Classification(group, "L2ID", level2),) if group is not None else ()
         unordered = q.DIFFERENCES
         if two:
             with ask.section("Imputation model"):
@@ -78,4 +78,4 @@ def _model_of_interest(ask: Ask, group: str | None) -> Any:
         sloped = levels == "2 levels" and q.ask_sloped(ask)
         moi = q.ask_interest(ask, family)
         slopes = (q.ask_slopes(ask, "x2", "Variables with random coefficients"),) if sloped else ()
-    return replace(moi, groups=(group,) if levels == "2 levels" else (), slopes=slopes)
+    return replace(moi, groups=(group,) if group is not None and levels == "2 levels" else (), slopes=slopes)

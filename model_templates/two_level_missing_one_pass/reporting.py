@@ -219,7 +219,7 @@ def effects(spec: Spec, prepared: Prepared, chains: Sequence[Chain]) -> Dataset:
 
 
 def completed(
-    spec: Spec, prepared: Prepared, levels: tuple[dict[str, np.ndarray], dict[str, np.ndarray]], chain: int, at: int
+    spec: Spec, prepared: Prepared, levels: Sequence[dict[str, np.ndarray]], chain: int, at: int
 ) -> tuple[Dataset, Dataset | None]:
     """The rows used with their gaps filled, and the level 2 dataset."""
     level1, level2 = levels

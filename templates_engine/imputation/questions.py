@@ -9,7 +9,7 @@ from templates_engine.asking import Ask, Option, Term
 from templates_engine.data import Column
 from templates_engine.imputation.spec import (
     DIAGONAL,
-    DIFFERENCES,
+    DIFFERENCES as DIFFERENCES,
     IDENTITY,
     UNIFORM,
     UNSTRUCTURED,

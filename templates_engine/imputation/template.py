@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from templates_engine.data import Schema
 from templates_engine.imputation.equations import both_models
 from templates_engine.imputation.outputs import LENGTHS, MENDS, OUTPUTS
 from templates_engine.imputation.spec import Spec
+from templates_engine.outputs import Output
 from templates_engine.template import Template
 
 
@@ -29,7 +31,7 @@ class ImputationTemplate(Template):
         "\n<<imputation>>\n"
         r"\end{array}"
     )
-    outputs = OUTPUTS
+    outputs: ClassVar[Sequence[Output]] = OUTPUTS
     lengths = LENGTHS
     mends = MENDS
 
