@@ -224,7 +224,7 @@ SUPPLIED: dict[str, Supplied] = {
     "tutmiss": Supplied("4059 simulated pupils in 65 schools, with missing values in both levels", tutmiss),
     "tutmiss_lev2": Supplied("The 65 simulated schools of tutmiss, one row each", tutmiss_lev2),
     "crossed_schools": Supplied("1600 simulated pupils by primary and secondary school, crossed", crossed_schools),
-    "crossed_gaps": Supplied("The same pupils with missing values, of primary schools too", crossed_gaps),
+    "crossed_gaps": Supplied("The same simulated pupils with missing values, of primary schools too", crossed_gaps),
     "quarterly_sales": Supplied("60 simulated quarters of sales with three planted outliers", quarterly_sales),
     "halfyear_insured": Supplied("38 simulated half-years of insured farmers, growing exponentially", halfyear_insured),
     "hourly_demand": Supplied("Six simulated weeks of hourly demand, with seasons of the day and week", hourly_demand),
