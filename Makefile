@@ -85,9 +85,11 @@ clean: ## remove .venv and caches (data and results stay)
 TORCH_INDEX = $$(command -v nvidia-smi >/dev/null 2>&1 || $(BIN)/pip config list | grep -q index-url \
   || [ -n "$$PIP_INDEX_URL" ] || echo --extra-index-url https://download.pytorch.org/whl/cpu)
 
+# The extra's libraries alone, and not the application again: it is running while they come.
 .venv/installed-networks: pyproject.toml | .venv/installed
 	@echo installing > .venv/networks.state
-	@$(BIN)/pip install --editable '.[$(EXTRAS),networks]' $(TORCH_INDEX) \
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["networks"], sep="\n")' \
+	  | $(BIN)/pip install -r /dev/stdin $(TORCH_INDEX) \
 	  || { echo failed > .venv/networks.state; exit 1; }
 	@rm -f .venv/networks.state
 	@touch $@
