@@ -126,12 +126,12 @@ def _frame(file: Path) -> pandas.DataFrame:
 
 def _from_frame(frame: pandas.DataFrame) -> Any:
     """Keep a DataFrame as a dataset named "frame" and return its row."""
-    import tempfile
-
     from app import datasets, db
+    from templates_engine.data import readers
+    from templates_engine.data.readers.text import Told
 
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "frame.csv"
-        frame.to_csv(path, index=False)
-        with db.session() as session:
-            return datasets.register(session, path)
+    known = Told(delimiter=",", decimal=".", names=True)  # nothing is to be guessed of numbers that are numbers
+    with db.session() as session:
+        return datasets.add(
+            session, readers.read_text(frame.to_csv(index=False), "frame", "The data frame", known), "upload"
+        )

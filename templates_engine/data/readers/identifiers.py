@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
 EXACT_WHOLE = 2**53  # beyond, doubles leave whole numbers out
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
@@ -73,18 +72,25 @@ def without_point(texts: list[str]) -> list[str]:
     return texts
 
 
-def hints(chunk: bytes) -> tuple[bool, bool]:
-    """(does a cell begin with 0 and a digit, does one hold a digit, e, digit) in these bytes, or might one."""
-    codes = np.frombuffer(chunk, np.uint8)
+def places(lines: bytes, delimiter: bytes) -> set[int]:
+    """The columns in which a cell begins with 0 and a digit, or holds a digit, e, digit. Whole lines without quotes."""
+    codes = np.frombuffer(lines, np.uint8)
     if len(codes) < 3:
-        return False, False
+        return set()
     digit = (codes >= 48) & (codes <= 57)
-    before: npt.NDArray[np.bool_] = np.empty(len(codes), bool)
-    before[0] = True
-    before[1:] = _MAY_COME_BEFORE[codes[:-1]]
-    zeros = bool(((codes[:-1] == 48) & before[:-1] & digit[1:]).any())
-    powers = bool((((codes[1:-1] | 32) == 101) & digit[:-2] & digit[2:]).any())
-    return zeros, powers
+    begins = np.empty(len(codes), bool)
+    begins[0] = True
+    begins[1:] = _MAY_COME_BEFORE[codes[:-1]]
+    hits = np.zeros(len(codes), bool)
+    hits[:-1] = (codes[:-1] == 48) & begins[:-1] & digit[1:]
+    hits[1:-1] |= ((codes[1:-1] | 32) == 101) & digit[:-2] & digit[2:]
+    at = np.flatnonzero(hits)
+    if not len(at):
+        return set()
+    starts = np.concatenate([[0], np.flatnonzero(codes == 10) + 1])
+    marks = np.flatnonzero(codes == delimiter[0])
+    line = starts[np.searchsorted(starts, at, "right") - 1]
+    return set(np.unique(np.searchsorted(marks, at) - np.searchsorted(marks, line)).tolist())
 
 
 _MAY_COME_BEFORE = np.zeros(256, bool)

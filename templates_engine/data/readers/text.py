@@ -96,25 +96,26 @@ def _texts_again(
 ) -> dict[int, pd.Series]:
     """The columns of numbers that may be identifiers or have marks of thousands, as the texts that the file holds."""
     numbers = [i for i, dtype in enumerate(frame.dtypes) if dtype.kind in "iuf"]
-    codes = bool(numbers) and any(_hints(data))
+    codes = _codes(data, layout) if numbers else set()
     marks, wholes = [], []
     for i in numbers:
         values = frame.iloc[:, i].to_numpy()
         if values.dtype.kind != "f":
-            wholes += [i] if codes else []
+            wholes += [i] if codes is None or i in codes else []
             continue
         with np.errstate(invalid="ignore", over="ignore"):
             if ((np.abs(values) >= identifiers.EXACT_WHOLE) & np.isfinite(values)).any() or _may_be_thousands(values):
                 marks.append(i)
-            elif codes and not (values > np.floor(values)).any():
+            elif (codes is None or i in codes) and not (values > np.floor(values)).any():
                 wholes.append(i)
     if not marks and not wholes:
         return {}
     again = _parse(data, encoding, layout, shown, told, sorted(marks + wholes))
     found = {i: again[i] for i in marks}
     for i in wholes:
-        if bool(again[i].str.match(identifiers.HINT, na=False).any()):
-            found[i] = again[i]
+        texts = again[i]
+        if codes is not None or bool(texts.str.match(identifiers.HINT, na=False).any()):
+            found[i] = texts
     return found
 
 
@@ -131,15 +132,22 @@ def _may_be_thousands(values: np.ndarray[Any, Any]) -> bool:
     return bool(len(broken))
 
 
-def _hints(data: BinaryIO) -> tuple[bool, bool]:
-    """(are there cells that begin with 0 and a digit, are there digits with e between them)."""
-    zeros = powers = False
+def _codes(data: BinaryIO, layout: Layout) -> set[int] | None:
+    """The columns in which cells look like codes (007, 1E2); None where that is not seen at once: any may."""
+    if layout.delimiter == SPACES:
+        return None
     data.seek(0)
-    before = b"\n"
-    while not (zeros and powers) and (chunk := data.read(1 << 20)):
-        more_zeros, more_powers = identifiers.hints(before + chunk)
-        zeros, powers, before = zeros or more_zeros, powers or more_powers, chunk[-3:]
-    return zeros, powers
+    for _ in range(layout.skip):
+        data.readline()
+    found: set[int] = set()
+    rest = b""
+    while chunk := data.read(1 << 22):
+        lines, end, after = (rest + chunk).rpartition(b"\n")
+        if b'"' in lines:
+            return None
+        found |= identifiers.places(lines + end, layout.delimiter.encode())
+        rest = after
+    return None if b'"' in rest else found | identifiers.places(rest, layout.delimiter.encode())
 
 
 def _parse(
