@@ -65,7 +65,8 @@ def ask_sloped(ask: Ask) -> Any:
         "MOIslope",
         "Random slopes in the model of interest?",
         default="No",
-        help="If Yes, make the response and the variables with random slopes imputation responses too.",
+        help="If Yes, make the response and the variables with random slopes imputation responses too. The variance of "
+        "a slope of an incomplete variable comes out too small, by half at 40% missing; of a complete one it does not.",
     )
 
 

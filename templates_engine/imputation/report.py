@@ -59,10 +59,12 @@ def _units(info: Mapping[str, float]) -> list[float]:
 
 
 def pooled_table(
-    parameters: Sequence[str], variables: Sequence[str], pooled: Sequence[pooling.Pooled], info: dict[str, float]
-) -> Table:
-    """`ResultsTable:Imputation`, with what a reader must know under it."""
+    parameters: Sequence[str], variables: Sequence[str], pooled: Sequence[pooling.Pooled], info: dict[str, float],
+    warnings: Sequence[str] = (),
+) -> Table:  # fmt: skip
+    """`ResultsTable:Imputation`, with what a reader must know under it, warnings first."""
     notes = [
+        *warnings,
         f"{pooled[0].m} completed datasets; {_sizes(info)}.",
         (
             "Rubin's rules; degrees of freedom of Barnard and Rubin (1999), complete-data degrees of freedom by the "

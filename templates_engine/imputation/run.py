@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from templates_engine.data import Dataset
+from templates_engine.imputation.checks import slopes_of_incomplete
 from templates_engine.imputation.complete import Imputed, impute
 from templates_engine.imputation.equations import algorithm, imputation_model
 from templates_engine.imputation.report import complete_cases_table, methods, pool, pooled_table, verdicts
@@ -78,7 +79,8 @@ def _report_imputation(spec: Spec, imputed: Imputed, job: Any) -> None:
 def _pool(fits: list[Result], complete: Result, imputed: Imputed, spec: Spec, data: Dataset, job: Any) -> Any:
     """Rubin's rules over the fits; the fits as chains of one picture; verdicts and the methods paragraph."""
     parameters, variables, pooled = pool(fits)
-    table = pooled_table(parameters, variables, pooled, dict(fits[0].info))
+    warnings = [problem.message for problem in slopes_of_incomplete(spec, data)]
+    table = pooled_table(parameters, variables, pooled, dict(fits[0].info), warnings)
     job.table("ResultsTable:Imputation", table)
     first = fits[0].draws
     assert first is not None

@@ -259,3 +259,27 @@ def test_collinear_predictors_are_named(data: Dataset, answers: dict[str, str], 
     twin = data.with_columns(twin=2 * data["standlrt"])
     lines = _refused(twin, {**answers, "ximp1_2": "cons,standlrt,twin"}, tmp_path)
     assert any(line.startswith("ximp1_2: twin") for line in lines), lines
+
+
+@pytest.mark.parametrize(("gap", "told"), [(0, False), (24, True)])
+def test_a_random_slope_of_an_incomplete_covariate_is_warned_of(gap: int, told: bool, tmp_path: Path) -> None:
+    """Before the run, at its question, and under the pooled variances; a complete covariate is no matter."""
+    rng = np.random.default_rng(1)
+    group = np.repeat(np.arange(12.0), 10)
+    x = rng.normal(size=120)
+    y = x + rng.normal(size=120)
+    y[100:110] = np.nan
+    x[:gap] = np.nan
+    made = Dataset("made", {"g": group, "x": x, "y": y, "cons": np.ones(120)})
+    given = {
+        "numlevs": "Yes", "L2ID": "g", "MOIlevel": "2 levels", "MOIdist": "Normal", "MOIslope": "Yes", "y": "y",
+        "x": "cons,x", "x2": "cons,x", "yimp1": "y,x", "bin1_1": "Normal", "bin1_2": "Normal", "ximp1_0": "cons",
+        "ximp1_1": "cons", "want2": "No", "condmarg": "Yes", "numimpute": "2", "imputefirst": "20",
+        "imputeevery": "5", "burnin": "20", "iterations": "40", "nchains": "1", "seed": "1",
+    }  # fmt: skip
+    ran = run("2LevelImpute", made, given, tmp_path)
+    said = [p for p in ran.notes if p.code == "slope-of-incomplete"]
+    assert bool(said) is told
+    assert all((p.key, p.column) == ("x2", "x") and "20% of its values" in p.message for p in said)
+    under = ran.result.tables["ResultsTable:Imputation"].notes
+    assert any("random slope" in note for note in under) is told
