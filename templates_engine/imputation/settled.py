@@ -18,6 +18,7 @@ Said = list[tuple[str, str]]
 WINDOW = 400  # draws of each chain that are looked at, where there are fewer behind the first imputation
 RHAT, RHAT_MOST = 1.05, 1.6  # agreement that always does; disagreement that never does
 ALARM = 0.01  # how often chains that have settled are told to have not, between the two
+INFLATED = 1.6  # effective sizes found in short pieces are about so much too large for this purpose (docs/verdicts.md)
 MOVES = 0.10  # simulation error of a pooled estimate, in its standard error, from which on a fit is too short
 
 
@@ -45,14 +46,19 @@ def chains_have_settled(draws: Draws, first: int) -> Said:
     if not known.any():
         return [("Read with care", "The imputation chains never moved, so nothing can be said of convergence.")]
     with np.errstate(invalid="ignore"):
-        size = np.maximum(np.nan_to_num(np.nanmean(each, axis=0), nan=half), 2.0)
+        size = np.maximum(np.nan_to_num(np.nanmean(each, axis=0), nan=half) / INFLATED, 2.0)
     among = pieces.shape[1] - 1
-    level = 1.0 - ALARM / int(known.sum())
+    level = 1.0 - ALARM / (2 * int(known.sum()))  # R-hat is the larger of two
     chance = np.sqrt(1.0 + np.maximum(stats.f.ppf(level, among, among * size), 1.0) / size)
     limit = np.minimum(np.maximum(RHAT, chance), RHAT_MOST)
     over = np.where(known, rhat / limit, 0.0)
     worst = int(over.argmax())
     name, span = draws.parameters[worst], f"iterations {begin + 1:,} to {length:,}"
+    if over[worst] > 1.0 and chance[worst] > RHAT_MOST:
+        text = (
+            f"The imputation chains move so slowly ({name}) that {span} cannot tell whether they have settled: R-hat "
+        )
+        return [("Read with care", f"{text}{rhat[worst]:.2f}. Set imputefirst to {max(1000, 4 * first):,} or more.")]
     if over[worst] > 1.0:
         more = max(1000, 2 * first)
         sentence = f"The imputation chains have not settled by iteration {first:,} (imputefirst): R-hat of {name} is "
