@@ -127,9 +127,9 @@ def slopes_of_incomplete(spec: Spec, data: Dataset) -> list[Problem]:
             gaps = float(data.missing(term.name).mean())
             if gaps:
                 text = (
-                    f"{term.name} has a random slope and lacks {100 * gaps:.0f}% of its values. Joint imputation does not "
-                    "know of the slope's variance and makes it too small, by about a sixth at 10% missing, a quarter at "
-                    "20%, half at 40%: use 2LevelMissingOnePass."
+                    f"{term.name} has a random slope and lacks {100 * gaps:.0f}% of its values. Joint imputation does "
+                    "not know of the slope's variance and makes it too small, by about a sixth at 10% missing, a "
+                    "quarter at 20%, half at 40%: use 2LevelMissingOnePass."
                 )
                 found.append(Problem("slope-of-incomplete", text, key=key, column=term.name, level="notice"))
     return found
