@@ -27,6 +27,23 @@ OUTPUTS = (
         },
     ),
     Output(
+        "Comparison",
+        "With compare = Yes: complete cases, multiple imputation and one pass from one set of answers.",
+        order=3,
+        heads={
+            "complete": Head("Complete cases"),
+            "complete_se": Head("SE"),
+            "imputed": Head("Imputed"),
+            "imputed_se": Head("SE"),
+            "fmi": Head("FMI", about="Fraction of missing information", places=2),
+            "onepass": Head("One pass", about="Posterior mean"),
+            "onepass_sd": Head("SD", about="Posterior standard deviation"),
+            "complete_shift": Head("Complete, shift", about="From one pass, in its posterior sds", places=2),
+            "imputed_shift": Head("Imputed, shift", about="From one pass, in its posterior sds", places=2),
+        },
+    ),
+    Output("Comparison.svg", "The same with intervals, in one picture."),
+    Output(
         "Imputed",
         "Each variable with a model of its own: how many values were missing and how they were drawn.",
         order=3,

@@ -14,6 +14,7 @@ from templates_engine.sampling import Live, Progress, Saved, joint, onepass, str
 
 from .building import Prepared, prepare
 from .checks import faults
+from .comparison import figure, table, three
 from .equations import algorithm
 from .predictions import shots_at, with_predictions
 from .reporting import completed, effects, fit_table, imputed, proposals, result_notes, results, slopes
@@ -50,10 +51,12 @@ def run(spec: Spec, data: Dataset, job: Any) -> Result:
     values = np.stack([each.values[:kept] for each in chains])
     draws = Draws(names, variables, values, spec.mcmc.burnin + spec.mcmc.thinning, spec.mcmc.thinning)
     tables = _tables(spec, prepared, chains, draws, kept)
-    for name, table in tables.items():
-        job.table(name, table)
+    for name, each in tables.items():
+        job.table(name, each)
     words = tuple(summaries.verdicts(draws, tables["ModelResults"]))
     job.table("Verdicts", Table(("word", "sentence"), words, "What to think of these results"))
+    if spec.compare:
+        tables |= _compare(spec, prepared, draws, job)
     job.draws(options.outdata, draws, title="Parameter chains")
     _datasets(spec, prepared, data, chains, shots, job)
     job.diagnostics("", draws)
@@ -85,6 +88,17 @@ def _tables(
         tables["Slopes"] = within
     tables["ModelFit"] = fit_table(spec, prepared, np.stack([each.deviance[:kept] for each in chains]))
     return tables
+
+
+def _compare(spec: Spec, prepared: Prepared, draws: Draws, job: Any) -> dict[str, Table]:
+    """Complete cases and imputation beside the one-pass answer."""
+    answers = three(spec, prepared, draws, lambda: bool(job.stopped))
+    if answers is None:
+        return {}
+    made = table(spec, answers)
+    job.table("Comparison", made)
+    job.figure("Comparison.svg", figure(spec, answers), title="Three answers side by side")
+    return {"Comparison": made}
 
 
 def _datasets(

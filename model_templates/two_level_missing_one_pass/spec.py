@@ -52,6 +52,7 @@ class Spec:
     correlated: bool
     keep_missing_y: bool
     impute_at: tuple[int, ...]  # iterations after the burn-in
+    compare: bool  # with complete cases and multiple imputation
     mcmc: McmcOptions
 
     @property

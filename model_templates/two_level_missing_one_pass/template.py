@@ -77,12 +77,17 @@ class TwoLevelMissingOnePass(Template):
                     "size; or an inverse Wishart with as few degrees of freedom as are proper.",
                 )  # fmt: skip
             correlated, kept = _more(ask, len(level1))
+            compare = family == "Normal" and ask.yes_no(
+                "compare", "Put complete cases and multiple imputation beside?", default="No",
+                help="Yes gives the table and figure Comparison: the same model from the complete rows, from 20 "
+                "datasets imputed jointly, and in one pass, with a sentence on why they differ where they do.",
+            )  # fmt: skip
         mcmc = mcmc_options(ask, predictions=True)
         at = _impute_at(ask, mcmc.iterations)
         spec = Spec(
             y, str(family), str(link), trials, offset, group, built, x, x2,
             level1, upper, source, level2, str(prior), str(prior2), stored,
-            correlated, kept, at, mcmc,
+            correlated, kept, at, compare, mcmc,
         )  # fmt: skip
         _together(ask, spec)
         return spec

@@ -72,7 +72,7 @@ def imputed(data: Set, seed: int, sets: int = 5) -> np.ndarray:
     return np.mean(found, axis=0)
 
 
-def main(sets: int, jointly: int, iterations: int = 2000) -> None:
+def main(sets: int, jointly: int, iterations: int = 1000) -> None:
     before, after, half = [], [], []
     for k in range(sets):
         data = draw(k)

@@ -256,3 +256,32 @@ def test_with_hardly_a_gap_it_is_2levelmod(family: str, tmp_path: Path) -> None:
     assert np.corrcoef(*predicted)[0, 1] > 0.999
     fits = [ran.table("ModelFit").set_index("measure")["value"] for ran in (ours, theirs)]
     assert abs(fits[0]["deviance"] / fits[1]["deviance"] - 1) < 0.01
+
+
+def test_three_answers_side_by_side(tmp_path: Path) -> None:
+    """A strong interaction and a random slope of an incomplete covariate: imputation is pulled toward zero in both,
+    complete cases (missing completely at random) and one pass are not, and the table says why."""
+    rng = np.random.default_rng(8)
+    groups, n = np.repeat(np.arange(80.0), 20), 1600
+    x, w = rng.standard_normal(n), rng.standard_normal(n)
+    u = rng.multivariate_normal([0, 0], [[0.3, 0.0], [0.0, 0.5]], 80)[groups.astype(int)]
+    y = 0.2 + 0.5 * x + 0.3 * w + 0.6 * x * w + u[:, 0] + u[:, 1] * x + 0.8 * rng.standard_normal(n)
+    seen = np.where(rng.random(n) < 0.4, np.nan, x)
+    data = Dataset("made", {"y": y, "cons": np.ones(n), "x": seen, "w": w, "g": groups})
+    answers = {
+        "y": "y", "D": "Normal", "L2int": "Yes", "L2ID": "g", "numpoly": "0", "numinter": "1", "xinter0": "x,w",
+        "xvars": "cons,x,w,x*w", "x2vars": "cons,x", "L1resp": "Yes", "yimp": "x", "L2imp": "Yes", "L2IDimp": "g",
+        "L2resp": "No", "bin1": "Normal", "ximp1": "cons,w", "priorsint": "Uniform", "storeresid": "No",
+        "priors2": "Uniform", "compare": "Yes", "nchains": "2", "seed": "1", "burnin": "300", "iterations": "1000",
+    }  # fmt: skip
+    ran = run(NAME, data, answers, tmp_path)
+    table = ran.table("Comparison").set_index("parameter")
+    assert table.loc["beta_3", "imputed"] < 0.5
+    assert abs(table.loc["beta_3", "onepass"] - 0.6) < 4 * table.loc["beta_3", "onepass_sd"]
+    assert abs(table.loc["beta_3", "complete"] - 0.6) < 4 * table.loc["beta_3", "complete_se"]
+    assert table.loc["omega_uint_2", "imputed"] < 0.7 * table.loc["omega_uint_2", "onepass"]
+    assert 0.05 < table.loc["beta_1", "fmi"] < 0.9
+    notes = " ".join(ran.result.tables["Comparison"].notes)
+    assert "interactions, which pulls" in notes
+    assert "omega_uint_2: joint imputation draws x" in notes
+    assert (tmp_path / "Comparison.svg").exists()
