@@ -174,7 +174,7 @@ def figure(spec: Spec, answers: Answers) -> bytes:
     def paint(_: int, panel: Callable[[str], PlotPanel]) -> None:
         plot = panel("distance from the one-pass estimate, in its posterior sds")
         places = np.arange(len(answers.parameters), dtype=float)
-        plot.scales((-0.6, len(places) - 0.4), (-reach, reach), list(places), None, list(answers.parameters))
+        plot.scales((-0.6, len(places) - 0.4), (-reach, 1.5 * reach), list(places), None, list(answers.parameters))
         plot.level(0.0, (4, 3))
         looks = []
         for k, (label, dashes) in enumerate((("complete cases", (2, 2)), ("imputation", (6, 2)), ("one pass", ()))):

@@ -192,37 +192,17 @@ def block_law(Q: Floats, residual: Floats, at: int, width: int, precision: Float
 
 
 @njit_inlined
-def draw_missing_measurement(
-    generator: np.random.Generator, cells: Cells, outcome: Outcome, form: Ints, degree: int, family: int,
-    spread: float, by: Floats, i: int, g: int, ri: int, centre: float, variance: float, level: float,
-    coefficients: Floats,
-) -> float:  # fmt: skip
-    """The latent residual of a missing measurement, whose conditional is N(centre, variance); its value is kept."""
-    scale = cells.scale[ri]
-    origin = cells.fit[i, ri] + scale * level  # of the measurement, where its residual is 0
-    if degree > 0:
-        polynomial(form, outcome.column, cells.value, by, i, g, ri, coefficients)
-        coefficients[0] += outcome.offset[i]
-    x = draw_measurement(
-        generator, cells.value[i, ri], origin + scale * centre, scale * scale * variance, coefficients, degree, family,
-        outcome.y[i], outcome.trials[i], outcome.best[i], spread,
-    )  # fmt: skip
-    cells.value[i, ri] = x
-    return (x - origin) / scale
-
-
-@njit_inlined
 def category_losses(
-    cells: Cells, outcome: Outcome, form: Ints, family: int, spread: float, by: Floats, i: int, g: int, ri: int,
-    categories: int, loss: Floats,
+    value: Floats, column: Floats, form: Ints, family: int, y: float, trials: float, offset: float, best: float,
+    spread: float, by: Floats, i: int, g: int, ri: int, categories: int, loss: Floats,
 ) -> None:  # fmt: skip
     """loss (categories,): the misfit of the response at each category of a missing variable."""
-    old = cells.value[i, ri]
+    old = value[i, ri]
     for c in range(categories):
-        cells.value[i, ri] = c
-        eta = predictor(form, outcome.column, cells.value, by, i, g) + outcome.offset[i]
-        loss[c] = misfit(family, outcome.y[i], outcome.trials[i], outcome.best[i], eta, spread)
-    cells.value[i, ri] = old
+        value[i, ri] = c
+        eta = predictor(form, column, value, by, i, g) + offset
+        loss[c] = misfit(family, y, trials, best, eta, spread)
+    value[i, ri] = old
 
 
 @njit
@@ -261,6 +241,7 @@ def draw_rows(
     kind, owner_dim, widths, blocks = dims.kind, cells.dim, dims.width, dims.block
     gap, moves, group, cross, base = cells.gap, outcome.moves, outcome.group, outcome.cross, outcome.base
     value, response, column, seen = cells.value, outcome.y, outcome.column, outcome.seen
+    fit, units, trials, offsets, best = cells.fit, cells.scale, outcome.trials, outcome.offset, outcome.best
     form, used, degrees, categories = terms.form, terms.used, terms.degree, dims.categories
     loss, coefficients, whole, place = work.loss, work.coefficients, rest.shape, rest.place
     p = Q.shape[0]
@@ -303,15 +284,33 @@ def draw_rows(
                             mean -= Q[d, k] * r[k]
                     mean /= Q[d, d]
                 if missing and kind[d] == NORMAL:
-                    r[d] = draw_missing_measurement(
-                        generator, cells, outcome, form, degrees[ri] if tells else 0, family, spread, by, i, g, ri,
-                        mean, sd[d] * sd[d], level[d], coefficients,
-                    )  # fmt: skip
+                    degree = degrees[ri] if tells else 0
+                    unit = units[ri]
+                    origin = fit[i, ri] + unit * level[d]  # of the measurement, where its residual is 0
+                    if degree > 0:
+                        polynomial(form, column, value, by, i, g, ri, coefficients)
+                        coefficients[0] += offsets[i]
+                    middle = origin + unit * mean
+                    spreads = unit * unit * sd[d] * sd[d]
+                    if degree == 0 or (degree == 1 and family == GAUSSIAN):
+                        slope = coefficients[1] if degree == 1 else 0.0
+                        precision = slope * slope / spread + 1.0 / spreads
+                        middle += slope * (response[i] - coefficients[0] - slope * middle) / (spread * precision)
+                        value[i, ri] = middle + generator.standard_normal() / math.sqrt(precision)
+                    else:
+                        value[i, ri] = draw_measurement(
+                            generator, value[i, ri], middle, spreads, coefficients, degree, family, response[i],
+                            trials[i], best[i], spread,
+                        )  # fmt: skip
+                    r[d] = (value[i, ri] - origin) / unit
                 elif missing:
                     for c in range(categories[d]):
                         loss[c] = 0.0
                     if tells:
-                        category_losses(cells, outcome, form, family, spread, by, i, g, ri, categories[d], loss)
+                        category_losses(
+                            value, column, form, family, response[i], trials[i], offsets[i], best[i], spread, by, i,
+                            g, ri, categories[d], loss,
+                        )  # fmt: skip
                     if kind[d] == MAXIMUM:
                         propose_category(generator, Q, r, level, d, widths[d], cells, i, ri, work)
                     else:
