@@ -40,10 +40,10 @@ def examples(data: Dataset) -> dict[str, tuple[OnePass, tuple[str, ...]]]:
     girl = covariate("girlmiss", "Binary", data["girlmiss"])
     first = (Product("cons", ones), Product("x", ones, (x,)), Product("g", ones, (g,)), Product("x*g", ones, (x, g)))
     reading = covariate("standlrtmiss", "Normal", data["standlrtmiss"])
-    lower = joint.JointModel((reading, girl), groups=codes)
+    lower = joint.JointModel((reading, girl), (joint.Classification(codes),))
     place = np.unique(codes, return_index=True)[1]
     upper = covariate("avslrtmiss", "Normal", data["avslrtmiss"][place])
-    both = joint.JointModel((girl,), (upper,), codes)
+    both = joint.JointModel((girl,), (joint.Classification(codes, (upper,)),))
     second = (
         Product("cons", ones), Product("standlrt", data["standlrt"]), Product("g", ones, (g,)),
         Product("avslrtmiss", ones, (Factor("avslrtmiss"),)),

@@ -88,17 +88,18 @@ def _imputations(spec: Spec, prepared: Prepared) -> list[np.ndarray]:
     names = ("cons", *(f"x{k}" for k in range(len(complete))))
     response = joint.Response(spec.y, "Normal", interest.y, 1, (design,), (names,))
     groups = covariates.groups if covariates.groups is not None else interest.groups
-    model = joint.JointModel((response, *covariates.level1), covariates.level2, groups)
+    classes = () if groups is None else (joint.Classification(groups, covariates.level2),)
+    model = joint.JointModel((response, *covariates.level1), classes)
     at = [FIRST + EVERY * k for k in range(IMPUTATIONS)]
     generator = streams(spec.mcmc.seed, spec.mcmc.nchains + 1)[-1]
     chain = joint.run_chain(model, generator, np.zeros(2, np.int64), at[-1], at)
     rows = ~np.isnan(interest.y)
     found = []
     for iteration in at:
-        level1, level2 = chain.imputed[iteration]
+        level1, *above = chain.imputed[iteration]
         values = list(level1.items())
         if groups is not None:
-            values += [(name, column[groups]) for name, column in level2.items()]
+            values += [(name, column[groups]) for name, column in above[0].items()]
         found.append(np.column_stack([evaluate(term, values) for term in interest.terms])[rows])
     return found
 

@@ -47,7 +47,7 @@ def estimates(data: Set, x: np.ndarray, seed: int, iterations: int) -> np.ndarra
     whole = not np.isnan(x).any()
     term = Product("x", x) if whole else Product("x", ones, (Factor("x"),))
     interest = Interest(data.y, (Product("cons", ones), term), (0, 1), (0, 1), data.groups)
-    model = OnePass(interest, joint.JointModel((response,), groups=data.groups))
+    model = OnePass(interest, joint.JointModel((response,), (joint.Classification(data.groups),)))
     generator = streams(seed, 1)[0]
     chain = run_chain(model, generator, np.zeros(2, np.int64), burnin=iterations // 4, iterations=iterations)
     return np.array([chain.values[:, chain.parameters.index(name)].mean() for name in PLACES])
@@ -61,7 +61,7 @@ def imputed(data: Set, seed: int, sets: int = 5) -> np.ndarray:
         for name, values in (("y", data.y), ("x", data.seen))
     )
     at = [200 + 50 * k for k in range(sets)]
-    model = joint.JointModel(both, groups=data.groups)
+    model = joint.JointModel(both, (joint.Classification(data.groups),))
     chain = joint.run_chain(model, streams(seed, 1)[0], np.zeros(2, np.int64), at[-1], at)
     found = []
     for iteration in at:
