@@ -13,10 +13,8 @@ from templates_engine.sampling.compiled import njit, njit_inlined
 from templates_engine.sampling.joint.arrays import (
     INTERVAL,
     Base,
-    Codes,
     Dims,
     Floats,
-    Ints,
     Patterns,
     Rows,
     RowSums,
@@ -91,74 +89,6 @@ def maximum_bounds(category: int, member: int, width: int, values: Floats, at: i
     return -np.inf, values[at + category]
 
 
-@njit_inlined
-def draw_categories(
-    generator: np.random.Generator,
-    dims: Dims,
-    order: Ints,
-    coef: Floats,
-    sds: Floats,
-    tau: Floats,
-    code: Codes,
-    first: int,
-    last: int,
-    level: Floats,
-    r: Floats,
-    y: Floats,
-    low_of: Floats,
-    high_of: Floats,
-) -> None:
-    """Latents of the observed categories of a row, at positions first .. last - 1, each given all other observed ones.
-
-    r and y, by position, are kept up to date; low_of and high_of, by dimension, take in how far y may move.
-    """
-    for t in range(first, last):
-        d = order[t]
-        mean = 0.0
-        for k in range(last):
-            mean += coef[t, k] * r[k]
-        if dims.kind[d] == INTERVAL:
-            low = tau[d, code[d]]
-            high = tau[d, code[d] + 1]
-        else:
-            at = t - (d - dims.block[d])
-            low, high = maximum_bounds(code[d], d - dims.block[d], dims.width[d], y, at)
-        sd = sds[t]
-        centre = level[t] + mean
-        r[t] = mean + sd * normal_between(generator, (low - centre) / sd, (high - centre) / sd)
-        y[t] = r[t] + level[t]
-        if dims.kind[d] == INTERVAL:
-            low_of[d] = max(low_of[d], low - y[t])
-            high_of[d] = min(high_of[d], high - y[t])
-
-
-@njit_inlined
-def bounds_of_maxima(
-    dims: Dims, order: Ints, code: Codes, first: int, last: int, y: Floats, low_of: Floats, high_of: Floats
-) -> None:
-    """How far latents of Unordered responses may move, given the final values of the row's other latents."""
-    for t in range(first, last):
-        d = order[t]
-        if dims.kind[d] != INTERVAL:
-            at = t - (d - dims.block[d])
-            low, high = maximum_bounds(code[d], d - dims.block[d], dims.width[d], y, at)
-            low_of[d] = max(low_of[d], low - y[t])
-            high_of[d] = min(high_of[d], high - y[t])
-
-
-@njit_inlined
-def effects_of_row(unit: Ints, u: Floats, shift: Floats, up: Floats, old: Floats, up_i: Floats, old_i: Floats) -> None:
-    """up_i = up and old_i = old, the effects of the first classification, with those of the others at their units."""
-    for d in range(up.size):
-        up_i[d] = up[d]
-        old_i[d] = old[d]
-    for k in range(unit.size):
-        g = unit[k]
-        for d in range(up.size):
-            up_i[d] += u[g, d]
-            old_i[d] += u[g, d] - shift[g, d]
-
-
 @njit
 def draw_rows(
     generator: np.random.Generator,
@@ -171,7 +101,8 @@ def draw_rows(
 ) -> None:
     """Draw every latent and missing cell; leave products, by_row, by_group (drawn part only), low and high in sums.
 
-    low and high are found for the units of classification `moved` (0 .. N - 1).
+    low and high are found for the units of classification `moved` (0 .. N - 1). One function over 80 lines, because a
+    part taken out of this loop would count references to its arrays for every row, which costs more than the draws.
     """
     # names for the arrays used inside the loops: taking them out of their tuples there would cost a count of references
     u, shift, tau = state.u, state.shift, state.tau
@@ -180,6 +111,7 @@ def draw_rows(
     )  # fmt: skip
     Y, code, pattern, xrow, start, unit = rows.y, rows.code, rows.pattern, rows.xrow, rows.start, rows.unit
     order, coef, sds = patterns.order, patterns.coef, patterns.sd
+    kind, block, width, some, seen = dims.kind, dims.block, dims.width, patterns.normals, patterns.observed
     p = state.omega1.shape[0]
     further = unit.shape[1]
     r = np.empty(p)  # residuals, by position
@@ -204,10 +136,17 @@ def draw_rows(
         for i in range(start[j], start[j + 1]):
             q = pattern[i]
             x = xrow[i]
-            normals = patterns.normals[q]
-            observed = patterns.observed[q]
+            normals = some[q]
+            observed = seen[q]
             if further > 0:
-                effects_of_row(unit[i], u, shift, up, old, up_i, old_i)
+                for d in range(p):
+                    up_i[d] = up[d]
+                    old_i[d] = old[d]
+                for h in range(further):
+                    m = unit[i, h]
+                    for d in range(p):
+                        up_i[d] += u[m, d]
+                        old_i[d] += u[m, d] - shift[m, d]
             for t in range(observed):
                 d = order[q, t]
                 fixed = fitted[x, d]
@@ -217,10 +156,24 @@ def draw_rows(
                 if t >= normals:
                     y[t] = r[t] + level[t]
             g = j if moved == 0 else unit[i, moved - 1]
-            draw_categories(
-                generator, dims, order[q], coef[q], sds[q], tau, code[i], normals, observed, level, r, y, lows[g],
-                highs[g],
-            )  # fmt: skip
+            for t in range(normals, observed):
+                d = order[q, t]
+                mean = 0.0
+                for k in range(observed):
+                    mean += coef[q, t, k] * r[k]
+                if kind[d] == INTERVAL:
+                    low = tau[d, code[i, d]]
+                    high = tau[d, code[i, d] + 1]
+                else:
+                    at = t - (d - block[d])
+                    low, high = maximum_bounds(code[i, d], d - block[d], width[d], y, at)
+                sd = sds[q, t]
+                centre = level[t] + mean
+                r[t] = mean + sd * normal_between(generator, (low - centre) / sd, (high - centre) / sd)
+                y[t] = r[t] + level[t]
+                if kind[d] == INTERVAL:
+                    lows[g, d] = max(lows[g, d], low - y[t])
+                    highs[g, d] = min(highs[g, d], high - y[t])
             for t in range(observed, p):
                 d = order[q, t]
                 mean = 0.0
@@ -238,7 +191,13 @@ def draw_rows(
             for h in range(further):
                 for t in range(normals, p):
                     by_group[unit[i, h], order[q, t]] += y[t]
-            bounds_of_maxima(dims, order[q], code[i], normals, observed, y, lows[g], highs[g])
+            for t in range(normals, observed):
+                d = order[q, t]
+                if kind[d] != INTERVAL:  # bounds given the final values of the row's other latents
+                    at = t - (d - block[d])
+                    low, high = maximum_bounds(code[i, d], d - block[d], width[d], y, at)
+                    lows[g, d] = max(lows[g, d], low - y[t])
+                    highs[g, d] = min(highs[g, d], high - y[t])
     clear(shift)
 
 
