@@ -120,7 +120,6 @@ def test_every_room_of_the_engine_is_on_a_floor() -> None:
 
 
 LONG_FUNCTIONS = {  # over 80 lines, and why
-    ("templates_engine/sampling/joint/latents.py", "draw_rows"): "parts taken out of it count references",
     ("migrations/versions/0001_first_tables.py", "upgrade"): "a list of tables",
     (
         "templates_engine/sampling/cloning/normal_kernel.py",
