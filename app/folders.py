@@ -12,6 +12,7 @@ import secrets
 import shutil
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from app import readme
@@ -42,8 +43,18 @@ def state(run: Run) -> Path:
 
 
 def checkpoints(run: Run) -> Path:
-    """Where a run keeps how far it is, for its next attempt; not made before something is kept, dropped at its end."""
-    return settings().folder("runs", str(run.id)) / "checkpoints"
+    """Where every attempt of a run keeps its chains' checkpoints; removed when the run has ended."""
+    return settings().folder("runs") / str(run.parent_id or run.id) / "checkpoints"
+
+
+def checkpointed(run: Run) -> float:
+    """When the last checkpoint was written (seconds since 1970); 0 where there is none."""
+    found = 0.0
+    with suppress(FileNotFoundError):
+        for file in checkpoints(run).glob("*[tz]"):
+            with suppress(FileNotFoundError):  # replaced in this moment
+                found = max(found, file.stat().st_mtime)
+    return found
 
 
 def drop(run: Run, *, keep: int | None = None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import signal
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 EXECUTE = "statgrove.execute"  # the name of the one task; workers/tasks.py holds it
 QUEUES = ("cpu", "gpu")
+LEAVE = signal.SIGUSR2  # tells a process that carries out a run to keep its chains and hand the run back
 log = logging.getLogger("statgrove.queue")
 
 

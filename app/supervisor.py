@@ -26,6 +26,7 @@ from typing import IO, Any
 from app import db, queue, runs
 from app.settings import settings
 
+LET_GO = 5.0  # seconds that runs have to keep their chains when the server is stopped
 ROOT = Path(__file__).resolve().parents[1]
 log = logging.getLogger("statgrove.serve")
 
@@ -119,25 +120,61 @@ class Worker:
             self._start()
 
     def stop(self) -> None:
-        """End it and its children at once, and put their runs back into the queue.
+        """Let its children keep their chains, end them, and put their runs back into the queue.
 
-        At once, because compiled code hears no gentler signal; nothing is lost by it, as the database knows every run.
+        One that does not hand its run back in time is ended all the same, because compiled code hears no gentler
+        signal; then the run goes on from its last checkpoint.
         """
         with self._lock:
             self._stopped = True
+            given = set()
+            try:
+                given = self._let_go()
+            except Exception:
+                log.exception("runs that go on could not be asked to keep their chains")
             self._kill()
         time.sleep(0.05)  # the children's end must have been noticed by the system
         try:
             with db.session() as session:
                 for run_id in runs.release(session):
                     log.warning("run %s goes back into the queue", run_id)
+                    given.add(run_id)
+                runs.resend(session, given)  # now that this worker takes nothing any more
         except Exception:
             log.exception("runs could not be put back into the queue; the next start finds them")
+
+    def _let_go(self) -> set[int]:
+        """Ask the children that carry out runs to hand them back, and wait until they have; the runs asked for."""
+        asked: set[int] = set()
+        given: set[int] = set()
+        until = time.monotonic() + LET_GO
+        while time.monotonic() < until:
+            with db.session() as session:
+                there = {run.id: runs.process_of(run.worker) for run in runs.going_on(session)}
+            mine = {number: pid for number, pid in there.items() if _group(pid) == self._process.pid}
+            ours, given = set(mine.values()), given | set(mine)
+            for pid in ours - asked:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, queue.LEAVE)
+            asked |= ours
+            if not ours:
+                return given
+            time.sleep(0.05)
+        log.warning("%s runs were not handed back within %s s", len(asked), LET_GO)
+        return given
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def _group(pid: int) -> int:
+    """The process group of a process, 0 where there is none any more."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def _sweep_until(stop: threading.Event, worker: Worker | None) -> None:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +62,8 @@ class Result:
     draws: Draws | None = None
     tables: Mapping[str, Table] = field(default_factory=dict)
     info: Mapping[str, float] = field(default_factory=dict)  # "n", "groups", "df:beta_0", ...
+    # Of a called template: every Dataset that it gave to its job, by name. (Datasets stand on a floor above.)
+    datasets: Mapping[str, Any] = field(default_factory=dict)
 
 
 def table_from(columns: Sequence[str], records: Sequence[Mapping[str, Cell]], **kw: object) -> Table:
@@ -154,6 +157,13 @@ class Output:
         """The fields of a name that this stands for; None where it does not."""
         found = _pattern(self.name).fullmatch(name)
         return None if found is None else found.groupdict()
+
+
+PAPERS = (
+    Output(INPUTS, "The input string."),
+    Output(SCRIPT, "The call that repeats the run from Python."),
+    Output(EQUATION, "The model."),
+)
 
 
 @dataclass(frozen=True)

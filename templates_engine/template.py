@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from templates_engine.data import with_intercept
-from templates_engine.outputs import Mend, Output, in_words
+from templates_engine.outputs import PAPERS, Mend, Output, in_words
 
 if TYPE_CHECKING:
     from templates_engine.asking import Ask
@@ -87,7 +87,7 @@ class Template:
 
     def outputs_of(self, answers: Mapping[str, str]) -> Sequence[Output]:
         """What is to be said of the outputs of a run with these answers."""
-        return [output.answered(answers) for output in self.outputs]
+        return [*(output.answered(answers) for output in self.outputs), *PAPERS]
 
     def words(
         self, table: str, parameters: Sequence[tuple[str, str]], answers: Mapping[str, str], schema: Schema | None

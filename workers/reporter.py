@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from app import db, runs
 from app.settings import settings
 from templates_engine import registry
 from templates_engine.data import Schema
-from templates_engine.running import Artifact
+from templates_engine.running import Artifact, Job
 from templates_engine.runspec import RunSpec
 from workers import warming
 
@@ -33,6 +34,15 @@ class Superseded(BaseException):
     """
 
 
+_beats: weakref.WeakSet[Beat] = weakref.WeakSet()  # of the runs that this process carries out
+
+
+def leave(*_: object) -> None:
+    """This process is to end (a signal's handler): its runs keep their chains and are handed back."""
+    for beat in _beats:
+        beat.leaving = True
+
+
 class Beat:
     """The reporter of one attempt of one run (templates_engine.running.progress.Reporter), with its thread."""
 
@@ -41,6 +51,8 @@ class Beat:
         self.flag = ""  # the run's cancel flag as last seen
         self.lost_at: float | None = None  # when it was seen that the run is not ours any more
         self.compiling = ""  # the template whose kernels may still have to be compiled
+        self.job: Job | None = None  # once there is one
+        self.leaving = False  # the process is to end
         self._progress: dict[str, Any] | None = None
         self._last: dict[str, Any] = {}
         self._new: list[Artifact] = []
@@ -50,10 +62,12 @@ class Beat:
         self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
 
     def __enter__(self) -> Beat:
+        _beats.add(self)
         self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        _beats.discard(self)
         self._closed.set()
         self._wake.set()
         self._thread.join()
@@ -144,6 +158,8 @@ class Beat:
         while not self._closed.is_set():
             self._wake.wait(every)
             self._wake.clear()
+            if self.leaving and self.job is not None:
+                self.job.hand_back()
             try:
                 if self.lost_at is None:
                     self._write()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,20 +16,19 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app import datasets, db, folders, runs
+from app import datasets, db, folders, queue, runs
 from app.models import Dataset as Row, Run
 from app.settings import settings
-from templates_engine import inputs, registry
+from templates_engine import registry
 from templates_engine.asking import Walk, walk
 from templates_engine.data import Dataset
-from templates_engine.manual import equation
 from templates_engine.problems import Problem, Refused
-from templates_engine.running import Job, Store
+from templates_engine.running import Checkpoints, HandedBack, Job, Store
 from templates_engine.runspec import RunSpec
 from templates_engine.template import Template
 from workers import warming
 from workers.faults import sentence
-from workers.reporter import Beat, Superseded
+from workers.reporter import Beat, Superseded, leave
 
 log = logging.getLogger("statgrove.worker")
 
@@ -37,6 +37,8 @@ def carry_out(run_id: int, attempt: int, *, own_process: bool) -> None:
     """Carry out an attempt from queued to its end. own_process: this process may be ended with the run."""
     with db.session() as session:
         run = runs.claim(session, run_id, attempt)
+    if own_process:  # here, as Celery's pool sets handlers of its own before each task
+        signal.signal(queue.LEAVE, leave)
     if run is None:
         return  # delivered twice, cancelled meanwhile, or a later attempt is on its way
     try:
@@ -45,7 +47,13 @@ def carry_out(run_id: int, attempt: int, *, own_process: bool) -> None:
     except Superseded:
         log.warning("run %s: attempt %s is not wanted any more and wrote nothing", run_id, attempt)
         return
+    except HandedBack:
+        _hand_back(run_id, attempt)
+        return
     except BaseException as error:
+        if own_process and isinstance(error, SystemExit):  # told to end before it could hear of leaving
+            _hand_back(run_id, attempt)
+            raise
         message, problems = sentence(error), error.problems if isinstance(error, Refused) else []
         trace = "" if isinstance(error, Refused) else traceback.format_exc()
         _end_failed(run, message, trace, problems)
@@ -55,33 +63,34 @@ def carry_out(run_id: int, attempt: int, *, own_process: bool) -> None:
     log.info("run %s: %s", run_id, ended)
 
 
+def _hand_back(run_id: int, attempt: int) -> None:
+    with db.session() as session:
+        runs.hand_back(session, run_id, attempt)
+    log.warning("run %s: its process ends; its chains are kept and it goes back into the queue", run_id)
+
+
 def _work(run: Run, beat: Beat, own_process: bool) -> str:
     """Everything between claim and end; returns how it ended."""
     data, template, walked, others = _prepare(run)
     if own_process and settings().warm and template.name in warming.compiled_templates():
         beat.compiling = template.name
     store = Store(folders.folder(run))
-    with Job(
-        store, beat, others=others, continues=_before(run), template=template, checkpoints=folders.checkpoints(run)
-    ) as job:
+    kept = Checkpoints(folders.checkpoints(run), settings().checkpoint_every)
+    with Job(store, beat, others=others, continues=_before(run), template=template, checkpoints=kept) as job:
+        beat.job = job
         for problem in walked.problems:
             job.note(problem)
-        rows = template.rows(data)
-        found = template.check(walked.spec, rows)
-        if errors := [p for p in found if p.level == "error"]:
-            raise Refused(errors)
-        for notice in found:
-            job.note(notice)
+        spec, rows = job.begin(template, walked, data)
         fault: BaseException | None = None
         try:
-            template.run(walked.spec, rows, job)
+            template.run(spec, rows, job)
         except Exception as error:
             if not job.stopped:
                 raise
             fault = error  # a run that is stopped early may lack what its last steps need; what it has is kept
             log.info("run %s: after it was asked to stop: %r", run.id, error)
         if beat.flag != "discard":
-            _papers(run, template, walked, data, others, job)
+            job.text("runspec.json", _specification(run, walked, others), "What identifies the run")
             _join_list(run, store)
             if fault is None:
                 job.draw_pictures()
@@ -152,23 +161,6 @@ def _spec(run: Run, walked: Walk, others: Mapping[str, Dataset]) -> RunSpec:
 
 def _schemas(session: Session) -> runs.Schemas:
     return runs.Schemas(session)
-
-
-def _papers(run: Run, template: Template, walked: Walk, data: Dataset, others: Mapping[str, Dataset], job: Job) -> None:
-    """What says how to do the run again: its inputs, the script, the equation, the specification."""
-    papers = {
-        "Inputs": (inputs.write(walked.answers) + "\n", "Input string"),
-        "script.py": (
-            "from statgrove import RunStatJR\n\n" + inputs.command(template.name, run.dataset_name, walked) + "\n",
-            "The same run in Python",
-        ),
-        "runspec.json": (_specification(run, walked, others), "What identifies the run"),
-    }
-    if tex := equation.render(template, walked.spec, data.schema()):
-        papers["equation.tex"] = (tex + "\n", "Equation of the model")
-    for name, (text, title) in papers.items():
-        if name not in job.store:
-            job.text(name, text, title)
 
 
 def _specification(run: Run, walked: Walk, others: Mapping[str, Dataset]) -> str:

@@ -22,6 +22,7 @@ from app.runs.carrying import (
     finish,
     heartbeat,
     me,
+    process_of,
     stop,
     wanted,
     worker_gone,
@@ -40,7 +41,7 @@ from app.runs.looking import (
     get,
     recent,
 )
-from app.runs.lost import MAX_CRASHES, release, resend, sweep
+from app.runs.lost import MAX_CRASHES, going_on, hand_back, release, resend, sweep
 
 __all__ = [
     "ENDED",
@@ -65,9 +66,12 @@ __all__ = [
     "folder",
     "followers",
     "get",
+    "going_on",
+    "hand_back",
     "heartbeat",
     "longer",
     "me",
+    "process_of",
     "recent",
     "release",
     "resend",

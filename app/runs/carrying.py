@@ -37,10 +37,14 @@ def me() -> str:
 
 def worker_gone(worker: str) -> bool:
     """True where that process ran on this machine and is certainly not there any more."""
+    number = process_of(worker)
+    return bool(number) and not alive(number)
+
+
+def process_of(worker: str) -> int:
+    """The process number of a worker of this machine; 0 where it is another's."""
     place, _, number = worker.rpartition("#")
-    if place != _place() or not number.isdigit():
-        return False
-    return not alive(int(number))
+    return int(number) if place == _place() and number.isdigit() else 0
 
 
 def alive(pid: int) -> bool:

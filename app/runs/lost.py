@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from app import queue
+from app import folders, queue
 from app.models import Artifact, Run, now
-from app.runs.carrying import end, fail, stop, worker_gone
+from app.runs.carrying import end, fail, process_of, stop, worker_gone
 from app.runs.changing import change
+from app.runs.looking import get
 from app.settings import settings
 
 MAX_CRASHES = 2  # a run is taken up again this often
@@ -81,9 +83,27 @@ def release(session: Session) -> list[int]:
     return released
 
 
-def resend(session: Session) -> None:
-    """Send every queued run to the queue again (the embedded broker starts empty). Commits."""
+def hand_back(session: Session, run_id: int, attempt: int) -> bool:
+    """A worker that is to end gives its run back: running -> queued, and no crash. Whoever takes it up goes on from its
+    checkpoints; the next start, or the sweep, sends its message. Commits."""
+    run = get(session, run_id)
+    mine = run is not None and run.attempt == attempt and _again(session, run, crashes=run.crashes)
+    session.commit()
+    return bool(mine)
+
+
+def going_on(session: Session) -> list[Run]:
+    """The runs that processes of this machine carry out for the queue."""
+    wanted = select(Run).where(Run.state == "running", Run.parent_id.is_(None), Run.queue != "")
+    found = session.scalars(wanted, execution_options={"populate_existing": True}).all()
+    return [run for run in found if process_of(run.worker)]
+
+
+def resend(session: Session, only: Collection[int] | None = None) -> None:
+    """Send queued runs, all or those of these numbers, again (the embedded broker starts empty). Commits."""
     for run in session.scalars(select(Run).where(Run.state == "queued", Run.queue != "").order_by(Run.id)).all():
+        if only is not None and run.id not in only:
+            continue
         if change(session, run.id, "queued", attempt=run.attempt, sent=now(), sends=1):
             session.commit()
             queue.send(run.id, run.attempt, run.queue)
@@ -98,20 +118,28 @@ def _lost(session: Session, run: Run) -> list[str]:
     elif not run.queue:
         if fail(session, run.id, run.attempt, "The command that carried it out was stopped before the run had ended."):
             return [_ended(run, "its command is gone")]
-    elif run.crashes >= MAX_CRASHES:
+    elif (crashes := _crashes(run)) > MAX_CRASHES:
+        known = "it was not there any more" if worker_gone(run.worker) else "it gave no sign of life"
         message = (
-            f"The process that carried it out was lost {run.crashes + 1} times, so it was given up. The usual reason "
-            "is too little memory: try fewer stored iterations, fewer chains or a smaller dataset."
+            f"The process that carried it out was lost {crashes} times without having got further ({known}), so it was "
+            "given up. Where the log of the system says that it was ended for lack of memory: try fewer stored "
+            "iterations, fewer chains or a smaller dataset."
         )
         if fail(session, run.id, run.attempt, message):
             return [_ended(run, "lost too often")]
-    elif _again(session, run, crashes=run.crashes + 1):
+    elif _again(session, run, crashes=crashes):
         session.commit()
         queue.kill(run.id, run.attempt)  # should it be alive after all
         queue.send(run.id, run.attempt + 1, run.queue)
         return [f"run {run.id}: its worker was lost, taken up again as attempt {run.attempt + 1}"]
     session.commit()
     return []
+
+
+def _crashes(run: Run) -> int:
+    """How often its process was lost without a checkpoint since it had begun, this time among them."""
+    further = run.started is not None and folders.checkpointed(run) > run.started.timestamp()
+    return run.crashes if further else run.crashes + 1
 
 
 def _again(session: Session, run: Run, *, crashes: int) -> bool:

@@ -293,12 +293,11 @@ def _approximate(near: glm_laplace.LaplaceFit) -> Exact:
     )  # fmt: skip
 
 
-Task = Callable[[Progress], Cloned]
+Task = Callable[[Saved | None, Progress], Cloned]
 
 
-def tasks(fitted: Fitted, before: Sequence[Saved] | None = None) -> list[Task]:
-    """Every chain of every clone number, then those of the documents' priors; all may run at once. before: where each
-    of them stood when an earlier run ended."""
+def tasks(fitted: Fitted) -> list[Task]:
+    """Every chain of every clone number, then those of the documents' priors; all may run at once."""
     spec = fitted.spec
     options = spec.mcmc
     plan: list[tuple[Any, Any]] = [_target(fitted, clones, fitted.prior) for clones in spec.clones]
@@ -312,11 +311,7 @@ def tasks(fitted: Fitted, before: Sequence[Saved] | None = None) -> list[Task]:
         for c in range(options.nchains):
             rng = random[k * options.nchains + c]
 
-            found.append(
-                partial(
-                    _sample, run, target, approximation, rng, options, None if before is None else before[len(found)]
-                )
-            )
+            found.append(partial(_sample, run, target, approximation, rng, options))
     return found
 
 

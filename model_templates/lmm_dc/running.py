@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from templates_engine import Problem, Result, Table, Template, inputs
-from templates_engine.asking import walk
+from templates_engine import Problem, Result, Table
 from templates_engine.running import CHAINS
 from templates_engine.sampling import diagnostics
 from templates_engine.sampling.cloning import ESTIMABLE, RHAT_MARK, measures
 
 from . import derived, figures, forecast, predicting, profiling, ratios, tables
-from .equations import latex
 from .fitting import Fitted, gather, prepare, tasks
 from .rows import rows_of, truths
 from .spec import Spec
@@ -27,15 +25,14 @@ if TYPE_CHECKING:
 FIT, SAMPLE, JUDGE, PREDICT = "Exact likelihood", "Chains at every clone number", "Verdict and tables", "Predict"
 
 
-def run(template: Template, spec: Spec, data: Dataset, job: Job) -> Result:
+def run(spec: Spec, data: Dataset, job: Job) -> Result:
     """Everything: the verdict first, then the estimates."""
     job.steps((FIT, 1.0), (SAMPLE, 3.0), (JUDGE, 1.0), (PREDICT, 1.0))
-    _describe(template, spec, data, job)
     job.step(FIT)
     fitted = prepare(spec, rows_of(spec, data))
 
     job.step(SAMPLE)
-    chains = job.chains(tasks(fitted, job.saved(CHAINS)), spec.mcmc.burnin + spec.mcmc.iterations)
+    chains = job.resumable(CHAINS, tasks(fitted), spec.mcmc.burnin + spec.mcmc.iterations)
     job.keep(CHAINS, [chain.saved for chain in chains if chain.saved], "iterations", spec.mcmc.iterations)
     if min(len(chain.theta) for chain in chains) < 20:
         job.note(Problem("no-draws", "The run was stopped before there were draws to judge."))
@@ -61,50 +58,6 @@ def run(template: Template, spec: Spec, data: Dataset, job: Job) -> Result:
         found |= _predict(fitted, judged, data, job)
     _pictures(fitted, judged, job)
     return Result(largest, found, {"n": fitted.rows.n, "groups": fitted.parts.groups, "dropped": fitted.rows.dropped})
-
-
-def _describe(template: Template, spec: Spec, data: Dataset, job: Job) -> None:
-    schema = data.schema()
-    job.text("equation.tex", latex(spec, schema), title="Equation")
-    walked = walk(template, answers(spec), schema)
-    job.text("Inputs", inputs.write(walked.answers) + "\n", title="Input string")
-    command = inputs.command(template.name, data.name, walked)
-    job.text("script.py", f"from statgrove import RunStatJR\n\n{command}\n", title="The same run from Python")
-
-
-def answers(spec: Spec) -> dict[str, str]:
-    """The answers as text; a question that is not asked ignores its own."""
-    m = spec.mcmc
-    yes = {True: "Yes", False: "No"}
-    given = {
-        "y": ",".join(spec.y),
-        "numclass": len(spec.classes),
-        **{f"C{c}": name or "none" for c, name in enumerate(spec.classes, start=1)},
-        "D": spec.family,
-        "n": spec.trials or None,
-        "link": spec.link if spec.family == "Binomial" else None,
-        "offset": spec.offset if spec.family == "Poisson" else None,
-        "x": ",".join(map(str, spec.x)),
-        "smoothing": yes[spec.smoothing],
-        **{f"x2_{c}": ",".join(map(str, t)) for c, t in enumerate(spec.random, start=1) if spec.smoothing},
-        "clones": ",".join(map(str, spec.clones)),
-        "priors": spec.prior,
-        "tests": yes[spec.tests],
-        "profile": spec.profile or "none",
-        "predict": yes[spec.predict] if spec.smoothing else None,
-        "predmethod": spec.method if spec.predict else None,
-        "truth": (spec.truth or "none") if spec.predict else None,
-        "prednew": yes[spec.new] if spec.predict else None,
-        "derived": spec.derived or "none",
-        "level": f"{spec.level:g}",
-        "nchains": m.nchains,
-        "seed": m.seed,
-        "burnin": m.burnin,
-        "iterations": m.iterations,
-        "thinning": m.thinning,
-        "outdata": m.outdata,
-    }
-    return {key: str(value) for key, value in given.items() if value is not None}
 
 
 def _verdicts(judged: Judged, variables: Mapping[str, str], ruled: Sequence[str]) -> Table:

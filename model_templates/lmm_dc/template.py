@@ -121,7 +121,7 @@ class LmmDc(Template):
     def run(self, spec: Spec, data: Dataset, job: Job) -> Result:
         from .running import run
 
-        return run(self, spec, data, job)
+        return run(spec, data, job)
 
     def warm(self) -> None:
         from .warming import warm

@@ -41,11 +41,6 @@ class Stopping:
     ess: float
     minutes: float
 
-    @property
-    def answers(self) -> dict[str, object]:
-        return {"stopping": UNTIL_TARGETS, "maxrhat": f"{self.rhat:g}", "miness": f"{self.ess:g}",
-                "maxminutes": f"{self.minutes:g}"}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class McmcOptions:
@@ -60,21 +55,6 @@ class McmcOptions:
     makepred: bool = False
     starts: Starts | None = None  # None: the template's own
     stopping: Stopping | None = None  # None: after `iterations`
-
-    @property
-    def answers(self) -> dict[str, object]:
-        """The answers to the questions of mcmc_options, but for starting values."""
-        return {
-            "nchains": self.nchains,
-            "seed": self.seed,
-            "burnin": self.burnin,
-            "iterations": self.iterations,
-            "thinning": self.thinning,
-            **(self.stopping.answers if self.stopping else {"stopping": AFTER_ITERATIONS}),
-            "makepred": "Yes" if self.makepred else "No",
-            "defaultsv": "No" if self.starts else "Yes",
-            "outdata": self.outdata,
-        }
 
     @property
     def kept(self) -> int:

@@ -12,7 +12,7 @@ from templates_engine.data import Dataset, design, first_in_group
 from templates_engine.imputation.categories import as_written, numbered
 from templates_engine.imputation.spec import DIAGONAL, IDENTITY, UNIFORM, Classification, Response, Spec
 from templates_engine.outputs import Draws
-from templates_engine.sampling import Live, Saved, joint, streams
+from templates_engine.sampling import Live, joint, streams
 
 IMPUTATION_CHAINS = "imputation"
 SETTLING = 100  # sweeps before iteration 1, as the original's adaptation: never counted, never shown
@@ -102,19 +102,17 @@ def impute(spec: Spec, data: Dataset, job: Any) -> Imputed:
     length = SETTLING + spec.imputed_at[-1]
     at = [SETTLING + iteration for iteration in spec.imputed_at]
 
-    before: list[Saved | None] = list(job.saved(IMPUTATION_CHAINS) or [])[: spec.chains_run]
-    before += [None] * (spec.chains_run - len(before))  # more datasets may need a chain that was not run before
-    lives = [Live() for _ in before]
+    lives = [Live() for _ in range(spec.chains_run)]
 
     def chain(k: int, stream: np.random.Generator) -> Any:
-        return lambda progress: joint.run_chain(
-            model, stream, progress.cells, length, at, "dispersed", resume=before[k], live=lives[k], shown_from=SETTLING
+        return lambda resume, progress: joint.run_chain(
+            model, stream, progress.cells, length, at, "dispersed", resume=resume, live=lives[k], shown_from=SETTLING
         )
 
     names, _ = joint.parameter_names(model)
     job.watch(names[-1], names, lives)
     tasks = [chain(k, stream) for k, stream in enumerate(streams(spec.seed, spec.chains_run))]
-    chains: list[joint.JointChain] = job.chains(tasks, length)
+    chains: list[joint.JointChain] = job.resumable(IMPUTATION_CHAINS, tasks, length)
     job.keep(IMPUTATION_CHAINS, [each.saved for each in chains], "numimpute", spec.n_imputed)
     return Imputed(_draws(chains), _completed(spec, data, chains))
 

@@ -16,14 +16,11 @@ from templates_engine.asking import (
     Option,
     Starts,
     Term,
-    Walk,
     mcmc_options,
-    walk,
 )
-from templates_engine.data import Column, Schema
+from templates_engine.data import Column
 from templates_engine.outputs import VERDICTS, Output
 from templates_engine.sampling import GAMMA, UNIFORM, WISHART
-from templates_engine.template import Template
 
 NORMAL, BINOMIAL, POISSON, NEGATIVE_BINOMIAL = "Normal", "Binomial", "Poisson", "Negative binomial"
 FAMILIES = (NORMAL, BINOMIAL, POISSON)
@@ -121,32 +118,6 @@ class Model:
     def numbered(self) -> bool:
         """Whether the names of classifications and of their parameters bear numbers."""
         return any(each.end for each in self.classifications)
-
-    @property
-    def answers(self) -> dict[str, str]:
-        """The answers as text, as far as a template asks them (see `said`)."""
-        m = self.mcmc
-        given: dict[str, object] = {
-            "y": self.y,
-            "L2ID": self.group,
-            "D": self.family,
-            "n": self.trials,
-            "link": self.link if self.family == BINOMIAL else None,
-            "offset": self.offset,
-            "x": ",".join(map(str, self.x)),
-            "x2": ",".join(map(str, self.x2)) or None,
-            "priors": self.prior,
-            **m.answers,
-        }
-        if m.starts:
-            given |= {f"start_{parameter}": value for parameter, value in m.starts.variances}
-            given["startbeta"] = m.starts.coefficients if self.family != NORMAL else None
-        return {key: str(value) for key, value in given.items() if value is not None}
-
-
-def said(template: Template, model: Model, schema: Schema) -> Walk:
-    """The walk that ended in this model, for the input string and the command."""
-    return walk(template, model.answers, schema)
 
 
 def is_response(column: Column) -> bool:

@@ -43,13 +43,6 @@ class NModel(Model):
         more = [*self.classes, *(term.name for terms in self.slopes for term in terms)]
         return tuple(dict.fromkeys([*super().columns, *more]))
 
-    @property
-    def answers(self) -> dict[str, str]:
-        more = {"numclass": str(len(self.classes))}
-        more |= {f"C{k}": name for k, name in enumerate(self.classes, start=1)}
-        more |= {f"x2_{k}": ",".join(map(str, terms)) for k, terms in enumerate(self.slopes, start=1)}
-        return {**super().answers, **more}
-
 
 def ask_classes(ask: Ask) -> tuple[str, ...]:
     """numclass, then C1, C2, ..."""

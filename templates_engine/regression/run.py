@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from templates_engine import inputs
 from templates_engine.asking import McmcOptions, Term
 from templates_engine.data import Dataset
 from templates_engine.outputs import Result, Table
 from templates_engine.problems import Problem
 from templates_engine.regression import predictions as mixed_rows, prior_rules, tables as mixed_tables
 from templates_engine.regression.data import Rows, prepare
-from templates_engine.regression.equation import algorithm_latex, model_latex
+from templates_engine.regression.equation import algorithm_latex
 from templates_engine.regression.fits import fitted
-from templates_engine.regression.questions import NEGATIVE_BINOMIAL, NORMAL, POISSON, Model, said
+from templates_engine.regression.questions import NEGATIVE_BINOMIAL, NORMAL, POISSON, Model
 from templates_engine.regression.questions_classes import RESIDUALS, NModel
 from templates_engine.running import lengths, summaries
 from templates_engine.sampling import Live, Progress, Saved, criteria, diagnostics, streams
@@ -36,7 +35,7 @@ def run(template: Template, model: Model, data: Dataset, job: Job) -> Result:
     title = f"Sample, {options.nchains} chain{'s' if options.nchains > 1 else ''}"
     job.steps((FIT, 0.5), (title, 4.0), (SUMMARISE, 0.5))
     rows = prepare(model, data)
-    _describe(template, model, data, job)
+    job.text("algorithm.tex", algorithm_latex(model, data.schema()), title="One iteration of the sampler")
 
     job.step(FIT)
     task, deviance, mle = fitted(model, rows)
@@ -92,17 +91,6 @@ def run(template: Template, model: Model, data: Dataset, job: Job) -> Result:
         job.dataset("prediction", made, title="The data with predictions", listed=True)
     job.diagnostics("", draws)
     return Result(draws, {**tables, **({"MLE": mle} if mle else {})}, info)
-
-
-def _describe(template: Template, model: Model, data: Dataset, job: Job) -> None:
-    """Equation, algorithm, inputs and command: what would run, before it runs."""
-    schema = data.schema()
-    job.text("equation.tex", model_latex(model, schema), title="Equation")
-    job.text("algorithm.tex", algorithm_latex(model, schema), title="One iteration of the sampler")
-    walked = said(template, model, schema)
-    job.text("Inputs", inputs.write(walked.answers) + "\n", title="Input string")
-    command = inputs.command(template.name, data.name, walked)
-    job.text("script.py", f"from statgrove import RunStatJR\n\n{command}\n", title="The same run from Python")
 
 
 def _room(model: Model, rows: Rows, job: Job) -> int:

@@ -12,7 +12,9 @@ from templates_engine.faces import lazily
 
 if TYPE_CHECKING:
     from templates_engine.running import kept_chains as kept_chains, lengths as lengths, summaries as summaries
-    from templates_engine.running.job import Call as Call, Job as Job
+    from templates_engine.running.calls import Call as Call
+    from templates_engine.running.checkpoints import Checkpoints as Checkpoints, HandedBack as HandedBack
+    from templates_engine.running.job import Job as Job
     from templates_engine.running.lengths import CHAINS as CHAINS
     from templates_engine.running.run import Run as Run, heartbeat as heartbeat
     from templates_engine.running.store import STATE as STATE, Artifact as Artifact, Store as Store

@@ -3,7 +3,8 @@
 The same class serves the worker, the command line and the tests; they differ in the Reporter they give it.
 
     with Job(store, reporter) as job:
-        result = template.run(spec, data, job)
+        spec, rows = job.begin(template, walked, data)
+        result = template.run(spec, rows, job)
         job.draw_pictures()
 """
 
@@ -11,22 +12,25 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from templates_engine.figures import Figure, Picture, as_json
-from templates_engine.outputs import Draws, Result, Table
+from templates_engine.outputs import Result
 from templates_engine.problems import Problem, Refused
-from templates_engine.running import Run, heartbeat, kept_chains, pictures as drawing
-from templates_engine.running.checkpoints import Checkpoints
+from templates_engine.running import Run, calls, heartbeat, kept_chains
+from templates_engine.running.calls import Call
+from templates_engine.running.checkpoints import C, Chain, Checkpoints, Resume
+from templates_engine.running.giving import Giving
 from templates_engine.running.live import Watched
+from templates_engine.running.papers import papers
 from templates_engine.running.progress import Reporter, Silent, Steps
-from templates_engine.running.store import Artifact, Store
+from templates_engine.running.store import Store
 from templates_engine.sampling import Live, Progress, Saved, cores, side_by_side
 
 if TYPE_CHECKING:
+    from templates_engine.asking import Walk
     from templates_engine.data import Dataset
     from templates_engine.template import Template
 
@@ -35,18 +39,7 @@ __all__ = ["Call", "Job", "Progress", "Reporter", "Silent"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Call:
-    """One run of another template, for Job.calls."""
-
-    template: str
-    answers: Mapping[str, str]
-    data: Dataset
-    prefix: str
-    silent_figures: bool = False
-
-
-class Job:
+class Job(Giving):
     """One running template. Close it (or use it in a `with`) so that its helpers end with it."""
 
     def __init__(
@@ -57,7 +50,7 @@ class Job:
         others: Mapping[str, Dataset] | None = None,
         continues: Path | None = None,
         template: Template | None = None,
-        checkpoints: Path | None = None,
+        checkpoints: Checkpoints | Path | None = None,
     ):
         """others: the datasets beside the main one that the answers name, by their names.
 
@@ -67,10 +60,11 @@ class Job:
         """
         self._run = Run(store, reporter or Silent())
         self._run.continues = kept_chains.unpack(continues, template) if continues is not None else {}
-        self._run.template = template
+        self._run.template = self._template = template
+        kept = Checkpoints(checkpoints) if isinstance(checkpoints, Path) else checkpoints
+        self._run.checkpoints = kept or Checkpoints()
         self._run.others = dict(others or {})
-        self._checkpoints = Checkpoints(checkpoints, template)
-        self._workers = max(1, threads or cores())
+        self.workers = max(1, threads or cores())
         self._prefix = ""
         self._silent_figures = False
         self._parent: Job | None = None
@@ -82,7 +76,9 @@ class Job:
         self._chains: list[Progress] = []
         self._share: Callable[[float], float] | None = None
         self._children: list[Job] = []
-        self._order: int | None = None  # set for children that run side by side: where their outputs stand
+        self._papers: set[str] = set()  # names of those that a template may write anew
+        self.made: dict[str, Dataset] = {}  # datasets, for the template that called this one
+        self.order: int | None = None  # set for children that run side by side: where their outputs stand
 
     def __enter__(self) -> Job:
         return self
@@ -93,8 +89,9 @@ class Job:
         self.close()
 
     @property
-    def store(self) -> Store:
-        return self._run.store
+    def others(self) -> Mapping[str, Dataset]:
+        """The datasets beside the main one that the answers name."""
+        return self._run.others
 
     @property
     def called(self) -> bool:
@@ -117,6 +114,20 @@ class Job:
         for progress in root._running():
             progress.stop()
 
+    def hand_back(self) -> None:
+        """The process is to end: the chains keep where they stand, and HandedBack comes out of the job."""
+        self._run.leaving = True
+        for progress in self._root()._running():
+            if progress.pauses:
+                progress.pause()
+            else:
+                progress.stop()
+
+    def pause(self) -> None:
+        """Let the chains that can be gone on with keep where they stand; they go on by themselves."""
+        for progress in self._root()._running():
+            progress.pause()
+
     def close(self) -> None:
         """End the helper thread and the drawers, and report a last time."""
         if self._parent is not None or self._run.closed.is_set():
@@ -135,6 +146,25 @@ class Job:
         if name not in self._run.others:
             raise Refused(Problem("no-dataset", f"The dataset {name} is not there any more."))
         return self._run.others[name]
+
+    def begin(self, template: Template, walked: Walk, data: Dataset) -> tuple[Any, Dataset]:
+        """What comes before a template's run: its check of the rows, and the run's papers. Gives spec and rows.
+
+        Refused when an answer is wrong or missing, or the data do not suit the template.
+        """
+        spec, rows = walked.require(), template.rows(data)
+        found = template.check(spec, rows)
+        if errors := [p for p in found if p.level == "error"]:
+            raise Refused(errors)
+        for notice in found:
+            self.note(notice)
+        self._write_papers(template, walked, rows)
+        return spec, rows
+
+    def _write_papers(self, template: Template, walked: Walk, data: Dataset) -> None:
+        for name, text, title in papers(template, walked, data.name, data.schema()):
+            self.text(name, text, title)
+            self._papers.add(name)
 
     # Progress
 
@@ -173,15 +203,6 @@ class Job:
         self._run.kept[sampler] = list(chains)
         self.store.keep_state(kept_chains.pack({"key": key, "reached": reached}, self._run.kept, self._run.template))
 
-    def checkpoint(self, name: str, content: bytes) -> None:
-        """Keep how far a long step is; when this run's worker is lost, the next attempt gets it from `checkpointed`."""
-        if not self.called:
-            self._checkpoints.put(name, content)
-
-    def checkpointed(self, name: str) -> bytes | None:
-        """What an earlier attempt of this run has kept under this name; None: begin at the beginning."""
-        return None if self.called else self._checkpoints.get(name)
-
     def note(self, problem: Problem) -> None:
         """A notice shown with the results."""
         self._run.note(problem)
@@ -218,12 +239,60 @@ class Job:
                 progress.stop()
 
         try:
-            return side_by_side([task(k) for k in range(len(tasks))], self._workers, stop_all)
+            return side_by_side([task(k) for k in range(len(tasks))], self.workers, stop_all)
         finally:
             self._chains = []
+            if (fault := self._run.checkpoints.fault) is not None:
+                self._run.note(fault)
             if not self.called:
                 self._run.watched = None
             self._run.check()
+
+    def resumable(
+        self,
+        sampler: str,
+        tasks: Sequence[Resume[C]],
+        total: int,
+        share: Callable[[float], float] | None = None,
+        begin: Sequence[Saved | None] | None = None,
+    ) -> list[C]:
+        """As `chains`, of chains that can be gone on with: their state is kept at intervals, and they are taken up from
+        there when the run's process was lost, with the same draws.
+
+        A task gets where to go on from, None at the beginning, and its Progress; what it gives says where it stands now
+        (`saved`, None where nothing can be kept). begin: where they stand now; without it `saved(sampler)`, for a run
+        that is made longer.
+        """
+        before: list[Saved | None] = list(begin or self.saved(sampler) or [])[: len(tasks)]
+        before += [None] * (len(tasks) - len(before))  # a longer run may have a chain that was not run before
+        run, start = self._run, f"{self._prefix}{sampler}"
+        chains = [
+            Chain(run.checkpoints, f"{start}-{k}", self._template, before[k], task, lambda: run.leaving)
+            for k, task in enumerate(tasks)
+        ]
+        return self.chains([chain.run for chain in chains], total, share)
+
+    def checkpoint(self, name: str, content: bytes) -> None:
+        """Keep how far a long step is that is no chain, a network in training, say.
+
+        When this run's worker is lost, the next attempt gets it from `checkpointed`. Call it where the step can be
+        taken up again: HandedBack comes out of it when the process is to end.
+        """
+        self._run.checkpoints.put(self._prefix + name, content, self._template)
+        self._run.check()
+
+    def checkpoint_due(self, name: str) -> bool:
+        """Is it time for the `checkpoint` of this name? Once an interval, and when the process is to end."""
+        return self._run.leaving or self._run.checkpoints.due(self._prefix + name)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken; with what it took before it was taken up from its checkpoints."""
+        return self._run.checkpoints.seconds
+
+    def checkpointed(self, name: str) -> bytes | None:
+        """What an earlier attempt of this run, by this program, kept under this name last; None: begin afresh."""
+        return self._run.checkpoints.get(self._prefix + name, self._template)
 
     def call(
         self,
@@ -239,160 +308,41 @@ class Job:
         Refused when the template does not exist, an answer is wrong or missing, or the data do not suit it. When
         the user has asked to stop, nothing is run and the Result is empty.
         """
-        return self._call(Call(template_name, answers, data, prefix, silent_figures), self._workers, self._order)
+        self._run.check()
+        return calls.one(self, Call(template_name, answers, data, prefix, silent_figures), self.workers, self.order)
 
     def calls(self, requests: Sequence[Call]) -> list[Result]:
         """Several calls side by side, results in their order; each advances the present step."""
-        finished = [0]
-        workers = max(1, self._workers // max(1, len(requests)))
-        # Outputs stand in the order of the requests, whichever ends first.
-        places = [self.store.place() if self._order is None else self._order for _ in requests]
-
-        def task(k: int) -> Callable[[], Result]:
-            def run() -> Result:
-                result = Result() if failed.is_set() else self._call(requests[k], workers, places[k])
-                with self._run.lock:
-                    finished[0] += 1
-                    self._steps.part = (finished[0], len(requests))
-                return result
-
-            return run
-
-        self._steps.part = (0, len(requests))
-        failed = threading.Event()  # after one error the others need not begin
-        results = side_by_side([task(k) for k in range(len(requests))], self._workers, failed.set)
+        results = calls.several(self, requests)
         self._run.check()
         return results
 
-    def _call(self, call: Call, workers: int, order: int | None) -> Result:
-        from templates_engine import registry
-        from templates_engine.asking import walk
-
-        if self.stopped:
-            return Result()
-        self._run.check()
-        template = registry.get(call.template)
-        data = template.rows(call.data)
-        schema = data.schema()
-        others = {name: data.schema() for name, data in self._run.others.items()}
-        walked = walk(template, call.answers, schema, datasets=others, strict_keys=True)
-        try:
-            spec = walked.require()
-            checked = template.check(spec, data)
-            errors = [p for p in checked if p.level == "error"]
-            if errors:
-                raise Refused(errors)
-        except Refused as refused:
-            said = [replace(p, message=f"{call.template}: {p.message}") for p in refused.problems]
-            raise Refused(said) from None
-        for notice in checked:
-            # Rows are left out of one part's data, the complete cases, say; of fits 1 to M the template's name will do.
-            own = notice.code == "rows-dropped" and not any(c.isdigit() for c in call.prefix)
-            part = call.prefix.strip("_") if own else call.template
-            self.note(replace(notice, message=f"{part or call.template}: {notice.message}"))
-
+    @contextmanager
+    def child(
+        self, call: Call, template: Template, walked: Walk, data: Dataset, workers: int, order: int | None
+    ) -> Iterator[Job]:
+        """The job of a called template, with its papers written; a part of this one."""
         child = Job.__new__(Job)
-        child._run, child._workers, child._parent = self._run, workers, self
+        child._run, child.workers, child._parent = self._run, workers, self
+        child._template = template
         child._prefix = self._prefix + call.prefix
         child._silent_figures = self._silent_figures or call.silent_figures
         child._setup()
-        child._order = order
+        child.order = order
         with self._run.lock:
-            self._run.reporter.child(call.template, walked.answers, call.data.name, child._prefix, schema)
+            self._run.check()
+            self._run.reporter.child(call.template, walked.answers, call.data.name, child._prefix, data.schema())
         self._children.append(child)
         try:
-            return template.run(spec, data, child)
+            child._write_papers(template, walked, data)
+            yield child
         finally:
             self._children.remove(child)
 
-    # Outputs
-
-    def table(self, name: str, table: Table) -> None:
-        """A table, as .csv and .json."""
-        self._tell(self.store.table(self._prefix + name, table, order=self._order))
-
-    def text(self, name: str, text: str, title: str = "") -> None:
-        """Text (.txt), an equation (.tex) or code (.py), by the name's extension."""
-        self._tell(self.store.text(self._prefix + name, text, title, order=self._order))
-
-    def dataset(
-        self, name: str, dataset: Dataset, title: str = "", listed: bool = False, also: Sequence[str] = ()
-    ) -> None:
-        """A dataset, as .dta. `listed`: it joins the list of datasets. `also`: further names of the same content.
-
-        A child's datasets stay with the run: the list would fill with those of every single fit.
-        """
-        listed = listed and self._parent is None
-        names = [self._prefix + other for other in also]
-        self._tell(
-            self.store.dataset(self._prefix + name, dataset, title, listed=listed, also=names, order=self._order)
-        )
-
-    def draws(self, name: str, draws: Draws, title: str = "") -> None:
-        """Parameter chains, as a dataset and as .npz."""
-        self._tell(self.store.draws(self._prefix + name, draws, title, order=self._order))
-
-    def figure(self, name: str, svg: bytes, title: str = "", data: Figure | None = None) -> None:
-        """A picture that is drawn already, as .svg; `data` lets the page draw it to be pointed at and zoomed."""
-        named = self._prefix + name
-        made = [self.store.add(named, svg, kind="figure", title=title, extension=".svg", order=self._order)]
-        if data is not None:
-            beside = f"{made[0].name}.json"  # Store may have numbered the name
-            made.append(self.store.add(beside, as_json(data), kind="figure", title=title, order=self._order))
-        self._tell(made)
-
-    def file(self, name: str, content: bytes, title: str = "", kind: str = "file") -> None:
-        """A file to be downloaded, ready made, such as the weights of a network."""
-        self._tell([self.store.add(self._prefix + name, content, kind=kind, title=title, order=self._order)])
-
-    def diagnostics(self, prefix: str, draws: Draws, title: str = "") -> None:
-        """A six-part picture of each parameter, named `<prefix><parameter>.svg`; drawn when the tables are there.
-
-        `title` says which model the draws are of, e.g. "Imputation model".
-        """
-        if self._silent_figures:
-            return
-        announced = []
-        for k, parameter in enumerate(draws.parameters):
-            heading = " ".join(part for part in (parameter, draws.variables[k]) if part)
-            heading = f"{title}: {heading}" if title else heading
-            artifact = self.store.expect(
-                f"{self._prefix}{prefix}{parameter}.svg",
-                kind="figure",
-                extension=".svg",
-                title=heading,
-                order=self._order,
-            )
-            self._run.pictures[artifact.name] = Picture(draws.values[:, :, k], heading, draws.first, draws.thin)
-            self._run.announced += 1
-            announced.append(artifact)
-        self._tell(announced)
-        # With cores to spare the drawers get ready now; with two they would take time from the tables. A drawer
-        # dies with the thread that starts it, so only the main thread does.
-        if cores() >= 4 and threading.current_thread() is threading.main_thread():
-            drawing.drawers(self._run)
-
-    def draw_pictures(self) -> None:
-        """Draw what is pending, a picture that someone has opened before the others.
-
-        A picture that cannot be drawn becomes a picture that says so, and a notice; never a failed run. When the
-        user has asked to stop, what is not drawn within a few seconds is left out in the same way.
-        """
-        run = self._run
-        run.check()
-        self._root()._steps.end()
-        if not run.pictures:
-            return
-        self._start_helper()
-        drawing.draw(run)
-
     # How
 
-    def _tell(self, artifacts: Sequence[Artifact]) -> None:
-        self._run.check()
-        with self._run.lock:
-            for artifact in artifacts:
-                self._run.reporter.artifact(artifact)
+    def _all_steps(self) -> Steps:
+        return self._root()._steps
 
     def _root(self) -> Job:
         return self if self._parent is None else self._parent._root()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,13 +61,13 @@ def _program(module: str) -> str:
     return digest(closure(own, without=PICTURES), *libraries)
 
 
-def read_about(file: Path) -> dict[str, Any]:
+def read_about(file: Path | IO[bytes]) -> dict[str, Any]:
     """What the run said about its chains: key and reached (Job.keep), and program, which must still be the same."""
     with np.load(file, allow_pickle=False) as packed:
         return dict(json.loads(str(packed["_about"]))[_ABOUT])
 
 
-def unpack(file: Path, template: Template | None = None) -> dict[str, list[Saved]]:
+def unpack(file: Path | IO[bytes], template: Template | None = None) -> dict[str, list[Saved]]:
     """The chains of a file that `pack` made. Refused when another version of the program made it."""
     with np.load(file, allow_pickle=False) as packed:
         content = json.loads(str(packed["_about"]))

@@ -5,6 +5,7 @@ In all three cases the draws are those of one run of that many iterations; only 
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from templates_engine.sampling import Floats, Live, Progress, Saved, diagnostics
 if TYPE_CHECKING:
     from templates_engine.running.job import Job
 
-CHAINS = "chains"
+CHAINS, LOOKS = "chains", "looks"
 FEWEST = 100  # draws of a chain that say something of how many there will have to be
 GROWTH = 1.5  # each look at the targets comes when the chains are so much longer than at the last
 
@@ -47,23 +48,26 @@ def sample(job: Job, options: McmcOptions, parameters: Sequence[str], shown: str
 
     parameters: the names of the columns of Live.draws. shown: the one whose trace the page draws.
     """
-    began = time.monotonic()
     lives = [Live() for _ in range(options.nchains)]
-    outlook = Outlook(options, lives) if options.stopping else None
-    before: Sequence[Saved | None] = job.saved(CHAINS) or [None] * options.nchains
-    wanted = options.iterations
+    kept = job.checkpointed(LOOKS)  # of an attempt that was lost: how long the chains were to be, and since when
+    began, wanted = json.loads(kept) if kept else (job.seconds, options.iterations)
+    outlook = Outlook(options, lives, lambda: job.seconds, began) if options.stopping else None
+    before: Sequence[Saved | None] | None = None
     while True:
+        if options.stopping is not None:
+            job.checkpoint(LOOKS, json.dumps([began, wanted]).encode())
         job.watch(shown, parameters, lives)
         tasks = [
-            lambda progress, k=k, resume=resume, live=live, wanted=wanted: task(k, wanted, resume, live, progress)
-            for k, (resume, live) in enumerate(zip(before, lives, strict=True))
+            lambda resume, progress, k=k, live=live, wanted=wanted: task(k, wanted, resume, live, progress)
+            for k, live in enumerate(lives)
         ]
         total = options.burnin + wanted
-        chains: list[C] = job.chains(tasks, total, outlook.of(total) if outlook else None)
+        share = outlook.of(total) if outlook else None
+        chains: list[C] = job.resumable(CHAINS, tasks, total, share, before)
         before = [chain.saved for chain in chains]
         if options.stopping is None or job.stopped:
             break
-        longer = _next(options.stopping, lives, wanted, time.monotonic() - began, job, options.thinning)
+        longer = _next(options.stopping, lives, wanted, job.seconds - began, job, options.thinning)
         if longer == wanted:
             break
         wanted = longer
@@ -92,10 +96,16 @@ class Outlook:
     far tell how many there will have to be; the run then goes on to the next look at the targets.
     """
 
-    def __init__(self, options: McmcOptions, lives: Sequence[Live], clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        options: McmcOptions,
+        lives: Sequence[Live],
+        clock: Callable[[], float] = time.monotonic,
+        began: float | None = None,
+    ):
         assert options.stopping is not None
         self._options, self._rule, self._lives, self._clock = options, options.stopping, lives, clock
-        self._began = clock()
+        self._began = clock() if began is None else began
         self._measured = 0.0  # draws of a chain when last measured
         self._likely = math.inf  # iterations after the burn-in
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from templates_engine.figures import Drawers, Picture
 from templates_engine.problems import Problem
+from templates_engine.running.checkpoints import Checkpoints, HandedBack
 from templates_engine.running.live import Watched
 from templates_engine.running.progress import Reporter, Steps, time_left
 from templates_engine.running.store import Store
@@ -46,6 +47,8 @@ class Run:
         self.continues: dict[str, list[Saved]] = {}  # where the chains of the run before this one stood
         self.kept: dict[str, list[Saved]] = {}  # and where this one's stand
         self.template: Template | None = None  # whose program the chains are of
+        self.checkpoints = Checkpoints()
+        self.leaving = False  # the process is to end: keep what there is, and hand the run back
         self.closed = threading.Event()
         self.helper: threading.Thread | None = None
         self._furthest = 0.0
@@ -59,6 +62,8 @@ class Run:
         if self.fault is not None:
             fault, self.fault = self.fault, None
             raise fault
+        if self.leaving:
+            raise HandedBack
 
     def note(self, problem: Problem) -> None:
         """Keep a notice, once."""
@@ -106,6 +111,8 @@ class Reports(Protocol):
     def stopped(self) -> bool: ...
     def stop(self) -> None: ...
     def state(self) -> dict[str, Any]: ...
+    def pause(self) -> None: ...
+    def hand_back(self) -> None: ...
 
 
 def heartbeat(run: Run, job_of: Callable[[], Reports | None]) -> None:
@@ -122,6 +129,10 @@ def heartbeat(run: Run, job_of: Callable[[], Reports | None]) -> None:
             with run.lock:
                 if job.stopped or run.reporter.cancelled():
                     job.stop()
+                if run.leaving:
+                    job.hand_back()
+                elif run.checkpoints.due():
+                    job.pause()
                 state = job.state()
                 changing = {k: v for k, v in state.items() if k not in ("elapsed", "left", "steps")}
                 if changing != before or time.monotonic() - told >= AT_LEAST:

@@ -22,12 +22,14 @@ class Progress:
     """Two numbers shared with a kernel: cells[0] iterations done (it writes), cells[1] stop (it reads).
 
     A kernel looks at cells[1] in every iteration and returns what it has when it is 1. Both are plain int64 in one
-    array, read and written without a lock: each has one writer.
+    array, read and written without a lock. A pause is a stop after which the chain goes on (go_on).
     """
 
     def __init__(self, total: int = 0):
         self.cells: npt.NDArray[np.int64] = np.zeros(2, dtype=np.int64)
         self.total = total
+        self.pauses = False  # whether whoever runs the kernel goes on after a pause
+        self._over = False
 
     @property
     def done(self) -> int:
@@ -38,7 +40,20 @@ class Progress:
         return bool(self.cells[1])
 
     def stop(self) -> None:
+        self._over = True
         self.cells[1] = 1
+
+    def pause(self) -> None:
+        if self.pauses:
+            self.cells[1] = 1
+
+    def go_on(self) -> bool:
+        """After a kernel has returned: True where that was a pause, and the kernel may be called again."""
+        if not self._over:
+            self.cells[1] = 0
+        if self._over:  # stopped, perhaps in this moment
+            self.cells[1] = 1
+        return not self._over
 
 
 def cores() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from pathlib import Path
@@ -16,13 +17,14 @@ from run_service import (
     look,
     quick,
     ready,
+    school,
     start,
     stop,
     until,
     wait_for,
 )
 
-from app import runs
+from app import datasets, db, folders, queue, runs
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +57,42 @@ def test_a_worker_stopped_on_purpose_gives_its_run_back(home: Path) -> None:
     run = ask_for(how="held")
     at_work(run.id)
     stop(process)
-    assert (look(run.id).state, look(run.id).crashes) == ("queued", 0)
+    assert (look(run.id).state, look(run.id).crashes) == ("queued", 0), look(run.id).message + look(run.id).trace
+
+
+def test_a_run_goes_on_from_where_a_stopped_or_killed_worker_left_it(home: Path) -> None:
+    """Once stopped, once killed; each time the chains have kept where they stood, and all files are the same at the
+    end as those of a run that nobody disturbed."""
+    answers = {"x": "cons,x", "L2ID": "school", "D": "Normal", "nchains": "2", "iterations": "1000000"}
+    answers |= {"thinning": "500"}  # a few seconds of work and small files
+    with db.session() as session:
+        row = datasets.find(session, school().name)
+        assert row is not None
+        alone = runs.submit(session, "2LevelMod", row, {"y": "y", **answers}, origin="test", enqueue=False)
+        run = runs.submit(session, "2LevelMod", row, {"y": "y", **answers}, origin="test")
+    queue.run_here(alone.id, 0)
+    how = (signal.SIGTERM, signal.SIGKILL)
+    for attempt, signal_ in enumerate(how):
+        worker = start("worker", "--concurrency", "1", STATGROVE_CHECKPOINT_EVERY="0.2")
+        child = wait_for(lambda: runs.process_of(look(run.id).worker))
+        began = wait_for(lambda: look(run.id).started).timestamp()
+        wait_for(lambda began=began: folders.checkpointed(run) > began or look(run.id).ended)
+        assert not look(run.id).ended, "the run is too short for this test"
+        if signal_ == signal.SIGTERM:
+            stop(worker)
+            assert look(run.id).state == "queued"
+        else:
+            os.kill(child, signal.SIGKILL)
+            wait_for(lambda attempt=attempt: look(run.id).attempt > attempt, "the sweep did not see it")
+            stop(worker)
+        assert look(run.id).crashes == 0, "it had got further"
+    worker = start("worker", "--concurrency", "1")
+    ended = until(run.id, "done")
+    stop(worker)
+    assert ended.attempt >= 2
+    assert not folders.checkpoints(ended).exists()
+    same = [{f.name: f.read_bytes() for f in runs.folder(one).iterdir()} for one in (alone, ended)]
+    assert same[0] == same[1]
 
 
 def test_the_same_tables_whatever_the_number_of_workers(home: Path) -> None:

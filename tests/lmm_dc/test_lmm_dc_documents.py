@@ -194,7 +194,7 @@ def test_verdicts_do_not_depend_on_luck(seed: int) -> None:
         short.pop("truth")
         spec = walk(registry.get("LMM/DC"), short, data.schema(), strict_keys=True).require()
         fitted = prepare(spec, rows_of(spec, data))
-        gather(fitted, [task(Progress()) for task in tasks(fitted)])
+        gather(fitted, [task(None, Progress()) for task in tasks(fitted)])
         assert {k for k, v in judge(fitted).words.items() if v != "estimable"} == expected
 
 

@@ -229,7 +229,8 @@ def test_a_child_runs_in_the_same_store_under_its_prefix(tmp_path: Path, child: 
     with Job(Store(tmp_path), listener) as job:
         result = job.call("Child", {"y": "y", "n": "4"}, DATA, prefix="Model1_", silent_figures=True)
         assert result.tables["ModelResults"].rows == ((4,),)
-    assert [a.name for a in listener.told] == ["Model1_ModelResults", "Model1_ModelResults.json"]
+    papers = ["Model1_Inputs", "Model1_script.py"]
+    assert [a.name for a in listener.told] == [*papers, "Model1_ModelResults", "Model1_ModelResults.json"]
     assert listener.children == [("Child", {"y": "y", "n": "4"}, "pupils", "Model1_")]
     assert [p.message for p in job.notes] == ["Child: n is unlucky."]
 

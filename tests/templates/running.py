@@ -53,21 +53,14 @@ def run(
 ) -> Ran:
     """Walk, check and run; errors of the data raise Refused as they would in a real run. `others`: by name.
     continues: the folder of the run that this one makes longer."""
-    from templates_engine.problems import Refused
-
     template = registry.get(name)
     schemas = {name: other.schema() for name, other in (others or {}).items()}
     walked = walk(template, answers, data.schema(), datasets=schemas, strict_keys=True)
     walked.require()
     state = continues / STATE if continues else None
-    data = template.rows(data)
     with Job(Store(folder), others=others, continues=state) as job:
-        found = template.check(walked.spec, data)
-        if errors := [p for p in found if p.level == "error"]:
-            raise Refused(errors)
-        for notice in found:
-            job.note(notice)
-        result = template.run(walked.spec, data, job)
+        spec, rows = job.begin(template, walked, data)
+        result = template.run(spec, rows, job)
         if pictures:
             job.draw_pictures()
         notes = job.notes
