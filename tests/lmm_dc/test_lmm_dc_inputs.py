@@ -67,7 +67,7 @@ def test_groups_of_one_with_a_model_that_needs_more(tmp_path) -> None:
     [
         ({"y": "weight", "D": "Poisson"}, "counts start at 0|not a whole number"),
         ({"y": "litter", "D": "Binomial", "n": "weaned"}, "litter is above weaned"),
-        ({"y": "weight", "D": "Binomial", "n": "cons"}, "must be 0 or 1"),
+        ({"y": "weight", "D": "Binomial", "n": "cons"}, "must have two values, such as 0 and 1"),
         ({"y": "weight", "profile": "sigma3"}, "beta_0"),
         ({"y": "weight", "profile": "beta_7"}, "no beta_7"),
         ({"y": "ticks", "D": "Poisson", "x2_1": "cons,male,days,litter"}, "3 random coefficients at most"),

@@ -12,7 +12,7 @@ WRONG = """{'numlevs': 'Yes', 'L2ID': 'school', 'MOIlevel': '2 levels', 'MOOldis
  'MOIslope': 'No', 'y': 'normexam', 'x': 'cons,standlrtmiss,girlmiss,avlrtmiss',
  'yimp1': 'normexam,standlrtmiss,girlmiss', 'bin1_1': 'Normal', 'bin1_2': 'Normal',
  'bin1_3': 'Binery', 'ximp1_0': 'cons', 'ximp1_1': 'cons,vrband:cat',
- 'ximp1_2': 'cons', 'want2': 'No', 'condmarg': 'Yes', 'numimpute5': '4',
+ 'ximp1_2': 'cons', 'want2': 'No', 'moreimp': 'No', 'condmarg': 'Yes', 'numimpute5': '4',
  'imputefirst': '1000', 'imputeevery': '50', 'burnin': '100', 'iterations': '250'}"""
 
 

@@ -37,11 +37,12 @@ N = np.arange(24.0)
 FOUR = np.where(N < 20, np.nan, N)  # four complete rows
 LAST = np.where(N < 20, N, np.nan)  # all but the last four
 TWELVE = np.tile([1.0, 2.0], 12)
+THREE = np.tile([0.0, 1.0, 2.0], 8)
 BINOMIAL = {"y": "yes", "D": "Binomial", "n": "n"}
 COUNT = {"y": "count", "D": "Poisson"}
 NB = "Negative binomial"
 BAD = [
-    ("not-binary", "2LevelMod", {**BINOMIAL, "n": "cons", **TWO}, {"yes": TWELVE}, "must be 0 or 1"),
+    ("not-binary", "2LevelMod", {**BINOMIAL, "n": "cons", **TWO}, {"yes": THREE}, "two values"),
     ("more-successes-than-trials", "2LevelMod", {**BINOMIAL, "y": "count", **TWO}, {"count": N}, "above n"),
     ("not-a-count", "1LevelMod", {"y": "y", "D": "Poisson", "x": "cons"}, {"y": np.abs(np.sin(N))}, "whole number"),
     ("negative-count", "1LevelMod", {"y": "y", "D": "Poisson", "x": "cons"}, {"y": N - 3}, "negative"),
@@ -121,8 +122,9 @@ def test_questions_refuse_what_the_columns_tell(data: Dataset) -> None:
     wrong = toy(name=np.array(["a", "b"] * 12), same=np.ones(24))
     found = walk(registry.get("2LevelMod"), {"y": "same", "L2ID": "g", "x": "cons,x", "D": "Gaussian"}, wrong.schema())
     assert {p.key for p in found.problems} == {"y", "D"}
-    found = walk(registry.get("2LevelMod"), {"y": "name", "L2ID": "g", "x": "cons"}, wrong.schema())
-    assert [p.key for p in found.problems] == ["y"]
+    name = {"y": "name", "L2ID": "g", "D": "Normal", "x": "cons"}
+    found = walk(registry.get("2LevelMod"), name, wrong.schema())
+    assert [p.key for p in found.problems] == ["D"], "its two texts could be a yes and a no"
     found = walk(registry.get("2LevelMod"), {"y": "y", "L2ID": "g", "x": "cons,y"}, wrong.schema())
     assert [p.key for p in found.problems] == ["x"]
     found = walk(registry.get("1LevelMod"), {"y": "y", "x": "cons,name"}, wrong.schema())
@@ -142,7 +144,7 @@ def test_the_draws_cannot_take_the_name_of_another_output(data: Dataset) -> None
 
 
 def test_several_faults_are_told_together(tmp_path: Path) -> None:
-    wrong = toy(yes=np.tile([1.0, 2.0], 12), z=np.full(24, 3.0))
+    wrong = toy(yes=THREE, z=np.full(24, 3.0))
     with pytest.raises(Refused) as refused:
         run("2LevelMod", wrong, {"y": "yes", "D": "Binomial", "n": "cons", "L2ID": "g", "x": "cons,z"}, tmp_path)
     assert [p.code for p in refused.value.problems] == ["not-binary", "collinear"]
