@@ -43,7 +43,8 @@ def walk(
     found = once(template, given, schema, datasets, defaults, recover)
     if recover:
         found = _recover_keys(template, given, schema, datasets, defaults, found)
-    accepted, refused = _accept(template, given, found)
+    # While questions are still to come on the page, one may ask for such a key: its answer waits like any other.
+    accepted, refused = _accept(template, given, found) if found.finished or strict_keys else ([], [])
     found = replace(
         found, said=(*said, *refused, *found.said), unasked=tuple(k for k in found.unasked if k not in accepted)
     )

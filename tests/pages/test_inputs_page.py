@@ -30,7 +30,7 @@ def test_every_fault_is_told_at_its_place(client: TestClient, tutmiss: str) -> N
     status, _, page = paste(client, WRONG, tutmiss)
     assert status == 422
     assert page.faults() == []
-    assert "18 of the 21 answers were read. These three were not." in page.text
+    assert "19 of the 22 answers were read. These three were not." in page.text
     assert re.findall(r"<mark>(.*?)</mark>", page.source) == ["avlrtmiss", "Binery", "numimpute5"]
     assert [b[2] for b in page.form("/inputs").buttons if b[1].startswith("use ")] == [
         "Use avslrtmiss",
