@@ -2,24 +2,65 @@
 
 SQLite runs in WAL mode with a busy timeout, so that pages read while workers write. Transactions are short and
 never span slow work: a session is opened, used and closed around one step.
+
+A database that does not answer must not hang whoever asks. A page waits a few seconds, and after one miss the next
+pages are refused at once until the database answers (`hurry`, outages.Gate); a worker waits longer and tries again
+(`patiently`). The time is kept here, by the client: a server that is frozen keeps none.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy import Engine, create_engine, event, exc, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
+from app.outages import Gate, Outage
 from app.settings import settings
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
+PATIENT = 30.0  # seconds that a process waits for one answer which nobody watches
+T = TypeVar("T")
+outage = Outage("the database")
+_gates: dict[str, Gate] = {}
+_hurried = False  # this process answers pages
+_unlimited = ContextVar("unlimited", default=False)
+
+
+class Away(exc.OperationalError):
+    """The database has not answered before, and is not asked now."""
+
+    def __init__(self) -> None:
+        super().__init__("", {}, Exception("the database does not answer"))
+
+
+def hurry(on: bool = True) -> None:
+    """This process answers pages: it waits for the database as long as the setting says, and then refuses at once."""
+    global _hurried
+    _hurried = on
+
+
+def limit() -> float:
+    """Seconds that this process waits for one answer of the database."""
+    return settings().database_timeout if _hurried else PATIENT
+
+
+def away(error: BaseException) -> bool:
+    """Did the database not answer, or break off, so that the same may succeed later?"""
+    if isinstance(error, exc.TimeoutError):  # no connection of the pool became free
+        return True
+    if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
+        return True
+    said = str(getattr(error, "orig", ""))  # SQLite has one class for a lock and for a fault of the program
+    return isinstance(error, exc.OperationalError) and not re.match(r"no such|near |unrecognized|too many SQL", said)
 
 
 def _dumps(value: Any) -> str:
@@ -31,19 +72,66 @@ def _dumps(value: Any) -> str:
 def _engine(url: str) -> Engine:
     kind = make_url(url).get_backend_name()
     if kind == "sqlite":
-        made = create_engine(url, json_serializer=_dumps, connect_args={"timeout": 30, "check_same_thread": False})
+        made = create_engine(url, json_serializer=_dumps, connect_args={"timeout": PATIENT, "check_same_thread": False})
 
         @event.listens_for(made, "connect")
         def _pragmas(connection: Any, _record: Any) -> None:
             cursor = connection.cursor()
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=NORMAL")
-            cursor.execute("PRAGMA busy_timeout=30000")
+            cursor.execute(f"PRAGMA busy_timeout={round(1000 * limit())}")
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.close()
 
         return made
-    return create_engine(url, json_serializer=_dumps, pool_pre_ping=True)
+    made = create_engine(url, json_serializer=_dumps, pool_pre_ping=True, pool_timeout=PATIENT)
+    if made.dialect.driver == "psycopg":
+        gate = _gates[url] = Gate(outage, lambda: _ask(url))
+
+        @event.listens_for(made, "do_connect")
+        def _connect(_dialect: Any, _record: Any, arguments: Any, more: Any) -> Any:
+            import psycopg
+
+            if gate.shut and _hurried:
+                raise psycopg.OperationalError("the database does not answer")
+            try:
+                return _limited().connect(*arguments, **more, connect_timeout=max(2, round(limit())))
+            except psycopg.OperationalError as error:
+                if _hurried:
+                    gate.miss(error)
+                raise
+
+    return made
+
+
+@cache
+def _limited() -> Any:
+    """psycopg's connection with a time for every answer, kept by this side; afterwards it is closed."""
+    import psycopg
+    from psycopg.errors import _WaitTimeout
+
+    class Limited(psycopg.Connection[Any]):
+        def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+            if timeout is None and not _unlimited.get():
+                timeout = limit()
+            try:
+                return super().wait(gen, interval, timeout)
+            except _WaitTimeout:
+                self.pgconn.finish()  # what it is doing is not known: nothing more may be asked of it
+                error = psycopg.OperationalError(f"no answer within {timeout:g} s")
+                if _hurried:
+                    for gate in _gates.values():
+                        gate.miss(error)
+                raise error from None
+
+    return Limited
+
+
+def _ask(url: str) -> None:
+    """Ask the server something by a connection of its own."""
+    address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with _limited().connect(address, connect_timeout=max(2, round(limit()))) as connection:
+        connection.execute("SELECT 1")
 
 
 def engine() -> Engine:
@@ -52,8 +140,64 @@ def engine() -> Engine:
 
 
 def session() -> Session:
-    """A new session, to be used as `with session() as s:`. Rows stay readable after commit."""
-    return Session(engine(), expire_on_commit=False)
+    """A new session, to be used as `with session() as s:`. Rows stay readable after commit.
+
+    Away, at once, in a process that answers pages, while the database is known not to answer.
+    """
+    chosen = engine()
+    if _hurried and (gate := _gates.get(settings().database)) is not None and gate.shut:
+        raise Away
+    return Session(chosen, expire_on_commit=False)
+
+
+def patiently(do: Callable[[Session, bool], T], seconds: float | None = None) -> T:
+    """do(session, again), again and again while the database does not answer; what it gives.
+
+    again: it was tried before, and may have been done without our having heard of it. seconds: how long to try
+    (None: the setting `outage`); then the last error is raised.
+    """
+    from kombu.utils.functional import retry_over_time
+
+    tried = False
+
+    def once() -> T:
+        nonlocal tried
+        again, tried = tried, True
+        try:
+            with session() as one:
+                done = do(one, again)
+        except exc.SQLAlchemyError as error:
+            if not away(error):
+                raise
+            outage.missed(error.__cause__ or error)
+            raise _Miss(error) from error
+        outage.over()
+        return done
+
+    longest = settings().outage if seconds is None else seconds
+    try:
+        if longest <= 0:
+            return once()
+        wait: Any = retry_over_time
+        found: T = wait(once, (_Miss,), interval_start=0.2, interval_step=0.3, interval_max=2.0, timeout=longest)
+        return found
+    except _Miss as miss:
+        raise miss.error from None
+
+
+class _Miss(Exception):
+    def __init__(self, error: exc.SQLAlchemyError):
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextmanager
+def _without_limit() -> Iterator[None]:
+    token = _unlimited.set(True)
+    try:
+        yield
+    finally:
+        _unlimited.reset(token)
 
 
 def get_session() -> Iterator[Session]:
@@ -100,7 +244,7 @@ def upgrade() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    with engine().begin() as connection:
+    with _without_limit(), engine().begin() as connection:
         if engine().dialect.name == "postgresql":  # two processes that start at once take turns
             connection.execute(text("SELECT pg_advisory_xact_lock(8600)"))
         elif engine().dialect.name == "sqlite":

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Scope
 
+from app import db
 from templates_engine.problems import Problem, Refused
 
 log = logging.getLogger("statgrove.web")
@@ -89,7 +90,7 @@ def _http(_: Request, error: HTTPException) -> Response:
 
 
 def _busy(request: Request, error: OperationalError) -> Response:
-    log.error("%s %s: the database did not answer: %s", request.method, request.url.path, error)
+    db.outage.missed(error.__cause__ or error)
     return JSONResponse(body("busy", "The database does not answer. Try again in a moment."), 503)
 
 

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from app import datasets, db, folders, queue, runs
 from app.models import Dataset, Run
 from app.settings import settings
@@ -92,8 +94,7 @@ def follow(run: Run, tell: Callable[[dict[str, Any]], None] | None = None) -> Ru
         try:
             over.wait(LOOK)
             if tell is not None and stop_by is None:
-                with db.session() as session:
-                    now = runs.get(session, run.id)
+                now = db.patiently(lambda session, _: runs.get(session, run.id))
                 if now is not None and now.progress:
                     tell(now.progress)
         except KeyboardInterrupt:
@@ -104,10 +105,13 @@ def follow(run: Run, tell: Callable[[dict[str, Any]], None] | None = None) -> Ru
                 runs.cancel(session, run.id)
         if stop_by is not None and time.monotonic() > stop_by:
             break
-    with db.session() as session:
+
+    def settle(session: Session, _: bool) -> Run | None:
         if not over.is_set():
             runs.stop(session, run.id, run.attempt, "keep")
-        ended = runs.get(session, run.id)
+        return runs.get(session, run.id)
+
+    ended = db.patiently(settle)
     if fault and (ended is None or not ended.ended):
         raise fault[0]
     if ended is None:

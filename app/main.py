@@ -38,7 +38,11 @@ def prepare() -> None:
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(prepare)
-    yield
+    db.hurry()
+    try:
+        yield
+    finally:
+        db.hurry(False)
 
 
 class _Application(FastAPI):

@@ -11,9 +11,11 @@ import importlib
 import logging
 import signal
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from app.outages import Outage
 from app.settings import settings
 
 if TYPE_CHECKING:
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 EXECUTE = "statgrove.execute"  # the name of the one task; workers/tasks.py holds it
 QUEUES = ("cpu", "gpu")
 LEAVE = signal.SIGUSR2  # tells a process that carries out a run to keep its chains and hand the run back
+REST = 3.0  # seconds without another try after the broker did not answer
 log = logging.getLogger("statgrove.queue")
+outage = Outage("the broker")
+_again_at = 0.0
 
 
 def configuration() -> dict[str, Any]:
@@ -32,6 +37,7 @@ def configuration() -> dict[str, Any]:
     common: dict[str, Any] = {
         "broker_url": chosen.broker_url or "filesystem://",
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # a broker may be away for long; the worker waits
         "task_ignore_result": True,  # the database is the truth about runs
         "task_store_errors_even_if_ignored": False,
         "task_serializer": "json",
@@ -91,7 +97,14 @@ def _sender() -> Celery:
         "interval_step": 0.1,
         "interval_max": 0.1,
     }
+    if not settings().embedded_broker:
+        made.conf.broker_transport_options |= {"socket_timeout": 3, "retry_on_timeout": False}
     return made
+
+
+def connection() -> Any:
+    """A connection to the broker, of those that wait shortly."""
+    return _sender().connection_for_write()
 
 
 def task_id(run_id: int, attempt: int) -> str:
@@ -100,21 +113,32 @@ def task_id(run_id: int, attempt: int) -> str:
 
 
 def send(run_id: int, attempt: int, queue: str) -> bool:
-    """Tell the workers that a run is waiting. False, and logged, where the broker cannot be reached."""
-    try:
-        _sender().send_task(EXECUTE, args=(run_id, attempt), queue=queue, task_id=task_id(run_id, attempt))
-    except Exception as error:  # every transport has exceptions of its own; the sweep sends again later
-        log.warning("run %s could not be sent to the queue (%s); it will be sent again", run_id, error)
-        return False
-    return True
+    """Tell the workers that a run is waiting. False where the broker cannot be reached: the sweep sends it later."""
+    message = {"args": (run_id, attempt), "queue": queue, "task_id": task_id(run_id, attempt)}
+    return _told(lambda: _sender().send_task(EXECUTE, **message))
 
 
 def kill(run_id: int, attempt: int) -> None:
-    """End the process that carries out this attempt. SIGKILL: compiled code does not see gentler signals."""
+    """End the process that carries out this attempt. SIGKILL: compiled code does not see gentler signals.
+
+    Where the broker cannot be reached the process goes on: the run's state is settled already, and it writes nothing.
+    """
+    _told(lambda: _sender().control.revoke(task_id(run_id, attempt), terminate=True, signal="SIGKILL"))
+
+
+def _told(tell: Callable[[], object]) -> bool:
+    """Was it told? After a miss nothing is tried for a moment: nobody is to wait again and again."""
+    global _again_at
+    if time.monotonic() < _again_at:
+        return False
     try:
-        _sender().control.revoke(task_id(run_id, attempt), terminate=True, signal="SIGKILL")
-    except Exception as error:  # the run's state is settled already; a process left over is only a waste
-        log.warning("the process of run %s could not be ended (%s)", run_id, error)
+        tell()
+    except Exception as error:  # every transport has exceptions of its own
+        outage.missed(error)
+        _again_at = time.monotonic() + REST
+        return False
+    outage.over()
+    return True
 
 
 def run_here(run_id: int, attempt: int) -> None:
@@ -125,6 +149,8 @@ def run_here(run_id: int, attempt: int) -> None:
 
 def forget() -> None:
     """Drop the connection, after a fork or when the settings have changed."""
+    global _again_at
+    _again_at = 0.0
     _sender.cache_clear()
 
 

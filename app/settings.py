@@ -43,6 +43,12 @@ class Settings(BaseSettings):
     lease: float = Field(default=30.0, gt=0, description="Seconds without a sign of life after which a run is lost.")
     heartbeat: float = Field(default=0.5, gt=0, description="Seconds between a run's signs of life.")
     checkpoint_every: float = Field(default=30.0, gt=0, description="Seconds between checkpoints of a run's chains.")
+    database_timeout: float = Field(default=4.0, gt=0, description="Seconds that a page waits for the database.")
+    outage: float = Field(
+        default=600.0,
+        ge=0,
+        description="Seconds that a worker waits for a database that does not answer, before it gives its run back.",
+    )
     sweep_every: float = Field(default=1.0, gt=0, description="Seconds between looks for lost runs.")
     resend_after: float = Field(default=15.0, gt=0, description="Seconds queued after which a message is sent again.")
     cancel_grace: float = Field(default=10.0, ge=0, description="Seconds a cancelled run has to stop by itself.")

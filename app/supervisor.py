@@ -13,21 +13,21 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 from typing import IO, Any
 
-from app import db, queue, runs
-from app.settings import settings
+from sqlalchemy import text
 
-LET_GO = 5.0  # seconds that runs have to keep their chains when the server is stopped
-ROOT = Path(__file__).resolve().parents[1]
+from app import db, messages, queue, runs
+from app.settings import settings
+from app.worker_process import Worker
+
+SETTLE = 15.0  # seconds after an outage in which runs may give a sign of life before they are thought lost
 log = logging.getLogger("statgrove.serve")
 
 
@@ -47,6 +47,7 @@ def serve(*, open_browser: bool = True, with_worker: bool = True) -> int:
         worker: Worker | None = None
         try:
             db.upgrade()
+            db.hurry()
             if settings().embedded_broker:
                 queue.clear()
             if with_worker:
@@ -81,118 +82,32 @@ def work(concurrency: int, queues: str) -> int:
     return 0
 
 
-class Worker:
-    """A Celery worker in a process group of its own, started again should it end by itself.
-
-    Start it from a thread that lasts: the kernel ends it with the thread that has started it.
-    """
-
-    def __init__(self, concurrency: int, queues: str = ",".join(queue.QUEUES)):
-        # Celery warns of running as root because of pickled messages; ours are JSON and hold two numbers.
-        command = [sys.executable, "-P", "-W", "ignore:You're running the worker", "-m", "celery", "--quiet"]
-        command += ["--app", "workers.celery_app", "worker", "--pool", "prefork", "--concurrency", str(concurrency)]
-        command += ["--queues", queues, "--loglevel", "WARNING", "--hostname", f"statgrove-{os.getpid()}@%h"]
-        self._command = [*command, "--without-gossip", "--without-mingle", "--without-heartbeat"]
-        self._lock = threading.Lock()
-        self._stopped = False
-        self._pause, self._began = 1.0, 0.0
-        self._start()
-
-    def _start(self) -> None:
-        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        environment = {**os.environ, **one_thread, "STATGROVE_PARENT": str(os.getpid())}
-        self._began = time.monotonic()
-        self._process = subprocess.Popen(
-            self._command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-
-    def check(self) -> None:
-        """Start it again if it has ended, more slowly each time that it does not last."""
-        with self._lock:
-            if self._stopped or self._process.poll() is None:
-                return
-            lasted = time.monotonic() - self._began
-            if lasted < self._pause:
-                return
-            self._pause = 1.0 if lasted > 60 else min(60.0, 2 * self._pause)
-            log.error("the worker has ended by itself (exit code %s); it is started again", self._process.returncode)
-            self._kill()
-            self._start()
-
-    def stop(self) -> None:
-        """Let its children keep their chains, end them, and put their runs back into the queue.
-
-        One that does not hand its run back in time is ended all the same, because compiled code hears no gentler
-        signal; then the run goes on from its last checkpoint.
-        """
-        with self._lock:
-            self._stopped = True
-            given = set()
-            try:
-                given = self._let_go()
-            except Exception:
-                log.exception("runs that go on could not be asked to keep their chains")
-            self._kill()
-        time.sleep(0.05)  # the children's end must have been noticed by the system
-        try:
-            with db.session() as session:
-                for run_id in runs.release(session):
-                    log.warning("run %s goes back into the queue", run_id)
-                    given.add(run_id)
-                runs.resend(session, given)  # now that this worker takes nothing any more
-        except Exception:
-            log.exception("runs could not be put back into the queue; the next start finds them")
-
-    def _let_go(self) -> set[int]:
-        """Ask the children that carry out runs to hand them back, and wait until they have; the runs asked for."""
-        asked: set[int] = set()
-        given: set[int] = set()
-        until = time.monotonic() + LET_GO
-        while time.monotonic() < until:
-            with db.session() as session:
-                there = {run.id: runs.process_of(run.worker) for run in runs.going_on(session)}
-            mine = {number: pid for number, pid in there.items() if _group(pid) == self._process.pid}
-            ours, given = set(mine.values()), given | set(mine)
-            for pid in ours - asked:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, queue.LEAVE)
-            asked |= ours
-            if not ours:
-                return given
-            time.sleep(0.05)
-        log.warning("%s runs were not handed back within %s s", len(asked), LET_GO)
-        return given
-
-    def _kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-
-def _group(pid: int) -> int:
-    """The process group of a process, 0 where there is none any more."""
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return 0
-
-
 def _sweep_until(stop: threading.Event, worker: Worker | None) -> None:
     """Look for lost runs, and after the worker, until stopped."""
-    purged, looked = 0.0, time.time()
+    purged, looked, settled = 0.0, time.time(), 0.0
     while not stop.wait(settings().sweep_every):
         before, looked = looked, time.time()
         if looked - before > settings().sweep_every + settings().lease / 2:
             continue  # the machine was asleep: let the runs give a sign of life before they are thought lost
         try:
             with db.session() as session:
-                for line in runs.sweep(session):
-                    log.warning("%s", line)
-            if time.monotonic() - purged > 30:
-                purged = time.monotonic()
-                queue.purge()
-        except Exception:
-            log.exception("the sweep failed; it is tried again")
+                session.execute(text("SELECT 1"))
+                if time.monotonic() >= settled:  # the same after an outage of the database
+                    for line in runs.sweep(session):
+                        log.warning("%s", line)
+                    if worker is not None:
+                        worker.watch(session)
+                if time.monotonic() - purged > 30:
+                    purged = time.monotonic()
+                    queue.purge()
+                    messages.tidy(session)
+            db.outage.over()
+        except Exception as error:
+            if db.away(error):
+                db.outage.missed(error.__cause__ or error)
+                settled = time.monotonic() + min(SETTLE, settings().lease / 2)
+            else:
+                log.exception("the sweep failed; it is tried again")
         if worker is not None:
             worker.check()
 

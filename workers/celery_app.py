@@ -9,12 +9,13 @@ crash is ready at once. Nothing that breaks on forking is used there: kernels ru
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import sys
 from typing import Any
 
-from celery.signals import setup_logging, worker_init, worker_process_init
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready
 
 from app import db, queue
 
@@ -32,8 +33,6 @@ def die_with_parent(how: signal.Signals = signal.SIGKILL) -> None:
 
 @setup_logging.connect
 def _logging(**_: Any) -> None:
-    import logging
-
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("statgrove").setLevel(logging.INFO)
     # A child that is ended on purpose, or lost, is no error of Celery's: the sweep settles its run and says so.
@@ -41,6 +40,17 @@ def _logging(**_: Any) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger("multiprocessing").setLevel(logging.CRITICAL)
     logging.getLogger("kombu.connection").setLevel(logging.ERROR)  # it misses a host name in the file broker's address
+    # Celery tells of every try to reach a broker that is away, and with a trace that it was lost.
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(_broker_away)
+
+
+def _broker_away(record: logging.LogRecord) -> bool:
+    """One line for an outage of the broker in place of Celery's."""
+    said = record.getMessage()
+    if record.levelno < logging.WARNING or "onnect" not in said:
+        return True
+    queue.outage.missed(said.split("Trying again")[0].strip())
+    return False
 
 
 @worker_init.connect
@@ -61,3 +71,11 @@ def _child(**_: Any) -> None:
     die_with_parent()
     db.forget()  # connections must not be shared over a fork
     queue.forget()
+
+
+@worker_ready.connect
+def _ready(**_: Any) -> None:
+    """Tell the process that has started this worker that it takes messages from now on."""
+    if told := os.environ.pop("STATGROVE_READY", ""):
+        os.write(int(told), b"r")
+        os.close(int(told))

@@ -53,6 +53,7 @@ class Beat:
         self.compiling = ""  # the template whose kernels may still have to be compiled
         self.job: Job | None = None  # once there is one
         self.leaving = False  # the process is to end
+        self.outage = False  # the database has been away for longer than is waited for
         self._progress: dict[str, Any] | None = None
         self._last: dict[str, Any] = {}
         self._new: list[Artifact] = []
@@ -95,14 +96,19 @@ class Beat:
 
     def wanted(self) -> str | None:
         self._check()
-        with db.session() as session:
-            return runs.wanted(session, self.run_id)
+        try:
+            with db.session() as session:
+                return runs.wanted(session, self.run_id)
+        except Exception as error:
+            if not db.away(error):
+                raise
+            return None  # which picture comes first is of no weight
 
     def child(self, template: str, answers: Mapping[str, str], dataset_name: str, prefix: str, schema: Schema) -> None:
         self._check()
         version = registry.get(template).version
-        with db.session() as session:
-            runs.add_child(
+        db.patiently(
+            lambda session, again: runs.add_child(
                 session,
                 self.run_id,
                 self.attempt,
@@ -113,7 +119,9 @@ class Beat:
                 answers=answers,
                 spec_hash=RunSpec(template, version, "", answers).hash(),
                 prefix=prefix,
+                again=again,
             )
+        )
 
     # Writing
 
@@ -124,8 +132,8 @@ class Beat:
             return self._progress or self._last
 
     def flush(self) -> None:
-        """Write what is new now. Superseded where the run is not ours any more."""
-        self._write()
+        """Write what is new now, however long the database takes. Superseded where the run is not ours any more."""
+        db.patiently(lambda *_: self._write())
         self._check()
 
     def _check(self) -> None:
@@ -163,12 +171,23 @@ class Beat:
             try:
                 if self.lost_at is None:
                     self._write()
-            except Exception:  # the database may come back; until then the lease runs
-                log.exception("run %s: its sign of life could not be written", self.run_id)
+                    db.outage.over()
+            except Exception as error:  # the database may come back; until then the lease runs
+                self._missed(error)
             if self.lost_at is not None and self._own_process and time.monotonic() - self.lost_at > grace:
                 # It does not stop though nobody waits for it: make room. Compiled code ignores gentler signals.
                 log.warning("run %s does not stop; its process ends", self.run_id)
                 os.kill(os.getpid(), signal.SIGKILL)
+
+    def _missed(self, error: Exception) -> None:
+        """A sign of life could not be written: one line for an outage; after a time the run is given back."""
+        if not db.away(error):
+            log.exception("run %s: its sign of life could not be written", self.run_id)
+            return
+        db.outage.missed(error.__cause__ or error)
+        if db.outage.seconds > settings().outage:
+            self.outage = self.leaving = True
+        self._closed.wait(min(2.0, db.outage.seconds / 4))
 
 
 def finite(value: Any) -> Any:

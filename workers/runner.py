@@ -23,7 +23,7 @@ from templates_engine import registry
 from templates_engine.asking import Walk, walk
 from templates_engine.data import Dataset
 from templates_engine.problems import Problem, Refused
-from templates_engine.running import Checkpoints, HandedBack, Job, Store
+from templates_engine.running import Artifact, Checkpoints, HandedBack, Job, Store
 from templates_engine.runspec import RunSpec
 from templates_engine.template import Template
 from workers import warming
@@ -35,22 +35,25 @@ log = logging.getLogger("statgrove.worker")
 
 def carry_out(run_id: int, attempt: int, *, own_process: bool) -> None:
     """Carry out an attempt from queued to its end. own_process: this process may be ended with the run."""
-    with db.session() as session:
-        run = runs.claim(session, run_id, attempt)
+    run = db.patiently(lambda session, again: runs.claim(session, run_id, attempt, again=again))
     if own_process:  # here, as Celery's pool sets handlers of its own before each task
         signal.signal(queue.LEAVE, leave)
     if run is None:
         return  # delivered twice, cancelled meanwhile, or a later attempt is on its way
     try:
-        with Beat(run_id, attempt, own_process=own_process) as beat:
+        beat = Beat(run_id, attempt, own_process=own_process)
+        with beat:
             ended = _work(run, beat, own_process)
     except Superseded:
         log.warning("run %s: attempt %s is not wanted any more and wrote nothing", run_id, attempt)
         return
     except HandedBack:
-        _hand_back(run_id, attempt)
+        _hand_back(run_id, attempt, wait=not beat.outage)
         return
     except BaseException as error:
+        if db.away(error):  # for longer than is waited for: what the chains have reached is kept
+            _hand_back(run_id, attempt, wait=False)
+            return
         if own_process and isinstance(error, SystemExit):  # told to end before it could hear of leaving
             _hand_back(run_id, attempt)
             raise
@@ -63,9 +66,15 @@ def carry_out(run_id: int, attempt: int, *, own_process: bool) -> None:
     log.info("run %s: %s", run_id, ended)
 
 
-def _hand_back(run_id: int, attempt: int) -> None:
-    with db.session() as session:
-        runs.hand_back(session, run_id, attempt)
+def _hand_back(run_id: int, attempt: int, *, wait: bool = True) -> None:
+    """Put the run back into the queue; where that cannot be written, its lease runs out and the sweep does it."""
+    try:
+        db.patiently(lambda session, _: runs.hand_back(session, run_id, attempt), seconds=None if wait else 0)
+    except Exception as error:
+        if not db.away(error):
+            raise
+        log.error("run %s: the database has been away for too long; its chains are kept, and its lease runs out", run_id)
+        return
     log.warning("run %s: its process ends; its chains are kept and it goes back into the queue", run_id)
 
 
@@ -97,21 +106,23 @@ def _work(run: Run, beat: Beat, own_process: bool) -> str:
         notes = job.notes
     beat.flush()
     store.write_manifest()
-    with db.session() as session:
+    how = (beat.flag or "keep") if job.stopped else ""
+
+    def settle(session: Session, again: bool) -> bool:
         runs.add_notices(session, run.id, run.attempt, notes)
-        if job.stopped:
-            how = beat.flag or "keep"
-            mine = runs.stop(session, run.id, run.attempt, how, beat.state)
-        else:
-            mine = runs.finish(session, run.id, run.attempt, beat.state)
-    if not mine:
+        if how:
+            return runs.stop(session, run.id, run.attempt, how, beat.state, again=again)
+        return runs.finish(session, run.id, run.attempt, beat.state, again=again)
+
+    if not db.patiently(settle):
         raise Superseded
     return "stopped on request" if job.stopped else "done"
 
 
 def _prepare(run: Run) -> tuple[Dataset, Template, Walk, dict[str, Dataset]]:
     """The data, the template, its spec and the other datasets named in it, made again from what the run's row says."""
-    with db.session() as session:
+
+    def found(session: Session, _: bool) -> tuple[Row, Template, Walk, dict[str, Row]]:
         row = session.get(Row, run.dataset_id) if run.dataset_id else None
         if row is None:
             raise Refused(
@@ -128,7 +139,9 @@ def _prepare(run: Run) -> tuple[Dataset, Template, Walk, dict[str, Dataset]]:
             )
         walked = walk(template, run.answers, row.as_schema(), datasets=_schemas(session), strict_keys=True)
         walked.require()
-        rows = {name: datasets.get(session, name) for name in walked.datasets.values()}
+        return row, template, walked, {name: datasets.get(session, name) for name in walked.datasets.values()}
+
+    row, template, walked, rows = db.patiently(found)
     data = datasets.open(row)
     if data.sha256() != run.dataset_sha256:
         raise _changed(run.dataset_name)
@@ -140,10 +153,9 @@ def _prepare(run: Run) -> tuple[Dataset, Template, Walk, dict[str, Dataset]]:
 
 def _before(run: Run) -> Path | None:
     """The file from which a run goes on that makes an earlier one longer."""
-    if run.continues is None:
+    if (number := run.continues) is None:
         return None
-    with db.session() as session:
-        before = runs.get(session, run.continues)
+    before = db.patiently(lambda session, _: runs.get(session, number))
     if before is None or not folders.state(before).is_file():
         text = f"The chains of run {run.continues}, from which this run was to go on, are not there any more."
         raise Refused(Problem("no-state", f"{text} Run the answers anew: their first draws will be the same."))
@@ -181,20 +193,26 @@ def _join_list(run: Run, store: Store) -> None:
     """Put the datasets that the run has made for further use into the list of datasets."""
     for artifact in store.artifacts:
         if artifact.listed and artifact.content is not None:
-            name = Path(artifact.file).stem
-            note = f"Made by run {run.id} ({run.template} on {run.dataset_name}). {artifact.title}".strip()
-            with db.session() as session:
-                datasets.add(session, artifact.content, "run", note=note, run_id=run.id, name=name)
+            _join(run, artifact)
+
+
+def _join(run: Run, artifact: Artifact) -> None:
+    name = Path(artifact.file).stem
+    note = f"Made by run {run.id} ({run.template} on {run.dataset_name}). {artifact.title}".strip()
+    db.patiently(lambda session, _: datasets.add(session, artifact.content, "run", note=note, run_id=run.id, name=name))
 
 
 def _end_failed(run: Run, message: str, trace: str, problems: list[Problem]) -> None:
     """End a run that raised. If even that fails, the lease runs out and the sweep settles it."""
+
+    def end(session: Session, _: bool) -> None:
+        now = runs.get(session, run.id)
+        if now is not None and now.cancel and now.attempt == run.attempt:
+            runs.stop(session, run.id, run.attempt, now.cancel)
+        else:
+            runs.fail(session, run.id, run.attempt, message, trace=trace, problems=problems)
+
     try:
-        with db.session() as session:
-            now = runs.get(session, run.id)
-            if now is not None and now.cancel and now.attempt == run.attempt:
-                runs.stop(session, run.id, run.attempt, now.cancel)
-            else:
-                runs.fail(session, run.id, run.attempt, message, trace=trace, problems=problems)
+        db.patiently(end)
     except Exception:
         log.exception("run %s failed (%s) and this could not be written", run.id, message)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.sse import format_sse_event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -174,7 +175,12 @@ async def _events(run_id: int, request: Request, last: str) -> AsyncIterator[byt
     """The stream: an event when something has changed since the id that the client saw last."""
     silent = 0.0
     while not await request.is_disconnected():
-        found = await run_in_threadpool(_look, run_id)
+        try:
+            found = await run_in_threadpool(_look, run_id)
+        except OperationalError as error:  # the run goes on: the stream is silent until the database answers
+            db.outage.missed(error.__cause__ or error)
+            await asyncio.sleep(POLL)
+            continue
         if found is None:
             return
         event, number, content = found

@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
+from app import db
 from app.pages.render import bare_page
 from templates_engine.problems import Refused
 
@@ -65,7 +66,7 @@ def _refused(request: Request, error: Exception) -> HTMLResponse:
 
 
 def _busy(request: Request, error: Exception) -> HTMLResponse:
-    log.error("%s %s: the database did not answer: %s", request.method, request.url.path, error)
+    db.outage.missed(error.__cause__ or error)
     return shown(request, 503, TITLES[503], ["The database does not answer just now. Nothing is lost."])
 
 

@@ -41,7 +41,7 @@ from app.runs.looking import (
     get,
     recent,
 )
-from app.runs.lost import MAX_CRASHES, going_on, hand_back, release, resend, sweep
+from app.runs.lost import MAX_CRASHES, going_on, hand_back, release, resend, sweep, waiting
 
 __all__ = [
     "ENDED",
@@ -80,6 +80,7 @@ __all__ = [
     "submit",
     "sweep",
     "unfit",
+    "waiting",
     "want",
     "wanted",
     "worker_gone",

@@ -62,8 +62,11 @@ def alive(pid: int) -> bool:
         return True
 
 
-def claim(session: Session, run_id: int, attempt: int) -> Run | None:
-    """Take a queued run; None where it is not there to be taken (taken, cancelled, or a later attempt). Commits."""
+def claim(session: Session, run_id: int, attempt: int, *, again: bool = False) -> Run | None:
+    """Take a queued run; None where it is not there to be taken (taken, cancelled, or a later attempt). Commits.
+
+    again: this process has tried before and heard no answer; a run that it has taken then is its own.
+    """
     moment = now()
     mine = change(
         session,
@@ -78,7 +81,9 @@ def claim(session: Session, run_id: int, attempt: int) -> Run | None:
         progress={},
     )
     session.commit()
-    return get(session, run_id) if mine else None
+    run = get(session, run_id)
+    ours = again and run is not None and (run.state, run.attempt, run.worker) == ("running", attempt, me())
+    return run if mine or ours else None
 
 
 def heartbeat(session: Session, run_id: int, attempt: int, progress: dict[str, Any] | None = None) -> str | None:
@@ -166,8 +171,15 @@ def add_child(
     answers: Mapping[str, str],
     spec_hash: str,
     prefix: str,
+    again: bool = False,
 ) -> None:
-    """The run of another template inside a run: a row of its own, folded under its parent. Commits."""
+    """The run of another template inside a run: a row of its own, folded under its parent. Commits.
+
+    again: it was tried before and no answer was heard; a row that is there is not made twice.
+    """
+    there = select(Run.id).where(Run.parent_id == run_id, Run.prefix == prefix[:200], Run.template == template)
+    if again and session.scalar(there.limit(1)) is not None:
+        return
     parent = get(session, run_id)
     if parent is None or not change(session, run_id, "running", attempt=attempt, heartbeat=now()):
         session.commit()
@@ -207,8 +219,12 @@ def end(
     trace: str = "",
     problems: Sequence[Problem] = (),
     progress: dict[str, Any] | None = None,
+    again: bool = False,
 ) -> bool:
-    """running -> done, failed or cancelled, children with it. False: it was not ours to end. Commits."""
+    """running -> done, failed or cancelled, children with it. False: it was not ours to end. Commits.
+
+    again: it was tried before and no answer was heard; a run that has ended so in this attempt was ended by us.
+    """
     if state not in ENDED:
         raise ValueError(f"a run does not end as {state!r}")
     run = get(session, run_id)
@@ -231,6 +247,7 @@ def end(
             gone = gone & (Artifact.state == "pending")
         session.execute(delete(Artifact).where(gone), execution_options={"synchronize_session": False})
     session.commit()
+    mine = mine or (again and (run.state, run.attempt) == (state, attempt))
     if mine and run.cancel == "discard" and state == "cancelled":
         folders.drop(run)
     elif mine:
@@ -238,9 +255,11 @@ def end(
     return mine
 
 
-def finish(session: Session, run_id: int, attempt: int, progress: dict[str, Any] | None = None) -> bool:
+def finish(
+    session: Session, run_id: int, attempt: int, progress: dict[str, Any] | None = None, *, again: bool = False
+) -> bool:
     """running -> done."""
-    return end(session, run_id, attempt, "done", progress=progress)
+    return end(session, run_id, attempt, "done", progress=progress, again=again)
 
 
 def fail(
@@ -250,7 +269,15 @@ def fail(
     return end(session, run_id, attempt, "failed", message=message, trace=trace, problems=problems)
 
 
-def stop(session: Session, run_id: int, attempt: int, how: str, progress: dict[str, Any] | None = None) -> bool:
+def stop(
+    session: Session,
+    run_id: int,
+    attempt: int,
+    how: str,
+    progress: dict[str, Any] | None = None,
+    *,
+    again: bool = False,
+) -> bool:
     """running -> cancelled, as was asked ("keep" or "discard")."""
     message = RESULT_OF_CANCEL.get(how, RESULT_OF_CANCEL["keep"])
-    return end(session, run_id, attempt, "cancelled", message=message, progress=progress)
+    return end(session, run_id, attempt, "cancelled", message=message, progress=progress, again=again)

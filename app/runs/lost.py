@@ -8,13 +8,14 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from app import folders, queue
+from app import folders, messages, queue
 from app.models import Artifact, Run, now
 from app.runs.carrying import end, fail, process_of, stop, worker_gone
 from app.runs.changing import change
 from app.runs.looking import get
 from app.settings import settings
 
+LONGEST_WAIT = 300.0  # seconds after which a message is sent again, however often it was sent
 MAX_CRASHES = 2  # a run is taken up again this often
 
 
@@ -40,31 +41,47 @@ def sweep(session: Session) -> list[str]:
             message = f"It took longer than {chosen.max_hours:g} hours and was stopped (setting STATGROVE_MAX_HOURS)."
             if fail(session, run.id, run.attempt, message):
                 did.append(_ended(run, "took too long"))
+    return did + _waiting(session)
+
+
+def _waiting(session: Session) -> list[str]:
+    """Send the messages of queued runs again that have been waiting for long, those that the broker has no more."""
+    chosen, moment, did = settings(), now(), []
+    due = []
     for run in session.scalars(
         select(Run).where(Run.state == "queued"), execution_options={"populate_existing": True}
     ).all():
-        wait = chosen.resend_after * 2 ** min(run.sends - 1, 12)  # messages of one run grow with the logarithm of time
+        wait = min(LONGEST_WAIT, chosen.resend_after * 2 ** min(run.sends - 1, 12))
         if moment - (run.sent or run.created) <= timedelta(seconds=wait):
             continue
-        if not run.queue:
-            message = "The command that asked for it was stopped before it began."
-            if change(session, run.id, "queued", attempt=run.attempt, state="failed", message=message, finished=moment):
-                did.append(f"run {run.id}: its command is gone, failed")
-            session.commit()
-        elif change(
+        if run.queue:
+            due.append(run)
+            continue
+        message = "The command that asked for it was stopped before it began."
+        if change(session, run.id, "queued", attempt=run.attempt, state="failed", message=message, finished=moment):
+            did.append(f"run {run.id}: its command is gone, failed")
+        session.commit()
+    there = messages.standing() if due else None
+    if there is None:  # nothing is due, or the broker does not answer
+        return did
+    waiting = {message.task for message in there if message.queue}
+    for run in due:
+        task = queue.task_id(run.id, run.attempt)
+        again = task not in waiting
+        mine = change(
             session,
             run.id,
             "queued",
             attempt=run.attempt,
             also=(Run.sends == run.sends,),
-            sends=run.sends + 1,
+            sends=run.sends + again,
             sent=moment,
-        ):
-            session.commit()
+        )
+        session.commit()
+        if mine and again:
+            messages.drop({task}, there)  # a worker has taken it, and is gone or takes nothing
             queue.send(run.id, run.attempt, run.queue)
             did.append(f"run {run.id}: sent to the queue again")
-        else:
-            session.commit()
     return did
 
 
@@ -97,6 +114,12 @@ def going_on(session: Session) -> list[Run]:
     wanted = select(Run).where(Run.state == "running", Run.parent_id.is_(None), Run.queue != "")
     found = session.scalars(wanted, execution_options={"populate_existing": True}).all()
     return [run for run in found if process_of(run.worker)]
+
+
+def waiting(session: Session) -> list[Run]:
+    """The runs that wait in the queue."""
+    found = session.scalars(select(Run).where(Run.state == "queued", Run.queue != ""))
+    return list(found)
 
 
 def resend(session: Session, only: Collection[int] | None = None) -> None:
