@@ -95,7 +95,7 @@ def _engine(url: str) -> Engine:
             if gate.shut and _hurried:
                 raise psycopg.OperationalError("the database does not answer")
             try:
-                return _limited().connect(*arguments, **more, connect_timeout=max(2, round(limit())))
+                return _limited(url).connect(*arguments, **more, connect_timeout=max(2, round(limit())))
             except psycopg.OperationalError as error:
                 if _hurried:
                     gate.miss(error)
@@ -105,7 +105,7 @@ def _engine(url: str) -> Engine:
 
 
 @cache
-def _limited() -> Any:
+def _limited(url: str) -> Any:
     """psycopg's connection with a time for every answer, kept by this side; afterwards it is closed."""
     import psycopg
     from psycopg.errors import _WaitTimeout
@@ -120,8 +120,7 @@ def _limited() -> Any:
                 self.pgconn.finish()  # what it is doing is not known: nothing more may be asked of it
                 error = psycopg.OperationalError(f"no answer within {timeout:g} s")
                 if _hurried:
-                    for gate in _gates.values():
-                        gate.miss(error)
+                    _gates[url].miss(error)
                 raise error from None
 
     return Limited
@@ -130,7 +129,7 @@ def _limited() -> Any:
 def _ask(url: str) -> None:
     """Ask the server something by a connection of its own."""
     address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with _limited().connect(address, connect_timeout=max(2, round(limit()))) as connection:
+    with _limited(url).connect(address, connect_timeout=max(2, round(limit()))) as connection:
         connection.execute("SELECT 1")
 
 

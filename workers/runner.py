@@ -73,7 +73,7 @@ def _hand_back(run_id: int, attempt: int, *, wait: bool = True) -> None:
     except Exception as error:
         if not db.away(error):
             raise
-        log.error("run %s: the database has been away for too long; its chains are kept, and its lease runs out", run_id)
+        log.error("run %s: the database is away for too long; its chains are kept, its lease runs out", run_id)
         return
     log.warning("run %s: its process ends; its chains are kept and it goes back into the queue", run_id)
 
