@@ -104,17 +104,20 @@ class _Version(argparse.Action):
 
 def _serve(chosen: argparse.Namespace) -> int:
     _set(host=chosen.host, port=chosen.port, workers=chosen.workers, data=chosen.data)
-    _log()
+    from app import logs
     from app.supervisor import serve
+
+    logs.begin()
 
     return serve(open_browser=not chosen.no_browser, with_worker=not chosen.no_worker)
 
 
 def _worker(chosen: argparse.Namespace) -> int:
-    _log()
+    from app import logs
     from app.settings import settings
     from app.supervisor import work
 
+    logs.begin()
     return work(chosen.concurrency or settings().workers, chosen.queues)
 
 
@@ -294,13 +297,6 @@ def _set(**given: object) -> None:
     for name, value in given.items():
         if value is not None:
             os.environ[f"STATGROVE_{name.upper()}"] = str(value)
-
-
-def _log() -> None:
-    import logging
-
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("kombu.connection").setLevel(logging.ERROR)  # it misses a host name in the file broker's address
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
         "is always among them.",
     )
     warm: bool = Field(default=True, description="Compile every template's kernels when a worker starts.")
+    log_json: bool = Field(default=False, description="Log as JSON, one object a line.")
     max_hours: float = Field(default=24.0, gt=0, description="Longest run, in hours.")
 
     @property

@@ -136,6 +136,7 @@ def _serve_pages(
         factory=True,
         log_level="warning",
         access_log=False,
+        log_config=None,
         timeout_graceful_shutdown=2,
         server_header=False,
     )

@@ -17,7 +17,7 @@ from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready
 
-from app import db, queue
+from app import db, logs, queue
 
 app = queue.make("statgrove")
 app.conf.imports = ("workers.tasks",)
@@ -33,13 +33,12 @@ def die_with_parent(how: signal.Signals = signal.SIGKILL) -> None:
 
 @setup_logging.connect
 def _logging(**_: Any) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    logs.begin()
     logging.getLogger("statgrove").setLevel(logging.INFO)
     # A child that is ended on purpose, or lost, is no error of Celery's: the sweep settles its run and says so.
     for name in ("celery.worker.request", "celery.worker.control", "celery.concurrency.asynpool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger("multiprocessing").setLevel(logging.CRITICAL)
-    logging.getLogger("kombu.connection").setLevel(logging.ERROR)  # it misses a host name in the file broker's address
     # Celery tells of every try to reach a broker that is away, and with a trace that it was lost.
     logging.getLogger("celery.worker.consumer.consumer").addFilter(_broker_away)
 

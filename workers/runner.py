@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app import datasets, db, folders, queue, runs
+from app import datasets, db, folders, logs, queue, runs
 from app.models import Dataset as Row, Run
 from app.settings import settings
 from templates_engine import registry
@@ -40,6 +40,16 @@ def carry_out(run_id: int, attempt: int, *, own_process: bool) -> None:
         signal.signal(queue.LEAVE, leave)
     if run is None:
         return  # delivered twice, cancelled meanwhile, or a later attempt is on its way
+    logs.about(run_id)
+    try:
+        _carry_out(run, own_process)
+    finally:
+        logs.about(None)
+
+
+def _carry_out(run: Run, own_process: bool) -> None:
+    """A run that was claimed, until it has ended."""
+    run_id, attempt = run.id, run.attempt
     try:
         beat = Beat(run_id, attempt, own_process=own_process)
         with beat:
