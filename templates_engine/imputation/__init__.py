@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING
 from templates_engine.faces import lazily
 
 if TYPE_CHECKING:
-    from templates_engine.imputation import pooling as pooling, questions as questions
+    from templates_engine.imputation import (
+        imputer_questions as imputer_questions,
+        pooling as pooling,
+        questions as questions,
+    )
     from templates_engine.imputation.complete import SETTLING as SETTLING, joint_model as joint_model
+    from templates_engine.imputation.imputer import ImputerTemplate as ImputerTemplate, NormalImputer as NormalImputer
     from templates_engine.imputation.outputs import (
         LENGTHS as LENGTHS,
         MENDS as MENDS,
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     )
     from templates_engine.imputation.spec import (
         Classification as Classification,
+        ImputerSpec as ImputerSpec,
         ModelOfInterest as ModelOfInterest,
         Response as Response,
         Spec as Spec,

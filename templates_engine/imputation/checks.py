@@ -24,11 +24,11 @@ from templates_engine.data import (
     varies_within,
 )
 from templates_engine.imputation.complete import diagonal, joint_model
-from templates_engine.imputation.spec import Classification, Response, Spec
+from templates_engine.imputation.spec import Classification, Imputation, Response
 from templates_engine.problems import Problem, Refused
 
 
-def check(spec: Spec, data: Dataset) -> list[Problem]:
+def check(spec: Imputation, data: Dataset) -> list[Problem]:
     """All faults and notices at once."""
     found: list[Problem] = []
     for i, response in enumerate(spec.level1):
@@ -71,7 +71,7 @@ def _response(response: Response, data: Dataset, level: int, i: int, values: np.
     return found
 
 
-def _few(spec: Spec, each: Classification, count: int) -> list[Problem]:
+def _few(spec: Imputation, each: Classification, count: int) -> list[Problem]:
     """Too few units for anything, or for correlations."""
     if count < 2:
         text = f"{each.column} has {count} group; two levels need at least two, and about ten to be useful."
@@ -87,7 +87,7 @@ def _few(spec: Spec, each: Classification, count: int) -> list[Problem]:
     return []
 
 
-def _arrangement(spec: Spec, units: Sequence[np.ndarray]) -> list[Problem]:
+def _arrangement(spec: Imputation, units: Sequence[np.ndarray]) -> list[Problem]:
     """How several classifications lie to one another: which holds which, which are one, which do not hang together."""
     from templates_engine.sampling.joint import components, parent_of
 
@@ -118,11 +118,11 @@ def _arrangement(spec: Spec, units: Sequence[np.ndarray]) -> list[Problem]:
     return found
 
 
-def slopes_of_incomplete(spec: Spec, data: Dataset) -> list[Problem]:
+def slopes_of_incomplete(spec: Imputation, data: Dataset) -> list[Problem]:
     """A random slope of an incomplete covariate comes out too small after joint imputation."""
-    found = []
-    for c, terms in enumerate(spec.moi.slopes, start=1):
-        key = "x2" if len(spec.moi.groups) == 1 and spec.classes[0].key == "L2ID" else f"x2_{c}"
+    found: list[Problem] = []
+    for c, terms in enumerate(spec.moi.slopes if spec.moi else (), start=1):
+        key = "x2" if spec.moi and len(spec.moi.groups) == 1 and spec.classes[0].key == "L2ID" else f"x2_{c}"
         for term in terms:
             gaps = float(data.missing(term.name).mean())
             if gaps:
@@ -135,7 +135,7 @@ def slopes_of_incomplete(spec: Spec, data: Dataset) -> list[Problem]:
     return found
 
 
-def _improper(spec: Spec, data: Dataset) -> list[Problem]:
+def _improper(spec: Imputation, data: Dataset) -> list[Problem]:
     """With flat priors the posterior of a covariance matrix needs enough groups or units."""
     from templates_engine.sampling.joint import propriety
 
@@ -146,7 +146,7 @@ def _improper(spec: Spec, data: Dataset) -> list[Problem]:
     ]
 
 
-def _place(spec: Spec, text: str) -> tuple[str, str]:
+def _place(spec: Imputation, text: str) -> tuple[str, str]:
     """(key, column) of the question that mends what a sentence says: a variable's predictors, or the variables."""
     named = [
         (r.name, level, i, r.kind)
@@ -211,10 +211,10 @@ def _collinear(data: Dataset, terms: Sequence[Term], key: str) -> list[Problem]:
     return [Problem("collinear", text, key=key, column=repeated[0])]
 
 
-def _without_intercept(spec: Spec, data: Dataset) -> list[Problem]:
+def _without_intercept(spec: Imputation, data: Dataset) -> list[Problem]:
     """A line for the model of interest, and for each variable whose predictors lack the intercept."""
     found = []
-    if not _has_intercept(data, spec.moi.x):
+    if spec.moi and not _has_intercept(data, spec.moi.x):
         said = "the line or plane is forced through the origin"
         found.append(no_intercept(data, said, "x", "in the model of interest"))
     for level, responses in enumerate(spec.levels, start=1):
@@ -232,12 +232,12 @@ def _has_intercept(data: Dataset, terms: Sequence[Term]) -> bool:
     return spans_ones(x.matrix[x.complete])
 
 
-def _left_out(spec: Spec, data: Dataset) -> list[Problem]:
+def _left_out(spec: Imputation, data: Dataset) -> list[Problem]:
     """Variables of the model that the imputation ignores."""
     imputed = {r.name for r in spec.responses}
     predictors = {term.name for r in spec.responses for terms in r.predictors for term in terms}
-    found = []
-    for name in spec.moi.columns:
+    found: list[Problem] = []
+    for name in spec.moi.columns if spec.moi else ():
         gaps = int(data.missing(name).sum())
         if gaps and name not in imputed:
             text = (
@@ -251,7 +251,12 @@ def _left_out(spec: Spec, data: Dataset) -> list[Problem]:
             )
             found.append(Problem("left-out-of-imputation", text, key="yimp1", column=name, level="notice"))
     for response in spec.responses:
-        if spec.moi.distribution != "Normal" and response.name == spec.moi.y and data.missing(response.name).any():
+        if (
+            spec.moi
+            and spec.moi.distribution != "Normal"
+            and response.name == spec.moi.y
+            and data.missing(response.name).any()
+        ):
             text = f"{response.name} is {spec.moi.distribution} and must be complete; it has missing values."
             found.append(Problem("incomplete-response", text, key="y", column=response.name))
     return found

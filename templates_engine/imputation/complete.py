@@ -10,7 +10,7 @@ import numpy as np
 
 from templates_engine.data import Dataset, design, first_in_group
 from templates_engine.imputation.categories import as_written, numbered
-from templates_engine.imputation.spec import DIAGONAL, IDENTITY, UNIFORM, Classification, Response, Spec
+from templates_engine.imputation.spec import DIAGONAL, IDENTITY, UNIFORM, Classification, Imputation, Response, Spec
 from templates_engine.outputs import Draws
 from templates_engine.sampling import Live, joint, streams
 
@@ -24,6 +24,7 @@ class Imputed:
 
     draws: Draws
     sets: dict[tuple[int, int], tuple[Dataset, tuple[Dataset, ...]]]  # (chain, iteration): rows, higher levels
+    model: joint.JointModel
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class _Units:
     count: int
 
 
-def _units(spec: Spec, data: Dataset) -> list[_Units]:
+def _units(spec: Imputation, data: Dataset) -> list[_Units]:
     found = []
     for each in spec.classes:
         codes, labels = data.groups(each.column)
@@ -42,12 +43,12 @@ def _units(spec: Spec, data: Dataset) -> list[_Units]:
     return found
 
 
-def diagonal(spec: Spec, each: Classification, count: int) -> bool:
+def diagonal(spec: Imputation, each: Classification, count: int) -> bool:
     """Whether a classification of so many units has a diagonal matrix: asked for, or all that a flat prior leaves."""
     return each.structure == DIAGONAL or (not each.structure and count < 2 * each.dimensions(spec.level1) + 2)
 
 
-def joint_model(spec: Spec, data: Dataset) -> joint.JointModel:
+def joint_model(spec: Imputation, data: Dataset) -> joint.JointModel:
     """The sampler's arrays. Responses and predictors of a classification are the first observed value in each unit."""
 
     def response(r: Response, units: _Units | None) -> joint.Response:
@@ -81,7 +82,7 @@ def joint_model(spec: Spec, data: Dataset) -> joint.JointModel:
 
 
 def _prior(
-    spec: Spec, each: Classification, count: int, level1: Sequence[joint.Response], own: Sequence[joint.Response]
+    spec: Imputation, each: Classification, count: int, level1: Sequence[joint.Response], own: Sequence[joint.Response]
 ) -> joint.Uniform | joint.InverseWishart | joint.HalfT:
     """Inverse Wishart: as few df as are proper, centred on a fifth of level 1's variance, on that of its own."""
     if diagonal(spec, each, count):
@@ -114,7 +115,7 @@ def impute(spec: Spec, data: Dataset, job: Any) -> Imputed:
     tasks = [chain(k, stream) for k, stream in enumerate(streams(spec.seed, spec.chains_run))]
     chains: list[joint.JointChain] = job.resumable(IMPUTATION_CHAINS, tasks, length)
     job.keep(IMPUTATION_CHAINS, [each.saved for each in chains], "numimpute", spec.n_imputed)
-    return Imputed(_draws(chains), _completed(spec, data, chains))
+    return Imputed(_draws(chains), completed_sets(spec, data, chains, spec.imputed_at, SETTLING), model)
 
 
 def _draws(chains: Sequence[joint.JointChain]) -> Draws:
@@ -125,20 +126,23 @@ def _draws(chains: Sequence[joint.JointChain]) -> Draws:
     return Draws(chains[0].parameters, chains[0].variables, values)
 
 
-def _completed(
-    spec: Spec, data: Dataset, chains: Sequence[joint.JointChain]
+def completed_sets(
+    spec: Imputation, data: Dataset, chains: Sequence[joint.JointChain], at: Sequence[int], settling: int = 0
 ) -> dict[tuple[int, int], tuple[Dataset, tuple[Dataset, ...]]]:
-    """Completed data in the order iteration, then chain; only the missing cells differ from the original."""
+    """Completed data in the order iteration, then chain; only the missing cells differ from the original.
+
+    at: the iterations, counted after `settling` sweeps.
+    """
     units = _units(spec, data)
     own = {r.name: r for r in spec.responses}
     sets: dict[tuple[int, int], tuple[Dataset, tuple[Dataset, ...]]] = {}
-    for iteration in spec.imputed_at:
+    for iteration in at:
         for c, chain in enumerate(chains):
-            if SETTLING + iteration not in chain.imputed:
+            if settling + iteration not in chain.imputed:
                 continue  # stopped before
             levels = [
                 {name: as_written(data, own[name], values) for name, values in part.items()}
-                for part in chain.imputed[SETTLING + iteration]
+                for part in chain.imputed[settling + iteration]
             ]
             columns = dict(levels[0])
             for of, part in zip(units, levels[1:], strict=False):

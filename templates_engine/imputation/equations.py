@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from templates_engine.asking import Term
 from templates_engine.data import Schema
-from templates_engine.imputation.spec import Response, Spec
+from templates_engine.imputation.spec import Imputation, Response, Spec
 from templates_engine.manual import escape, var
 
 
@@ -48,7 +48,7 @@ def _sum(terms: tuple[Term, ...], schema: Schema, symbol: str, index: str, upper
     ]
 
 
-def _upper(spec: Spec) -> frozenset[str]:
+def _upper(spec: Imputation) -> frozenset[str]:
     """Variables known to have one value a group: level 2 responses and their predictors, constants apart."""
     if len(spec.classes) != 1:
         return frozenset()
@@ -150,7 +150,7 @@ def _rule(response: Response, index: str, schema: Schema) -> list[str]:
     return []
 
 
-def imputation_model(spec: Spec, schema: Schema) -> str:
+def imputation_model(spec: Imputation, schema: Schema) -> str:
     """The joint model: one regression for each latent dimension, then the covariance matrices."""
     lines: list[str] = []
     at = 0
@@ -182,7 +182,7 @@ def imputation_model(spec: Spec, schema: Schema) -> str:
     return _aligned(lines)
 
 
-def algorithm(spec: Spec) -> str:
+def algorithm(spec: Imputation) -> str:
     """One sweep of the sampler, in words and conditional distributions."""
     effects = (
         r"Fixed effects given the group effects (Normal), with a step that moves intercepts and group effects together"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from templates_engine.asking import Ask, Option, Term
@@ -170,14 +170,19 @@ def _kinds(column: Column) -> list[Option]:
     return [Option(kind, kind, not barred.get(kind), barred.get(kind, "")) for kind in KINDS]
 
 
-def _responses(ask: Ask, level: int, chosen: tuple[Term, ...]) -> tuple[Response, ...]:
+_PLAIN = {"bin": "bin{level}_{k}", "ximp": "ximp{level}_{i}"}  # keys of types and predictors
+
+
+def _responses(
+    ask: Ask, level: int, chosen: tuple[Term, ...], keys: Mapping[str, str] = _PLAIN
+) -> tuple[Response, ...]:
     """Every type at a level is asked before the predictors at that level, as in the original."""
     types = []
     for k, term in enumerate(chosen, start=1):
         at: dict[str, Any] = {"level": level, "k": k, "column": term.name}
         column = ask.data[term.name]
         kind = ask.choice(
-            "bin{level}_{k}",
+            keys["bin"],
             "Type of {column}",
             _kinds(column),
             default=_type_of(column),
@@ -213,10 +218,10 @@ def _responses(ask: Ask, level: int, chosen: tuple[Term, ...]) -> tuple[Response
         }
         where: dict[str, Any] = {"level": level, "i": i, "column": name}
         if kind == "Unordered":
-            key, label = "ximp{level}_{i}_{c}", "Predictors of {column}, category {c}"
+            key, label = keys["ximp"] + "_{c}", "Predictors of {column}, category {c}"
             x = tuple(ask.columns(key, label, c=c, **where, **options) for c in range(n - 1))
         else:
-            x = (ask.columns("ximp{level}_{i}", "Predictors of {column}", **where, **options),)
+            x = (ask.columns(keys["ximp"], "Predictors of {column}", **where, **options),)
         found.append(Response(name, kind, n, x))
     return tuple(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from templates_engine.data import Dataset
 from templates_engine.imputation.checks import slopes_of_incomplete
 from templates_engine.imputation.complete import Imputed, impute
 from templates_engine.imputation.equations import algorithm, imputation_model
+from templates_engine.imputation.imputer_run import show
 from templates_engine.imputation.report import complete_cases_table, methods, pool, pooled_table, verdicts
 from templates_engine.imputation.spec import Spec
 from templates_engine.outputs import Draws, Result
@@ -34,7 +36,7 @@ def run(spec: Spec, data: Dataset, job: Any) -> Result:
     job.text(IMPUTATION + "equation.tex", imputation_model(spec, schema), title="Imputation model")
     job.text(IMPUTATION + "algorithm.tex", algorithm(spec), title="One sweep of the imputation sampler")
     imputed = impute(spec, data, job)
-    _report_imputation(spec, imputed, job)
+    _report_imputation(spec, data, imputed, job)
 
     job.step(fit_step)
     used = [imputed.sets[key][0] for key in spec.used if key in imputed.sets]
@@ -57,8 +59,8 @@ def _answers(spec: Spec, k: int) -> dict[str, str]:
     return {**spec.moi.answers, **{key: str(value) for key, value in length.items()}}
 
 
-def _report_imputation(spec: Spec, imputed: Imputed, job: Any) -> None:
-    """The draws, their table and pictures, and the completed datasets under their two names."""
+def _report_imputation(spec: Spec, data: Dataset, imputed: Imputed, job: Any) -> None:
+    """The draws, their tables and pictures, and the completed datasets under their two names."""
     draws = imputed.draws
     if draws.values.shape[1] >= 2:
         table = summaries.summary(draws)
@@ -66,6 +68,10 @@ def _report_imputation(spec: Spec, imputed: Imputed, job: Any) -> None:
         job.table(IMPUTATION + "ModelResults", table)
         job.draws(IMPUTATION + "out", draws, title="Parameter chains of the imputation model")
         job.diagnostics(IMPUTATION, draws, title="Imputation model")
+        begin = min(spec.first - 1, draws.values.shape[1] // 2)  # before it the chains may not have settled
+        settled = replace(draws, values=draws.values[:, begin:], first=draws.first + begin)
+        used = {key: imputed.sets[key] for key in spec.used if key in imputed.sets}
+        show(IMPUTATION, spec, imputed.model, data, settled, used, job)
     for (chain, iteration), (full, uppers) in imputed.sets.items():
         mark = "" if (chain, iteration) in spec.used else " (not analysed)"
         about = f"Completed data, chain {chain}, iteration {iteration}{mark}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from templates_engine.asking import Term
+from templates_engine.asking import McmcOptions, Term
 
 UNSTRUCTURED, DIAGONAL = "Unstructured", "Diagonal"
 UNIFORM, WISHART = "Uniform", "Inverse Wishart"
@@ -86,8 +86,47 @@ class ModelOfInterest:
         return tuple(dict.fromkeys(names + ([self.trials] if self.trials else [])))
 
 
+class Imputation:
+    """What the answers to every template with a joint model have: the model itself. Subclasses are dataclasses."""
+
+    classes: tuple[Classification, ...]  # () when everything is at one level
+    level1: tuple[Response, ...]
+    conditional: bool
+    unordered: str
+    moi: ModelOfInterest | None
+
+    @property
+    def levels(self) -> tuple[tuple[Response, ...], ...]:
+        """Responses of level 1, then of each classification."""
+        return (self.level1, *(c.responses for c in self.classes))
+
+    @property
+    def responses(self) -> tuple[Response, ...]:
+        return tuple(r for level in self.levels for r in level)
+
+
 @dataclass(frozen=True)
-class Spec:
+class ImputerSpec(Imputation):
+    """The answers to an imputer: the joint model by itself, with completed datasets on request."""
+
+    classes: tuple[Classification, ...]
+    level1: tuple[Response, ...]
+    mcmc: McmcOptions
+    n_imputed: int = 0
+    every: int = 1  # iterations between the datasets of one chain, the first so many after the burn-in
+    unordered: str = DIFFERENCES
+    conditional: bool = True
+    moi: None = None
+
+    @property
+    def imputed_at(self) -> tuple[int, ...]:
+        """The iterations at which every chain gives a dataset, counted from the first of the burn-in."""
+        rounds = -(-self.n_imputed // self.mcmc.nchains)
+        return tuple(self.mcmc.burnin + self.every * k for k in range(1, rounds + 1))
+
+
+@dataclass(frozen=True)
+class Spec(Imputation):
     """A complete set of answers."""
 
     classes: tuple[Classification, ...]  # () when everything is at one level
@@ -102,15 +141,6 @@ class Spec:
     n_chains: int
     seed: int
     unordered: str = DIFFERENCES
-
-    @property
-    def levels(self) -> tuple[tuple[Response, ...], ...]:
-        """Responses of level 1, then of each classification."""
-        return (self.level1, *(c.responses for c in self.classes))
-
-    @property
-    def responses(self) -> tuple[Response, ...]:
-        return tuple(r for level in self.levels for r in level)
 
     @property
     def chains_run(self) -> int:

@@ -64,8 +64,11 @@ if TYPE_CHECKING:
         Prior as Prior,
         Response as Response,
         Uniform as Uniform,
+        dimensions_within as dimensions_within,
+        free_elements as free_elements,
         parameter_names as parameter_names,
     )
+    from templates_engine.sampling.joint.priors import start_covariance as start_covariance
     from templates_engine.sampling.joint.proper import propriety as propriety
     from templates_engine.sampling.joint.saved import Completed as Completed
     from templates_engine.sampling.joint.sweep import (

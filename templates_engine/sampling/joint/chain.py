@@ -78,13 +78,15 @@ def run_chain(
     resume: Saved | None = None,
     live: Live | None = None,
     shown_from: int = 0,
+    shown_every: int = 1,
 ) -> JointChain:
     """Run one chain from the start named: "default", or "dispersed" (a random point, different for every chain).
 
     progress[0] becomes the number of iterations done; set progress[1] to 1 to stop after the current one. Completed
     columns are kept after the iterations in impute_at (counted from 1; those not reached are absent).
     resume: go on from there, to `iterations` in all; generator and start are then not used, and of impute_at the
-    iterations before are those that were kept then. live shows the iterations after the first `shown_from`.
+    iterations before are those that were kept then. live shows every `shown_every`-th of the iterations
+    after the first `shown_from`.
     Raises ValueError with the sentences of `propriety` where the posterior is improper; NumericalFailure.
     """
     faults = propriety(model)
@@ -104,7 +106,7 @@ def run_chain(
         imputed = joint_saved.restore(layout, resume)
         progress[0] = done
     if live is not None:
-        live.show(values[shown_from:], lambda rows: rows)
+        live.show(values[shown_from + shown_every - 1 :: shown_every], lambda rows: rows)
     cycles = np.array([class_cycles(model, k) for k in range(len(layout.classes))], np.int64)
     stops = sorted({int(t) for t in impute_at if done < t <= iterations} | {iterations})
     for stop in stops:
