@@ -7,6 +7,8 @@
     statgrove run TEMPLATE --dataset D --inputs S --out DIR
     statgrove run --command "RunStatJR(...)" --out DIR
     statgrove longer RUN [--more N] [--out DIR]        go on from the chains of a run that has ended
+    statgrove address                                  an address that opens the running server, once
+    statgrove token                                    the secret that programs send to it
     statgrove warm                                     compile all kernels now
 
 Exit codes of `run` and `longer`: 0 succeeded, 2 bad input (the problems on standard error, one a line), 1 failed,
@@ -62,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--concurrency", type=int, help="runs carried out at the same time (default 2)")
     one.add_argument("--queues", default="cpu,gpu", help="queues served (default cpu,gpu)")
     one.set_defaults(do=_worker)
+
+    one = commands.add_parser("address", help="print an address that opens the running server, once")
+    one.set_defaults(do=_address)
+
+    one = commands.add_parser("token", help="print the secret that programs send to the server in a header")
+    one.set_defaults(do=_token)
 
     one = commands.add_parser("templates", help="list the templates")
     one.set_defaults(do=_templates)
@@ -119,6 +127,26 @@ def _worker(chosen: argparse.Namespace) -> int:
 
     logs.begin()
     return work(chosen.concurrency or settings().workers, chosen.queues)
+
+
+def _address(_: argparse.Namespace) -> int:
+    from app import place
+    from app.supervisor import running
+
+    place.ready()
+    for address in (found := running()):
+        print(address)
+    if not found:
+        print("No server is running on this data folder.", file=sys.stderr)
+    return OK if found else FAILED
+
+
+def _token(_: argparse.Namespace) -> int:
+    from app import keys, place
+
+    place.ready()
+    print(keys.token())
+    return OK
 
 
 def _templates(_: argparse.Namespace) -> int:

@@ -113,7 +113,7 @@ def upload(session: Session, filename: str, stream: BinaryIO, *, name: str = "")
     """
     limit = settings().max_upload
     shown = PurePosixPath(filename.replace("\\", "/")).name or "data"
-    scratch = settings().folder("incoming") / (secrets.token_hex(8) + _extension(shown))
+    scratch = settings().folder("incoming") / (f"{os.getpid()}-{secrets.token_hex(8)}" + _extension(shown))
     try:
         size = 0
         with scratch.open("xb") as out:
@@ -151,7 +151,7 @@ def register(session: Session, path: Path) -> Dataset:
             Problem("too-large", f"{path.name} is larger than {limit} (STATGROVE_MAX_UPLOAD).", key="dataset")
         )
     if path.suffix.lower() == ".zip":
-        scratch = settings().folder("incoming") / (secrets.token_hex(8) + ".zip")
+        scratch = settings().folder("incoming") / (f"{os.getpid()}-{secrets.token_hex(8)}" + ".zip")
         try:
             shutil.copyfile(path, scratch)
             return _keep_images(session, scratch, path.name, "")

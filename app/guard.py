@@ -1,4 +1,5 @@
-"""What every request passes: the right host, no request forged by another site, safe headers on every answer.
+"""What every request passes: the right host, somebody who may use the application, no request forged by another
+site, safe headers on every answer.
 
 The application listens on the loopback interface; a page of another site, open in the same browser, must neither
 read from it (DNS rebinding: the Host header gives it away) nor make it do something (cross-site request forgery:
@@ -7,15 +8,20 @@ Sec-Fetch-Site or Origin gives it away; OWASP CSRF Prevention Cheat Sheet).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import keys
 from app.errors import TOO_LARGE, plain_error
 
 SAFE = ("GET", "HEAD", "OPTIONS")
+# What anybody may ask for: nothing in it is anybody's.
+OPEN = ("/health", "/ready", "/enter")
+OPEN_FOLDER = "/static/"
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'self'",
@@ -46,11 +52,16 @@ def forged(headers: Headers) -> bool:
     return urlsplit(origin).netloc.lower() != headers.get("host", "").strip().lower()
 
 
+def _is_static(path: str) -> bool:
+    return path.startswith(OPEN_FOLDER) and ".." not in path
+
+
 class Guard:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, hosts: Sequence[str]):
-        self.app, self.hosts = app, tuple(hosts)
+    def __init__(self, app: ASGIApp, hosts: Sequence[str], unknown: Callable[[Scope], Response]):
+        """unknown: the answer to those who may not use the application."""
+        self.app, self.hosts, self.unknown = app, tuple(hosts), unknown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -93,5 +104,8 @@ class Guard:
             refusal = (404, "not-found", "There is no such page.")
         if refusal is not None:
             await plain_error(scope, *refusal)(scope, receive, with_headers)
+            return
+        if not (scope["path"] in OPEN or _is_static(scope["path"]) or keys.known(headers)):
+            await self.unknown(scope)(scope, receive, with_headers)
             return
         await self.app(scope, receive, with_headers)

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app import datasets, db, folders, queue, runs
+from app import datasets, db, folders, place, queue, runs
 from app.models import Dataset, Run
 from app.settings import settings
 
@@ -28,7 +28,7 @@ def prepare() -> None:
     """Threads for linear algebra, the data folder and the newest tables. Before anything numeric is imported."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    settings().folder()
+    place.ready()
     db.upgrade()
     with db.session() as session:
         datasets.install_supplied(session)

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.types import ASGIApp
 
-from app import api, datasets, db, errors, pages
+from app import api, datasets, db, errors, pages, place
 from app.guard import Guard
 from app.settings import settings
 
@@ -28,8 +28,8 @@ FORM_EXTRA = 1_000_000  # bytes that a form adds to the file it carries
 
 
 def prepare() -> None:
-    """The data folder, the newest tables, the supplied datasets. Quick where all is there."""
-    settings().folder()
+    """The data folder, closed to others, the newest tables, the supplied datasets. Quick where all is there."""
+    place.ready()
     db.upgrade()
     with db.session() as session:
         datasets.install_supplied(session)
@@ -49,7 +49,7 @@ class _Application(FastAPI):
     """FastAPI with the guard around everything, also around its own limits and its answer to a fault."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Guard(super().build_middleware_stack(), hosts=settings().hosts)
+        return Guard(super().build_middleware_stack(), hosts=settings().hosts, unknown=pages.unknown)
 
 
 def create_app() -> FastAPI:

@@ -10,16 +10,20 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from templates_engine.data import folders
+
+SHORTEST_TOKEN = 16
 
 
 class Settings(BaseSettings):
     """The settings, with their meaning and units; `docs` and the settings page list them from here."""
 
-    model_config = SettingsConfigDict(env_prefix="STATGROVE_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="STATGROVE_", extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
 
     data: Path = Field(default_factory=folders.data_folder, description="Folder of the database, datasets and results.")
     database_url: str = Field(
@@ -37,6 +41,10 @@ class Settings(BaseSettings):
     allowed_hosts: str = Field(
         default="localhost,127.0.0.1,[::1]",
         description="Names under which the pages may be opened, separated by commas.",
+    )
+    token: SecretStr = Field(
+        default=SecretStr(""),
+        description="Secret that whoever uses the server must know; empty: one is made and kept in the data folder.",
     )
     workers: int = Field(default=2, ge=1, le=256, description="Runs carried out at the same time.")
     max_upload: int = Field(default=1_000_000_000, ge=1, description="Largest dataset file, in bytes.")
@@ -60,6 +68,13 @@ class Settings(BaseSettings):
     warm: bool = Field(default=True, description="Compile every template's kernels when a worker starts.")
     log_json: bool = Field(default=False, description="Log as JSON, one object a line.")
     max_hours: float = Field(default=24.0, gt=0, description="Longest run, in hours.")
+
+    @field_validator("token")
+    @classmethod
+    def _long(cls, token: SecretStr) -> SecretStr:
+        if 0 < len(token.get_secret_value()) < SHORTEST_TOKEN:
+            raise ValueError(f"a token has at least {SHORTEST_TOKEN} characters")
+        return token
 
     @property
     def database(self) -> str:

@@ -17,13 +17,13 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import IO, Any
 
 from sqlalchemy import text
 
-from app import db, messages, queue, runs
+from app import db, keys, listen, messages, place, queue, runs
 from app.settings import settings
 from app.worker_process import Worker
 
@@ -34,16 +34,21 @@ log = logging.getLogger("statgrove.serve")
 def serve(*, open_browser: bool = True, with_worker: bool = True) -> int:
     """Serve the pages until interrupted."""
     began = time.monotonic()
+    place.ready()
     lock = _only_one()
     if lock is None:
-        address = (settings().folder() / "serve.lock").read_text(encoding="utf-8").strip()
-        print(f"StatGrove is running already: {address or 'it is just starting'}")
-        if open_browser and address:
-            _open(address)
+        addresses = running()
+        print(f"StatGrove is running already: {', '.join(addresses) or 'it is just starting'}")
+        if open_browser and addresses:
+            _open(addresses[0])
         return 0
+    place.tidy()
+    keys.token()
     with _stopped_by_signals() as stop, lock:
-        listening = _listen(settings().host, settings().port)
-        address = _address(listening)
+        listening = listen.listen(settings().host, settings().port)
+        addresses = listen.addresses(listening)
+        os.environ["STATGROVE_ALLOWED_HOSTS"] = ",".join((*settings().hosts, *listen.names(addresses)))
+        settings.cache_clear()
         worker: Worker | None = None
         try:
             db.upgrade()
@@ -53,7 +58,7 @@ def serve(*, open_browser: bool = True, with_worker: bool = True) -> int:
             if with_worker:
                 worker = Worker(settings().workers)
             lock.truncate(0)
-            lock.write(address)
+            lock.write(" ".join(addresses))
             lock.flush()
             with db.session() as session:
                 runs.sweep(session)
@@ -61,7 +66,7 @@ def serve(*, open_browser: bool = True, with_worker: bool = True) -> int:
                     runs.resend(session)
             sweeper = threading.Thread(target=_sweep_until, args=(stop, worker), name="sweep", daemon=True)
             sweeper.start()
-            _serve_pages(listening, stop, address, open_browser, began)
+            _serve_pages(listening, stop, addresses, open_browser, began)
         finally:
             stop.set()
             listening.close()
@@ -72,6 +77,7 @@ def serve(*, open_browser: bool = True, with_worker: bool = True) -> int:
 
 def work(concurrency: int, queues: str) -> int:
     """A worker until interrupted. A run that goes on then is put back into the queue."""
+    place.ready()
     db.upgrade()
     with _stopped_by_signals() as stop:
         worker = Worker(concurrency, queues)
@@ -113,7 +119,7 @@ def _sweep_until(stop: threading.Event, worker: Worker | None) -> None:
 
 
 def _serve_pages(
-    listening: socket.socket, stop: threading.Event, address: str, open_browser: bool, began: float
+    listening: socket.socket, stop: threading.Event, addresses: list[str], open_browser: bool, began: float
 ) -> None:
     import uvicorn
 
@@ -125,11 +131,15 @@ def _serve_pages(
             await super().startup(sockets)
             if self.should_exit:
                 return
-            print(
-                f"StatGrove is at {address}  (ready in {time.monotonic() - began:.1f} s; Ctrl-C stops it)", flush=True
-            )
+            ready = f"(ready in {time.monotonic() - began:.1f} s; Ctrl-C stops it)"
+            print(f"StatGrove is at {'  '.join(addresses)}  {ready}", flush=True)
+            print("Only you may use it. Open it by this address, which is good once:", flush=True)
+            for address in entries(addresses[:1] if open_browser else addresses):
+                print(f"  {address}", flush=True)
+            if not listen.loopback(listening):
+                print(listen.WARNING, file=sys.stderr, flush=True)
             if open_browser:
-                threading.Thread(target=_open, args=(address,), daemon=True).start()
+                threading.Thread(target=_open, args=entries(addresses[:1]), daemon=True).start()
 
     config = uvicorn.Config(
         "app.main:create_app",
@@ -178,26 +188,17 @@ def _only_one() -> IO[str] | None:
     return lock
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket on this port, or on the next free one of the twenty after it."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for candidate in range(port, port + 20) if port else (0,):
-        one = socket.socket(family, socket.SOCK_STREAM)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            one.bind((host, candidate))
-            one.listen(128)
-            return one
-        except OSError as error:
-            one.close()
-            last = error
-    raise SystemExit(f"No port from {port} to {port + 19} is free on {host} ({last}).")
+def running() -> list[str]:
+    """Addresses, each good once, of the server that runs on this data folder; none where none does."""
+    if lock := _only_one():
+        lock.close()
+        return []
+    return entries((settings().folder() / "serve.lock").read_text(encoding="utf-8").split())
 
 
-def _address(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}"
+def entries(addresses: Sequence[str]) -> list[str]:
+    """The addresses with a ticket, by which a browser is let in."""
+    return [f"{address}/enter?ticket={keys.ticket()}" for address in addresses]
 
 
 def _open(address: str) -> None:

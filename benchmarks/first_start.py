@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import tempfile
@@ -23,12 +24,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PORT = 8699
 ADDRESS = f"http://127.0.0.1:{PORT}"
+TOKEN = secrets.token_urlsafe(32)
 LIMIT = 1800.0  # seconds
 
 
 def get(path: str, body: dict[str, Any] | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(ADDRESS + path, data, {"content-type": "application/json"})
+    headers = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
+    request = urllib.request.Request(ADDRESS + path, data, headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer) if "json" in answer.headers["content-type"] else answer.read()
 
@@ -51,7 +54,7 @@ def main() -> None:
         home.mkdir()
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         kept = ("PATH", "LANG", "PIP_INDEX_URL", "PIP_FIND_LINKS", "PIP_CERT", "SSL_CERT_FILE", "PIP_EXTRA_INDEX_URL")
-        environment = {k: v for k, v in os.environ.items() if k in kept} | {"HOME": str(home)}
+        environment = {k: v for k, v in os.environ.items() if k in kept} | {"HOME": str(home), "STATGROVE_TOKEN": TOKEN}
         if not os.environ.get("STATGROVE_COLD"):
             environment["PIP_CACHE_DIR"] = str(Path.home() / ".cache/pip")
         began = time.monotonic()

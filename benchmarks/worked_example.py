@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import secrets
 import shutil
 import subprocess
 import sys
@@ -138,8 +139,12 @@ def served(data: Any, walked: Any) -> None:
     """The same through a server and its worker, as a person has it: seconds from Run."""
     from templates_engine.data import writers
 
+    token = secrets.token_urlsafe(32)
+    bearer = f"Bearer {token}"
+
     def call(path: str, body: Any = None) -> Any:
-        request = urllib.request.Request(address + path, headers={"content-type": "application/json"})
+        headers = {"content-type": "application/json", "authorization": bearer}
+        request = urllib.request.Request(address + path, headers=headers)
         if body is not None:
             request.data = json.dumps(body).encode()
         with urllib.request.urlopen(request, timeout=30) as answer:
@@ -148,7 +153,7 @@ def served(data: Any, walked: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         port = 8700 + os.getpid() % 200
         address = f"http://127.0.0.1:{port}"
-        environment = {**os.environ, "STATGROVE_DATA": folder, "STATGROVE_PORT": str(port)}
+        environment = {**os.environ, "STATGROVE_DATA": folder, "STATGROVE_PORT": str(port), "STATGROVE_TOKEN": token}
         command = [str(Path(sys.executable).parent / "statgrove"), "serve", "--no-browser"]
         began = time.monotonic()
         server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -162,9 +167,8 @@ def served(data: Any, walked: Any) -> None:
             up = time.monotonic() - began
             file = Path(folder) / "benchmark.csv"
             writers.write(data, file)
-            subprocess.run(
-                ["curl", "-sf", "-F", f"file=@{file}", f"{address}/api/v1/datasets"], check=True, capture_output=True
-            )
+            upload = ["curl", "-sf", "-H", f"Authorization: {bearer}", "-F", f"file=@{file}"]
+            subprocess.run([*upload, f"{address}/api/v1/datasets"], check=True, capture_output=True)
             time.sleep(8)  # the worker's warm-up, as it has had by the time a person has answered the questions
             pressed = time.monotonic()
             body = {"template": "2LevelImpute", "dataset": "benchmark", "answers": walked.answers}

@@ -16,6 +16,8 @@ import pytest
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+TOKEN = "a-token-for-the-tests"  # of every server that tests start: tests/conftest.py puts it into the environment
+KEY = {"authorization": f"Bearer {TOKEN}"}  # what a request must bear
 MISSED: set[str] = set()  # the files that tests looked for in vain
 
 

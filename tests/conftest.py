@@ -5,15 +5,24 @@ from __future__ import annotations
 import ctypes
 import gc
 import itertools
+import os
 import re
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import beside
 import hypothesis
 import numpy as np
 import pytest
+
+# The application is used by whoever has its token: servers get it, and what asks them over HTTP sends it.
+os.environ["STATGROVE_TOKEN"] = beside.TOKEN
+_opener = urllib.request.build_opener()
+_opener.addheaders = list(beside.KEY.items())
+urllib.request.install_opener(_opener)
 
 # No bound on an example's time, and the same examples each time: a failure is of the code, and can be met again.
 hypothesis.settings.register_profile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 from typing import Literal
@@ -69,7 +70,7 @@ def written(dataset: object, format: str) -> Path:
     """The dataset in a temporary file of this format."""
     from templates_engine.data import write
 
-    path = settings().folder("incoming") / f"{secrets.token_hex(8)}.{format}"
+    path = settings().folder("incoming") / f"{os.getpid()}-{secrets.token_hex(8)}.{format}"
     try:
         write(dataset, path)  # type: ignore[arg-type]
     except BaseException:

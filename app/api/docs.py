@@ -13,14 +13,15 @@ from templates_engine import inputs, registry
 
 router = APIRouter(include_in_schema=False)
 
-EXAMPLE = """curl http://127.0.0.1:8600/api/v1/templates
-curl -F file=@school.dta http://127.0.0.1:8600/api/v1/datasets
-curl -H 'Content-Type: application/json' http://127.0.0.1:8600/api/v1/runs -d '{
+EXAMPLE = """KEY="Authorization: Bearer $(statgrove token)"
+curl -H "$KEY" http://127.0.0.1:8600/api/v1/templates
+curl -H "$KEY" -F file=@school.dta http://127.0.0.1:8600/api/v1/datasets
+curl -H "$KEY" -H 'Content-Type: application/json' http://127.0.0.1:8600/api/v1/runs -d '{
   RUN}'
-curl http://127.0.0.1:8600/api/v1/runs/1
-curl -X POST http://127.0.0.1:8600/api/v1/runs/1/longer
-curl -N http://127.0.0.1:8600/api/v1/runs/1/events
-curl -O -J http://127.0.0.1:8600/api/v1/runs/1/bundle"""
+curl -H "$KEY" http://127.0.0.1:8600/api/v1/runs/1
+curl -H "$KEY" -X POST http://127.0.0.1:8600/api/v1/runs/1/longer
+curl -H "$KEY" -N http://127.0.0.1:8600/api/v1/runs/1/events
+curl -H "$KEY" -O -J http://127.0.0.1:8600/api/v1/runs/1/bundle"""
 
 
 @router.get("/api", response_class=RedirectResponse)
@@ -48,7 +49,8 @@ def docs(request: Request) -> str:
 <link rel="stylesheet" href="/static/css/base.css"><link rel="stylesheet" href="/static/css/layout.css">
 </head><body><main class="wrap" id="main"><h1>REST interface</h1>
 <p>Everything that the pages do can be done by a program. Requests and answers are JSON; the description for
-machines is <a href="/api/v1/openapi.json">openapi.json</a>. Errors always look like
+machines is <a href="/api/v1/openapi.json">openapi.json</a>. A program sends the server's token, which the command
+<code>statgrove token</code> prints, in a header. Errors always look like
 <code>{{"error": {{"code", "message", "problems"}}}}</code>.</p>
 <pre><code>{escape(EXAMPLE.replace("RUN", _run()))}</code></pre>
 {parts}</main></body></html>"""

@@ -13,6 +13,7 @@ from app.pages import errors
 from app.pages.about import router as about_pages
 from app.pages.ask import router as ask_pages
 from app.pages.datasets import router as datasets_pages
+from app.pages.enter import router as enter_pages, unknown
 from app.pages.help import router as help_pages
 from app.pages.home import router as home_pages
 from app.pages.inputs import router as inputs_pages
@@ -22,6 +23,7 @@ from app.pages.runs import router as runs_pages
 
 router = APIRouter(include_in_schema=False)
 for part in (
+    enter_pages,
     home_pages,
     datasets_pages,
     help_pages,
@@ -53,4 +55,4 @@ def install(app: FastAPI) -> None:
     errors.install(app)
 
 
-__all__ = ["install", "router"]
+__all__ = ["install", "router", "unknown"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from beside import KEY
 from fastapi.testclient import TestClient
 from run_service import CSV, ask_for, forget, look
 
@@ -26,7 +27,7 @@ JSON = {"content-type": "application/json"}
 @pytest.fixture
 def client(home: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     monkeypatch.setattr(queue, "send", lambda *_: True)
-    with TestClient(create_app(), base_url="http://127.0.0.1", raise_server_exceptions=False) as one:
+    with TestClient(create_app(), headers=KEY, base_url="http://127.0.0.1", raise_server_exceptions=False) as one:
         yield one
 
 
@@ -306,7 +307,7 @@ def test_what_is_too_large(home: object, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("STATGROVE_MAX_UPLOAD", "300")
     monkeypatch.setattr("app.main.FORM_EXTRA", 5000)
     forget()
-    with TestClient(create_app(), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+    with TestClient(create_app(), headers=KEY, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         error(send(client), 413)  # counted by us
         error(send(client, content="a\n" * 100_000), 413)  # stopped on its way
         error(client.post("/api/v1/runs", content=b"x" * (MAX_JSON + 1), headers=JSON), 413)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from beside import KEY
 from fastapi.testclient import TestClient
 from run_service import CSV, LONGEST, ROOT, forget, start, wait_for
 
@@ -65,7 +66,7 @@ def test_every_way_gives_the_same_tables(data: Path, tmp_path: Path, monkeypatch
     assert python.returncode == 0, python.stderr
     forget()
     monkeypatch.setattr(queue, "send", lambda *_: True)
-    with TestClient(create_app(), base_url="http://localhost") as client:
+    with TestClient(create_app(), headers=KEY, base_url="http://localhost") as client:
         body = {"template": "Trial", "dataset": "school", "answers": {"y": "y", "seed": 5, "nchains": 3}}
         run = client.post("/api/v1/runs", json=body).json()["id"]
         queue.run_here(run, 0)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from beside import KEY
 from fastapi.testclient import TestClient
 from run_service import (
     ask_for,
@@ -61,7 +62,7 @@ def test_a_frozen_database_is_told_and_asked_no_more(
 ) -> None:
     monkeypatch.setenv("STATGROVE_DATABASE_TIMEOUT", "0.5")
     forget()
-    with TestClient(create_app(), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+    with TestClient(create_app(), headers=KEY, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         assert client.get("/runs").status_code == 200
         own.freeze()
         assert client.get("/runs").status_code == 503

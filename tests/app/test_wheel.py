@@ -12,8 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = """
 import app.main, statgrove
+from app import keys
 from fastapi.testclient import TestClient
 with TestClient(app.main.create_app(), base_url="http://127.0.0.1:8600") as client:
+    client.headers["authorization"] = f"Bearer {keys.token()}"
     for page in ("/", "/templates/2LevelImpute", "/templates/HoltWinters", "/datasets", "/static/css/base.css"):
         assert client.get(page).status_code == 200, page
     listed = client.get("/api/v1/templates").json()

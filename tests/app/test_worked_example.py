@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from beside import data_file
+from beside import KEY, data_file
 from run_service import ROOT, forget, start, stop
 
 pytestmark = pytest.mark.timeout(3000)
@@ -107,7 +107,15 @@ def test_a_worker_gives_the_same_tables(out: Path, environment: dict[str, str], 
             assert line, "the server ended"
             found = re.search(r"http://127\.0\.0\.1:\d+", line)
             address = found.group() if found else ""
-        upload = ["curl", "-sf", "-F", f"file=@{data_file('tutmiss.csv')}", f"{address}/api/v1/datasets"]
+        upload = [
+            "curl",
+            "-sf",
+            "-H",
+            f"Authorization: {KEY['authorization']}",
+            "-F",
+            f"file=@{data_file('tutmiss.csv')}",
+            f"{address}/api/v1/datasets",
+        ]
         dataset = json.loads(subprocess.run(upload, capture_output=True, check=True).stdout)
         body = {
             "template": "2LevelImpute",

@@ -21,6 +21,7 @@ PATIENT = 1000 * 120  # milliseconds for an element, a page, an answer
 expect.set_options(timeout=PATIENT)
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
+import beside  # noqa: E402 - found by the line above
 
 
 def absent(what: str) -> None:
@@ -52,15 +53,21 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of `server`."""
+    return tmp_path_factory.mktemp("serve") / "data"
+
+
+@pytest.fixture(scope="module")
+def server(data_folder: Path) -> Iterator[str]:
     """Address of an application that has seen nobody yet."""
-    folder = tmp_path_factory.mktemp("serve")
+    folder = data_folder.parent
     kept = {k: v for k, v in os.environ.items() if not re.match(r"(STATGROVE_|DATABASE_URL|BROKER_URL)", k)}
     command = [shutil.which("statgrove", path=str(Path(sys.executable).parent)) or "statgrove", "serve", "--no-browser"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--port", "0"],
-            env={**kept, "STATGROVE_DATA": str(folder / "data")},
+            env={**kept, "STATGROVE_DATA": str(data_folder), "STATGROVE_TOKEN": beside.TOKEN},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -104,7 +111,9 @@ class Watched:
 def page(browser: Browser) -> Iterator[Page]:
     """A page 1280 pixels wide whose scripts must not fail."""
     watched = Watched()
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, accept_downloads=True, extra_http_headers=beside.KEY
+    )
     context.set_default_timeout(PATIENT)
     context.on("page", watched.watch)
     yield context.new_page()
@@ -116,7 +125,10 @@ def page(browser: Browser) -> Iterator[Page]:
 def plain_page(browser: Browser) -> Iterator[Page]:
     """A page without JavaScript, as narrow as a phone."""
     context = browser.new_context(
-        viewport={"width": 390, "height": 800}, java_script_enabled=False, accept_downloads=True
+        viewport={"width": 390, "height": 800},
+        java_script_enabled=False,
+        accept_downloads=True,
+        extra_http_headers=beside.KEY,
     )
     context.set_default_timeout(PATIENT)
     yield context.new_page()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from beside import KEY
 from fastapi.testclient import TestClient
 
 from app import db, queue
@@ -33,6 +34,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         patch.setattr(queue, "send", lambda *_: True)
         forget()
         app = create_app()
-        with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as one:
+        with TestClient(app, headers=KEY, base_url="http://127.0.0.1", raise_server_exceptions=False) as one:
             yield one
         forget()
