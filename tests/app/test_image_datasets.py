@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from beside import KEY
 from fastapi.testclient import TestClient
 from PIL import Image
 from run_service import look
@@ -27,7 +28,7 @@ ANSWERS = {
 @pytest.fixture
 def client(home: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     monkeypatch.setattr(queue, "send", lambda *_: True)
-    with TestClient(create_app(), base_url="http://127.0.0.1", raise_server_exceptions=False) as one:
+    with TestClient(create_app(), headers=KEY, base_url="http://127.0.0.1", raise_server_exceptions=False) as one:
         yield one
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from beside import KEY
 from fastapi.testclient import TestClient
 from run_service import ask_for, end_all, forget, look, quick, start, stop, until, wait_for
 
@@ -327,7 +328,7 @@ def test_from_the_shell_and_from_python(tmp_path: Path, capsys: pytest.CaptureFi
 
 @pytest.fixture
 def client(home: object) -> Iterator[TestClient]:
-    with TestClient(create_app(), base_url="http://127.0.0.1", raise_server_exceptions=False) as one:
+    with TestClient(create_app(), headers=KEY, base_url="http://127.0.0.1", raise_server_exceptions=False) as one:
         yield one
 
 

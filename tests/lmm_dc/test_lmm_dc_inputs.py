@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from beside import KEY
 from fastapi.testclient import TestClient
 from running import run
 
@@ -129,7 +130,7 @@ def test_the_slash_in_the_name(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Non
     for cached in (db._engine, settings):
         cached.cache_clear()
     queue.forget()
-    with TestClient(create_app(), base_url="http://127.0.0.1") as client:
+    with TestClient(create_app(), headers=KEY, base_url="http://127.0.0.1") as client:
         for name in ("lmm_dc", "LMM/DC", "LMM%2FDC"):
             answer = client.get(f"/api/v1/templates/{name}")
             assert answer.status_code == 200, name
