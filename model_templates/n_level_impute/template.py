@@ -12,7 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from templates_engine import Ask, Output, Schema
-from templates_engine.imputation import Classification, ImputationTemplate, ModelOfInterest, Spec, questions as q
+from templates_engine.imputation import (
+    Classification,
+    ImputationTemplate,
+    ModelOfInterest,
+    Spec,
+    ask_more,
+    questions as q,
+)
 from templates_engine.regression import PARAMETERS, words_of
 
 MOST_CLASSES = 8
@@ -71,12 +78,12 @@ class NLevelImpute(ImputationTemplate):
                 own = q.ask_level(ask, c + 1, taken, of=name)
             taken += [r.name for r in own]
             classes += (Classification(name, f"C{c}", own),)
-        unordered = q.DIFFERENCES
-        if classes:
-            with ask.section("Imputation model"):
-                classes, unordered = q.ask_more(ask, classes, level1)
+        with ask.section("Imputation model"):
+            more = ask_more(ask, classes, level1)
         with ask.section("Estimation"):
-            spec = Spec(classes, moi, level1, **q.ask_estimation(ask), unordered=unordered)
+            spec = Spec(
+                more.classes, moi, level1, **q.ask_estimation(ask), unordered=more.unordered, prior1=more.prior1
+            )
         for c, name in enumerate(names, start=1):
             if name in names[: c - 1]:
                 first = names.index(name) + 1

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from templates_engine import Ask, Schema
-from templates_engine.imputation import Classification, ImputationTemplate, Spec, questions as q
+from templates_engine.imputation import Classification, ImputationTemplate, Spec, ask_more, questions as q
 from templates_engine.regression import PARAMETERS, words_of
 
 
@@ -55,12 +55,12 @@ class TwoLevelImpute(ImputationTemplate):
             with ask.section("Imputation, level 2"):
                 level2 = q.ask_level(ask, 2, [r.name for r in level1])
         classes: tuple[Classification, ...] = (Classification(group, "L2ID", level2),) if group is not None else ()
-        unordered = q.DIFFERENCES
-        if two:
-            with ask.section("Imputation model"):
-                classes, unordered = q.ask_more(ask, classes, level1)
+        with ask.section("Imputation model"):
+            more = ask_more(ask, classes, level1)
         with ask.section("Estimation"):
-            return Spec(classes, moi, level1, **q.ask_estimation(ask), unordered=unordered)
+            return Spec(
+                more.classes, moi, level1, **q.ask_estimation(ask), unordered=more.unordered, prior1=more.prior1
+            )
 
 
 def _model_of_interest(ask: Ask, group: str | None) -> Any:

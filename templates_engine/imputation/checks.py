@@ -23,7 +23,7 @@ from templates_engine.data import (
     spans_ones,
     varies_within,
 )
-from templates_engine.imputation.complete import diagonal, joint_model
+from templates_engine.imputation.complete import joint_model
 from templates_engine.imputation.spec import Classification, Imputation, Response
 from templates_engine.problems import Problem, Refused
 
@@ -76,7 +76,7 @@ def _few(spec: Imputation, each: Classification, count: int) -> list[Problem]:
     if count < 2:
         text = f"{each.column} has {count} group; two levels need at least two, and about ten to be useful."
         return [Problem("too-few-groups", text, key=each.key, column=each.column)]
-    if not each.structure and diagonal(spec, each, count):
+    if not each.structure and each.diagonal(spec.level1, count):
         p = each.dimensions(spec.level1)
         text = (
             f"{each.column} has {count} groups, and a covariance matrix of {p} dimensions with a flat prior needs "

@@ -10,7 +10,16 @@ import numpy as np
 
 from templates_engine.data import Dataset, design, first_in_group
 from templates_engine.imputation.categories import as_written, numbered
-from templates_engine.imputation.spec import DIAGONAL, IDENTITY, UNIFORM, Classification, Imputation, Response, Spec
+from templates_engine.imputation.spec import (
+    HALFT,
+    IDENTITY,
+    SHARES,
+    UNIFORM,
+    Classification,
+    Imputation,
+    Response,
+    Spec,
+)
 from templates_engine.outputs import Draws
 from templates_engine.sampling import Live, joint, streams
 
@@ -43,11 +52,6 @@ def _units(spec: Imputation, data: Dataset) -> list[_Units]:
     return found
 
 
-def diagonal(spec: Imputation, each: Classification, count: int) -> bool:
-    """Whether a classification of so many units has a diagonal matrix: asked for, or all that a flat prior leaves."""
-    return each.structure == DIAGONAL or (not each.structure and count < 2 * each.dimensions(spec.level1) + 2)
-
-
 def joint_model(spec: Imputation, data: Dataset) -> joint.JointModel:
     """The sampler's arrays. Responses and predictors of a classification are the first observed value in each unit."""
 
@@ -77,6 +81,7 @@ def joint_model(spec: Imputation, data: Dataset) -> joint.JointModel:
         level1=level1,
         classes=tuple(classes),
         latent_covariance="identity" if spec.unordered == IDENTITY else "differences",
+        prior=_prior1(spec, level1),
         algorithm="conditional" if spec.conditional else "marginal",
     )
 
@@ -84,17 +89,33 @@ def joint_model(spec: Imputation, data: Dataset) -> joint.JointModel:
 def _prior(
     spec: Imputation, each: Classification, count: int, level1: Sequence[joint.Response], own: Sequence[joint.Response]
 ) -> joint.Uniform | joint.InverseWishart | joint.HalfT:
-    """Inverse Wishart: as few df as are proper, centred on a fifth of level 1's variance, on that of its own."""
-    if diagonal(spec, each, count):
-        return joint.HalfT()
-    if each.prior == UNIFORM:
+    """Half-t where the matrix is diagonal; inverse Wishart: centred on a share of level 1's variance, and its own."""
+    df, scale = each.prior.df, each.prior.scale
+    if each.diagonal(spec.level1, count):
+        return joint.HalfT(HALFT[0] if df is None else df, HALFT[1] if scale is None else scale)
+    if each.prior.kind == UNIFORM:
         return joint.Uniform()
     varying = [r for r in level1 if each.effects is None or r.name in each.effects]
-    sizes = [
-        0.2 * float(np.nanvar(r.values)) if r.kind == "Normal" else 0.2 for r in varying for _ in range(r.dimensions)
-    ]
-    sizes += [float(np.nanvar(r.values)) if r.kind == "Normal" else 1.0 for r in own for _ in range(r.dimensions)]
-    return joint.InverseWishart(float(len(sizes)), len(sizes) * np.diag(sizes))
+    return _wishart(df, _variances(varying, SHARES[1] if scale is None else scale) + _variances(own, 1.0))
+
+
+def _variances(responses: Sequence[joint.Response], share: float) -> list[float]:
+    """That share of the variance of each dimension, 1 being a latent's."""
+    each = [(r, share * float(np.nanvar(r.values)) if r.kind == "Normal" else share) for r in responses]
+    return [size for r, size in each for _ in range(r.dimensions)]
+
+
+def _wishart(df: float | None, sizes: Sequence[float]) -> joint.InverseWishart:
+    """Scale df times these variances; as few degrees of freedom as are proper where none are given."""
+    given = float(len(sizes)) if df is None else df
+    return joint.InverseWishart(given, given * np.diag(sizes))
+
+
+def _prior1(spec: Imputation, level1: Sequence[joint.Response]) -> joint.Prior:
+    given = spec.prior1
+    if given.kind == UNIFORM:
+        return joint.Prior()
+    return joint.Prior(_wishart(given.df, _variances(level1, SHARES[0] if given.scale is None else given.scale)))
 
 
 def impute(spec: Spec, data: Dataset, job: Any) -> Imputed:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from templates_engine.asking import Term
 from templates_engine.data import Schema
-from templates_engine.imputation.spec import Imputation, Response, Spec
+from templates_engine.imputation.spec import DIAGONAL, HALFT, SHARES, UNIFORM, Imputation, Prior, Response, Spec
 from templates_engine.manual import escape, var
 
 
@@ -179,7 +179,33 @@ def imputation_model(spec: Imputation, schema: Schema) -> str:
         v, end = u.replace("u", "v"), _sub("u" if count == 1 else f"u{c}")
         left = f"({u}_{j}, {v}_{j})" if each.responses else f"{u}_{j}"
         lines.append(rf"{left} &\sim \mathrm{{N}}(0, \Omega_{end})")
-    return _aligned(lines)
+    return _aligned(lines + _priors(spec, schema))
+
+
+def _priors(spec: Imputation, schema: Schema) -> list[str]:
+    """A line for each covariance matrix: s_k are standard deviations, or residual ones, of the variables."""
+    lines = [_prior(r"\Omega_e", spec.prior1, sum(r.dimensions for r in spec.level1), SHARES[0])]
+    for c, each in enumerate(spec.classes, start=1):
+        end = "u" if len(spec.classes) == 1 else f"u{c}"
+        known = schema[each.column].n_levels if each.column in schema else 0
+        if each.structure == DIAGONAL or (known and each.diagonal(spec.level1, known)):
+            df, scale = each.prior.df or HALFT[0], each.prior.scale or HALFT[1]
+            half = rf"\mathrm{{t}}^{{+}}_{{{df:g}}}(0, {scale:g}\,s_k)"
+            lines.append(rf"\Omega_{_sub(end)} &\text{{ diagonal}},\quad \sqrt{{\Omega_{{{end},kk}}}} \sim {half}")
+        else:
+            lines.append(_prior(rf"\Omega_{_sub(end)}", each.prior, each.dimensions(spec.level1), SHARES[1]))
+    return lines
+
+
+def _prior(matrix: str, prior: Prior, p: int, share: float) -> str:
+    if prior.kind == UNIFORM:
+        return rf"p({matrix}) &\propto 1"
+    df = float(p) if prior.df is None else prior.df
+    scale = share if prior.scale is None else prior.scale
+    return (
+        rf"{matrix} &\sim \mathrm{{IW}}({df:g}, {df:g}\,\mathrm{{diag}}({scale:g}\,s_k^2)) "
+        r"\text{ given its fixed elements}"
+    )
 
 
 def algorithm(spec: Imputation) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from templates_engine.asking import Ask, mcmc_options
 from templates_engine.data import Column
-from templates_engine.imputation.questions import MOST_CATEGORIES, _predictor, _responses, ask_more, imputable
-from templates_engine.imputation.spec import DIFFERENCES, Classification, ImputerSpec, Response
+from templates_engine.imputation.more_questions import ask_more
+from templates_engine.imputation.questions import MOST_CATEGORIES, _predictor, _responses, imputable
+from templates_engine.imputation.spec import Classification, ImputerSpec, Response
 
 MOST_CLASSES = 8
 MOST_DATASETS = 1000
@@ -110,10 +111,8 @@ def ask_groups(ask: Ask) -> list[tuple[str, str]]:
 
 def ask_rest(ask: Ask, level1: tuple[Response, ...], classes: Sequence[Classification]) -> ImputerSpec:
     """moreimp and what it opens, numimpute, imputeevery, and the chains; faults of all that was asked before."""
-    made, unordered = tuple(classes), DIFFERENCES
-    if classes:
-        with ask.section("Covariance matrices"):
-            made, unordered = ask_more(ask, classes, level1)
+    with ask.section("Covariance matrices"):
+        more = ask_more(ask, classes, level1)
     every = 1
     with ask.section("Completed datasets"):
         wanted = ask.integer(
@@ -136,7 +135,7 @@ def ask_rest(ask: Ask, level1: tuple[Response, ...], classes: Sequence[Classific
                 "chains take turns.",
             )
     mcmc = mcmc_options(ask, stopping=False)
-    spec = ImputerSpec(made, level1, mcmc, wanted, every, unordered)
+    spec = ImputerSpec(more.classes, level1, mcmc, wanted, every, **more.shared)
     last = spec.imputed_at[-1] if spec.imputed_at else 0
     if last > mcmc.burnin + mcmc.iterations:
         text = f"The last dataset would come after {last:,} iterations, and there are {mcmc.burnin + mcmc.iterations:,}"

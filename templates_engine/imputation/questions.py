@@ -7,17 +7,7 @@ from typing import Any
 
 from templates_engine.asking import Ask, Option, Term
 from templates_engine.data import Column
-from templates_engine.imputation.spec import (
-    DIAGONAL,
-    DIFFERENCES as DIFFERENCES,
-    IDENTITY,
-    UNIFORM,
-    UNSTRUCTURED,
-    WISHART,
-    Classification,
-    ModelOfInterest,
-    Response,
-)
+from templates_engine.imputation.spec import ModelOfInterest, Response
 
 KINDS = ("Normal", "Binary", "Ordered", "Unordered")
 MOST_CATEGORIES = 50
@@ -224,69 +214,6 @@ def _responses(
             x = (ask.columns(keys["ximp"], "Predictors of {column}", **where, **options),)
         found.append(Response(name, kind, n, x))
     return tuple(found)
-
-
-def ask_more(
-    ask: Ask, classes: Sequence[Classification], level1: Sequence[Response]
-) -> tuple[tuple[Classification, ...], str]:
-    """moreimp, and what it opens: effects, covariance structure and prior of each classification, unordered blocks."""
-    if not ask.yes_no(
-        "moreimp",
-        "More choices for the imputation model?",
-        default="No",
-        help="Which variables vary between units, covariance structures and priors, the latents of unordered "
-        "variables. If No, every variable varies at every classification, with all correlations and flat priors.",
-    ):
-        return tuple(classes), DIFFERENCES
-    found = []
-    for c, each in enumerate(classes, start=1):
-        at: dict[str, Any] = {"c": c, "column": each.column}
-        varying = ask.columns(
-            "re{c}",
-            "Level 1 variables that vary between units of {column}",
-            text_ok=True,
-            where=imputable,
-            default=",".join(r.name for r in level1),
-            exclude=tuple(name for name in ask.data.names if name not in {r.name for r in level1}),
-            help="Leave out a variable whose mean does not differ between these units.",
-            **at,
-        )
-        structure = ask.choice(
-            "cov{c}",
-            "Covariances between units of {column}",
-            (UNSTRUCTURED, DIAGONAL),
-            default=UNSTRUCTURED,
-            help="Unstructured estimates every correlation, and needs about twice as many units as there are "
-            "variables. Diagonal has none, and half-t priors of the standard deviations.",
-            **at,
-        )
-        prior = UNIFORM
-        if structure == UNSTRUCTURED:
-            prior = ask.choice(
-                "priors{level}",
-                "Prior of the covariance matrix of {column}",
-                (UNIFORM, WISHART),
-                default=UNIFORM,
-                help="Uniform is flat on variances and covariances. Inverse Wishart has as few degrees of freedom as "
-                "are proper, and suits few units.",
-                level=c + 1,
-                column=each.column,
-            )
-        found.append((each, varying, structure, prior))
-    unordered = ask.choice(
-        "unordcov",
-        "Latents of unordered variables",
-        (DIFFERENCES, IDENTITY),
-        default=DIFFERENCES,
-        help="Differences of independent utilities, with correlations of one half, treat all categories alike; "
-        "Identity has none. They are different models.",
-    )
-    made = []
-    for each, varying, structure, prior in found:
-        names = tuple(term.name for term in varying)
-        chosen = None if set(names) == {r.name for r in level1} else names
-        made.append(Classification(each.column, each.key, each.responses, chosen, structure, prior))
-    return tuple(made), unordered
 
 
 def ask_estimation(ask: Ask) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from templates_engine.data import Dataset
 from templates_engine.imputation import pooling
-from templates_engine.imputation.complete import diagonal
 from templates_engine.imputation.settled import chains_have_settled, fits_are_long_enough
 from templates_engine.imputation.spec import WISHART, Spec
 from templates_engine.outputs import Draws, Result, Table
@@ -144,10 +143,10 @@ def methods(spec: Spec, data: Dataset, fits: Sequence[Result], complete: Result)
 
 def _other_priors(spec: Spec, counts: Sequence[int]) -> str:
     """What is said of covariance matrices whose prior is not flat."""
-    found = []
+    found = ["that of level 1 inverse Wishart"] if spec.prior1.kind == WISHART else []
     for each, count in zip(spec.classes, counts, strict=True):
-        if diagonal(spec, each, count):
+        if each.diagonal(spec.level1, count):
             found.append(f"the matrix of {each.column} diagonal, with half-t priors of its standard deviations")
-        elif each.prior == WISHART:
+        elif each.prior.kind == WISHART:
             found.append(f"that of {each.column} inverse Wishart")
     return f" ({'; '.join(found)})" if found else ""

@@ -8,6 +8,8 @@ from templates_engine.asking import McmcOptions, Term
 
 UNSTRUCTURED, DIAGONAL = "Unstructured", "Diagonal"
 UNIFORM, WISHART = "Uniform", "Inverse Wishart"
+SHARES = (1.0, 0.2)  # of a variable's variance that an inverse Wishart prior expects at level 1, between units
+HALFT = (3.0, 2.5)  # degrees of freedom and scale of half-t priors
 DIFFERENCES, IDENTITY = "Differences", "Identity"
 
 
@@ -26,6 +28,18 @@ class Response:
 
 
 @dataclass(frozen=True)
+class Prior:
+    """Prior of a covariance matrix. df, scale: None for what suits."""
+
+    kind: str = UNIFORM  # of an unstructured matrix: UNIFORM, WISHART; a diagonal one has half-t standard deviations
+    df: float | None = None
+    scale: float | None = None  # share of the variables' variances (WISHART); scale of half-t, in residual sds
+
+
+FLAT = Prior()
+
+
+@dataclass(frozen=True)
 class Classification:
     """One classification of the rows, with the variables that have one value a unit of it."""
 
@@ -34,12 +48,16 @@ class Classification:
     responses: tuple[Response, ...] = ()
     effects: tuple[str, ...] | None = None  # the level 1 variables that vary between its units; None: all
     structure: str = ""  # UNSTRUCTURED, DIAGONAL; "" for what its number of units allows
-    prior: str = UNIFORM  # of an unstructured matrix: UNIFORM, WISHART
+    prior: Prior = FLAT
 
     def dimensions(self, level1: tuple[Response, ...]) -> int:
         """Rows of its covariance matrix."""
         own = [r for r in level1 if self.effects is None or r.name in self.effects]
         return sum(r.dimensions for r in (*own, *self.responses))
+
+    def diagonal(self, level1: tuple[Response, ...], count: int) -> bool:
+        """Whether with so many units its matrix is diagonal: asked for, or all that a flat prior leaves."""
+        return self.structure == DIAGONAL or (not self.structure and count < 2 * self.dimensions(level1) + 2)
 
 
 @dataclass(frozen=True)
@@ -93,6 +111,7 @@ class Imputation:
     level1: tuple[Response, ...]
     conditional: bool
     unordered: str
+    prior1: Prior  # of level 1's covariance matrix
     moi: ModelOfInterest | None
 
     @property
@@ -115,6 +134,7 @@ class ImputerSpec(Imputation):
     n_imputed: int = 0
     every: int = 1  # iterations between the datasets of one chain, the first so many after the burn-in
     unordered: str = DIFFERENCES
+    prior1: Prior = FLAT
     conditional: bool = True
     moi: None = None
 
@@ -141,6 +161,7 @@ class Spec(Imputation):
     n_chains: int
     seed: int
     unordered: str = DIFFERENCES
+    prior1: Prior = FLAT
 
     @property
     def chains_run(self) -> int:
