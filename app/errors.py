@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Scope
 
-from app import db
+from app import db, place
 from templates_engine.problems import Problem, Refused
 
 log = logging.getLogger("statgrove.web")
@@ -33,6 +33,7 @@ CODES = {
     422: "invalid",
     500: "internal",
     503: "busy",
+    507: "no-room",
 }
 TOO_LARGE = "The request is larger than is accepted here (setting STATGROVE_MAX_UPLOAD for datasets)."
 
@@ -82,6 +83,8 @@ def _invalid(_: Request, error: RequestValidationError) -> Response:
 def _http(_: Request, error: HTTPException) -> Response:
     code = CODES.get(error.status_code, "error")
     message = str(error.detail)
+    if said := place.no_room(error.__cause__):  # while a form was received
+        return JSONResponse(body("no-room", said), 507)
     if error.status_code == 404 and message == "Not Found":
         message = "There is nothing at this address."
     elif error.status_code == 413:
@@ -89,7 +92,16 @@ def _http(_: Request, error: HTTPException) -> Response:
     return JSONResponse(body(code, message), error.status_code, headers=error.headers)
 
 
+def _files(request: Request, error: OSError) -> Response:
+    if said := place.no_room(error):
+        log.error("%s %s: %s", request.method, request.url.path, error)
+        return JSONResponse(body("no-room", said), 507)
+    return _internal(request, error)
+
+
 def _busy(request: Request, error: OperationalError) -> Response:
+    if said := place.no_room(error):
+        return JSONResponse(body("no-room", said), 507)
     db.outage.missed(error.__cause__ or error)
     return JSONResponse(body("busy", "The database does not answer. Try again in a moment."), 503)
 
@@ -109,6 +121,7 @@ HANDLERS: dict[type[Exception], Handler] = {
     RequestValidationError: _invalid,
     HTTPException: _http,
     OperationalError: _busy,
+    OSError: _files,
     Exception: _internal,
 }
 

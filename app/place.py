@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -46,6 +47,23 @@ def ready() -> None:
     _close(folder, 0o700)
     for file in folder.glob("*.db*"):
         _close(file, 0o600)
+
+
+def no_room(error: BaseException | None) -> str:
+    """The sentence for a disk that takes nothing more, "" where the error is another one."""
+    if error is None:
+        return ""
+    number = getattr(error, "errno", None)
+    said = str(getattr(error, "orig", ""))  # SQLite's own words
+    if number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in said:
+        why = "The disk is full"
+    elif number == errno.EROFS or "readonly database" in said:
+        why = "The disk can only be read"
+    elif number == errno.EACCES:
+        why = "The server may not write there"
+    else:
+        return no_room(error.__cause__)
+    return f"{why}, so nothing could be kept. What was there before is untouched; make room and try again."
 
 
 def tidy() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 
 from templates_engine.problems import Refused
@@ -31,8 +33,13 @@ def sentence(error: BaseException) -> str:
         )
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return "The process that carried it out was stopped."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        return (
+            f"Its outputs could not be written ({error.strerror}). Those that are listed are whole; make room on the "
+            "disk of the data folder and run it again."
+        )
     if isinstance(error, OSError):
-        return f"A file could not be read or written ({text or type(error).__name__}). Is the disk full?"
+        return f"A file could not be read or written ({text or type(error).__name__})."
     return (
         f"Something in the program went wrong ({type(error).__name__}{': ' + text if text else ''}). This is a fault "
         "of the program and not of your answers; the full trace is kept with the run."

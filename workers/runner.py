@@ -11,6 +11,7 @@ import logging
 import signal
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ def _carry_out(run: Run, own_process: bool) -> None:
             raise
         message, problems = sentence(error), error.problems if isinstance(error, Refused) else []
         trace = "" if isinstance(error, Refused) else traceback.format_exc()
+        with suppress(Exception, Superseded):  # what it has made is listed, too
+            beat.flush()
         _end_failed(run, message, trace, problems)
         if isinstance(error, SystemExit | KeyboardInterrupt):
             raise

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
-from app import db
+from app import db, place
 from app.pages.render import bare_page
 from templates_engine.problems import Refused
 
@@ -22,6 +22,7 @@ TITLES = {
     405: "This address takes no form",
     413: "The file is too large",
     503: "Try again in a moment",
+    507: "There is no room",
 }
 WORDS = {
     404: "The address may be mistyped, or what stood here has been deleted.",
@@ -35,6 +36,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(OperationalError, _busy)
+    app.add_exception_handler(OSError, _files)
     app.add_exception_handler(Exception, _internal)
 
 
@@ -43,6 +45,8 @@ def shown(request: Request, status: int, title: str, lines: list[str]) -> HTMLRe
 
 
 def _http(request: Request, error: Exception) -> HTMLResponse:
+    if said := place.no_room(error.__cause__):  # while a form was received
+        return shown(request, 507, TITLES[507], [said])
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
     said = detail if detail and detail not in ("Not Found", "Method Not Allowed") else WORDS.get(status, detail)
@@ -65,7 +69,16 @@ def _refused(request: Request, error: Exception) -> HTMLResponse:
     return shown(request, status, title, [p.message for p in problems])
 
 
+def _files(request: Request, error: Exception) -> HTMLResponse:
+    if said := place.no_room(error):
+        log.error("%s %s: %s", request.method, request.url.path, error)
+        return shown(request, 507, TITLES[507], [said])
+    return _internal(request, error)
+
+
 def _busy(request: Request, error: Exception) -> HTMLResponse:
+    if said := place.no_room(error):
+        return shown(request, 507, TITLES[507], [said])
     db.outage.missed(error.__cause__ or error)
     return shown(request, 503, TITLES[503], ["The database does not answer just now. Nothing is lost."])
 
