@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -105,12 +106,21 @@ def add(
         raise
 
 
-def upload(session: Session, filename: str, stream: BinaryIO, *, name: str = "") -> Dataset:
-    """Read a file that someone sends and keep it. Commits.
+def upload(
+    session: Session,
+    filename: str,
+    stream: BinaryIO,
+    *,
+    name: str = "",
+    gone: Callable[[], bool] = lambda: False,
+) -> Dataset:
+    """Read a file that someone sends and keep it. Commits. gone: does nobody wait for it any more?
 
     stream: the file's bytes, counted while they are read. Refused when it is too large (code "too-large") or cannot
     be read; nothing is left behind then.
     """
+    from templates_engine.data import readers
+
     limit = settings().max_upload
     shown = PurePosixPath(filename.replace("\\", "/")).name or "data"
     scratch = settings().folder("incoming") / (f"{os.getpid()}-{secrets.token_hex(8)}" + _extension(shown))
@@ -131,7 +141,9 @@ def upload(session: Session, filename: str, stream: BinaryIO, *, name: str = "")
                 out.write(block)
         if _extension(shown) == ".zip":
             return _keep_images(session, scratch, shown, name)
-        return add(session, _read(scratch, shown), "upload", name=name)
+        chosen = settings()
+        limits = readers.Limits(chosen.upload_seconds, chosen.upload_memory, gone)
+        return add(session, readers.read_sent(scratch, shown, limits), "upload", name=name)
     finally:
         scratch.unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Scope
 
 from app import db, place
+from templates_engine.data import readers
 from templates_engine.problems import Problem, Refused
 
 log = logging.getLogger("statgrove.web")
@@ -115,6 +116,11 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def _left(request: Request, _: Exception) -> Response:
+    """Nobody reads this answer."""
+    return JSONResponse(body("left", "The request was given up."), 499)
+
+
 HANDLERS: dict[type[Exception], Handler] = {
     ApiError: _api_error,
     Refused: _refused,
@@ -122,6 +128,7 @@ HANDLERS: dict[type[Exception], Handler] = {
     HTTPException: _http,
     OperationalError: _busy,
     OSError: _files,
+    readers.Left: _left,
     Exception: _internal,
 }
 

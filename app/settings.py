@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     )
     workers: int = Field(default=2, ge=1, le=256, description="Runs carried out at the same time.")
     max_upload: int = Field(default=1_000_000_000, ge=1, description="Largest dataset file, in bytes.")
+    upload_seconds: float = Field(
+        default=300.0, gt=0, description="Longest time for reading a dataset file, in seconds."
+    )
+    upload_memory: int = Field(
+        default=4_000_000_000, ge=0, description="Most memory for reading a dataset file, in bytes; 0: no limit."
+    )
     lease: float = Field(default=30.0, gt=0, description="Seconds without a sign of life after which a run is lost.")
     heartbeat: float = Field(default=0.5, gt=0, description="Seconds between a run's signs of life.")
     checkpoint_every: float = Field(default=30.0, gt=0, description="Seconds between checkpoints of a run's chains.")

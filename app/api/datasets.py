@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Literal
 
-from fastapi import APIRouter, Depends, File, Form, Query, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 from starlette.background import BackgroundTask
@@ -17,6 +17,7 @@ from app.api import lookup
 from app.api.shapes import DatasetFull, DatasetOut, Name
 from app.db import get_session
 from app.settings import settings
+from app.waiting import while_there
 
 router = APIRouter(tags=["datasets"])
 TYPES = {"csv": "text/csv", "dta": "application/x-stata-dta", "parquet": "application/vnd.apache.parquet"}
@@ -29,13 +30,16 @@ def list_datasets(session: Session = Depends(get_session)) -> list[DatasetOut]:
 
 
 @router.post("/datasets", status_code=201)
-def upload_dataset(
+async def upload_dataset(
+    request: Request,
     file: UploadFile = File(description=".dta, .csv, .txt, .sav, .xlsx or .parquet; images as .zip"),
     name: Name = Form(default="", description="Its name in the list; by default the file's."),
     session: Session = Depends(get_session),
 ) -> DatasetFull:
     """Send a dataset. The same content under the same name is kept once."""
-    row = datasets.upload(session, file.filename or "data", file.file, name=name)
+    row = await while_there(
+        request, lambda gone: datasets.upload(session, file.filename or "data", file.file, name=name, gone=gone)
+    )
     return DatasetFull.of(row)
 
 

@@ -20,6 +20,7 @@ from app.pages.format import decimals_for, short
 from app.pages.home import SUPPORTING, grouped, in_order
 from app.pages.render import page, remembered, see_other, with_dataset
 from app.pages.tables import Cell, number_cells
+from app.waiting import while_there
 from templates_engine import registry
 from templates_engine.data import folders
 from templates_engine.problems import Problem, Refused
@@ -52,7 +53,8 @@ async def upload(request: Request, session: Db) -> Response:
             problem = Problem("no-file", "Choose a file first.", key="file")
             return await run_in_threadpool(_listing, request, session, [problem], 422)
         try:
-            row = await run_in_threadpool(datasets.upload, session, sent.filename, sent.file)
+            name, file = sent.filename, sent.file
+            row = await while_there(request, lambda gone: datasets.upload(session, name, file, gone=gone))
         except Refused as refused:
             status = 413 if refused.problems[0].code == "too-large" else 422
             return await run_in_threadpool(_listing, request, session, refused.problems, status)

@@ -13,6 +13,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,24 @@ EXTENSIONS: dict[str, str] = {  # extension -> (module of this package), in the 
     ".parquet": "parquet",
 }
 APART = frozenset({"spss"})  # read in a process of their own: the library crashes on some damaged files
+PACKED = frozenset({"excel", "parquet"})  # small files may hold very much
+QUICK = 4_000_000  # bytes that are read at once
 MAX_COLUMNS = 20_000
 MAX_CELLS = 250_000_000  # 2 GB as numbers
+
+
+class Left(Exception):
+    """Nobody waits for the dataset any more."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the reading of one file may use."""
+
+    seconds: float = 900.0
+    memory: int = 0  # bytes; 0: all that there is
+    gone: Callable[[], bool] = lambda: False  # does nobody wait any more?
+
 
 _KINDS = {
     "stata": "a Stata file",
@@ -55,8 +72,23 @@ def read(path: str | os.PathLike[str], filename: str | None = None) -> Dataset:
     if module in APART:
         from templates_engine.data.readers.apart import read_apart
 
-        return read_apart(Path(path), given, shown)
+        return read_apart(Path(path), given, shown, Limits())
     return read_here(Path(path), given)
+
+
+def read_sent(path: Path, filename: str, limits: Limits) -> Dataset:
+    """As read, of a file that somebody has sent: in a process of its own, within limits of time and memory.
+
+    A small file that holds what it is, and is no archive of more, is read here: it needs little of either. Refused;
+    Left where nobody waits for it any more.
+    """
+    from templates_engine.data.readers.apart import read_apart
+
+    shown, module = _format(filename)
+    _check_beginning(path, shown, module)
+    if module in APART | PACKED or path.stat().st_size > QUICK:
+        return read_apart(path, filename, shown, limits)
+    return read_here(path, filename)
 
 
 def read_here(path: Path, filename: str) -> Dataset:

@@ -22,6 +22,10 @@ from templates_engine.data.readers.raw import Raw
 from templates_engine.data.readers.sheet import Sheet, letters, look
 
 MAX_UNPACKED = 800 << 20  # bytes; a sheet of 200,000 x 14 numbers takes about 120 MB
+MAX_SWELL, SWELL_FROM = (
+    100,
+    64 << 20,
+)  # times its own size, counted from so many bytes on: real tables swell 5 to 30 times
 MAX_MEMBERS = 5_000
 LOOKED_AT = 200  # rows from which the heading is judged
 _ERRORS = frozenset(("#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!"))
@@ -130,7 +134,7 @@ def _check_archive(path: Path, shown: str) -> None:
                 raise refused("wrong-format", f"{shown} is a zip archive, but not an Excel file.")
             if len(members) > MAX_MEMBERS:
                 raise refused("too-large", f"{shown} holds {len(members):,} parts; at most {MAX_MEMBERS:,} are read.")
-            total = 0
+            total, packed = 0, path.stat().st_size
             for member in members:
                 with archive.open(member) as part:  # the sizes that the archive states may be wrong
                     start = part.read(2048)
@@ -139,6 +143,9 @@ def _check_archive(path: Path, shown: str) -> None:
                     total += len(start)
                     while chunk := part.read(1 << 20):
                         total += len(chunk)
+                        if total > SWELL_FROM and total > MAX_SWELL * packed:
+                            text = f"{shown} unpacks to more than {MAX_SWELL} times its size, which no table does. "
+                            raise refused("too-large", text + "Save it as .csv and try again.")
                         if total > MAX_UNPACKED:
                             text = f"{shown} unpacks to more than {MAX_UNPACKED >> 20} MB and is not read. "
                             raise refused("too-large", text + "Save it as .csv or .parquet and try again.")
