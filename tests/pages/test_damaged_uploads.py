@@ -17,6 +17,8 @@ import pyreadstat
 import pytest
 from fastapi.testclient import TestClient
 
+from templates_engine.data import readers
+
 FILES = int(os.environ.get("STATGROVE_FUZZ", "200"))
 KINDS = (".csv", ".csv", ".txt", ".dta", ".xlsx", ".xlsx", ".parquet", ".sav")  # how often each
 SLOW = {".sav"}  # read in a process of its own, so that few are enough in the tests
@@ -93,6 +95,12 @@ def _bytes(content: bytes, generator: random.Random) -> bytes:
         if not data:
             break
     return bytes(data)
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process for every small file would take a second each; tests/app/test_uploads_apart.py has those."""
+    monkeypatch.setattr(readers, "PACKED", frozenset())
 
 
 @pytest.mark.parametrize("seed", SEEDS)
