@@ -29,6 +29,7 @@ from app.settings import settings
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 PATIENT = 30.0  # seconds that a process waits for one answer which nobody watches
 T = TypeVar("T")
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # an escape, and not the text that looks like one
 outage = Outage("the database")
 _gates: dict[str, Gate] = {}
 _hurried = False  # this process answers pages
@@ -64,8 +65,10 @@ def away(error: BaseException) -> bool:
 
 
 def _dumps(value: Any) -> str:
-    # PostgreSQL refuses NaN in JSON, and so does every browser: better to fail where it is written.
-    return json.dumps(value, allow_nan=False, ensure_ascii=False)
+    # PostgreSQL refuses NaN in JSON, and so does every browser: better to fail where it is written. NUL, which it
+    # refuses too, is no character of any text that people read.
+    text = _NUL.sub(r"\1", json.dumps(value, allow_nan=False, ensure_ascii=False))
+    return text.encode("utf-8", "replace").decode()
 
 
 @lru_cache(maxsize=4)

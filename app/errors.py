@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Match
 from starlette.types import Scope
 
 from app import db, place
@@ -21,6 +22,7 @@ from templates_engine.data import readers
 from templates_engine.problems import Problem, Refused
 
 log = logging.getLogger("statgrove.web")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 Handler = Callable[[Request, Any], Response | Awaitable[Response]]
 
 CODES = {
@@ -139,8 +141,20 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _either(handler, app.exception_handlers.get(kind)))
 
 
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes of this address; the framework names those of the first."""
+
+    def there(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] == Match.FULL for route in request.app.routes)
+
+    return [method for method in METHODS if there(method)]
+
+
 def _either(api: Handler, page: Any) -> Any:
     async def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            error.headers = {"Allow": ", ".join(_allowed(request))}
         chosen = page if page is not None and not is_api(request.url.path) else api
         found = chosen(request, error)
         return await found if isinstance(found, Awaitable) else found

@@ -46,6 +46,28 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def plain(text: str) -> str:
+    """Without what PostgreSQL takes in no text: NUL and halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+class Line(TypeDecorator[str]):
+    """A short text that every database takes."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return plain(value) if value is not None else None
+
+
+class Prose(Line):
+    """A text of any length that every database takes."""
+
+    impl = Text
+    cache_ok = True
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(
         naming_convention={
@@ -64,15 +86,15 @@ class Dataset(Base):
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(200), unique=True)
-    source: Mapped[str] = mapped_column(String(20))  # supplied, upload, run
-    note: Mapped[str] = mapped_column(Text, default="")  # where it comes from, what was changed on reading
+    name: Mapped[str] = mapped_column(Line(200), unique=True)
+    source: Mapped[str] = mapped_column(Line(20))  # supplied, upload, run
+    note: Mapped[str] = mapped_column(Prose, default="")  # where it comes from, what was changed on reading
     created: Mapped[datetime] = mapped_column(Instant, default=now)
     n_rows: Mapped[int] = mapped_column(BigInteger)
     n_columns: Mapped[int]
     schema: Mapped[dict[str, Any]] = mapped_column(JSON)
-    sha256: Mapped[str] = mapped_column(String(64), index=True)  # of the content, whatever its name
-    file: Mapped[str] = mapped_column(String(200))  # inside the folder datasets/
+    sha256: Mapped[str] = mapped_column(Line(64), index=True)  # of the content, whatever its name
+    file: Mapped[str] = mapped_column(Line(200))  # inside the folder datasets/
     # The run that made it. No foreign key: runs point at datasets, and two tables that point at each other can
     # neither be created nor emptied in any order.
     run_id: Mapped[int | None] = mapped_column(index=True)
@@ -88,25 +110,25 @@ class Run(Base):
     __table_args__ = (Index("ix_runs_state_heartbeat", "state", "heartbeat"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    template: Mapped[str] = mapped_column(String(100), index=True)
-    version: Mapped[str] = mapped_column(String(40))
+    template: Mapped[str] = mapped_column(Line(100), index=True)
+    version: Mapped[str] = mapped_column(Line(40))
     dataset_id: Mapped[int | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"))
-    dataset_name: Mapped[str] = mapped_column(String(200))
-    dataset_sha256: Mapped[str] = mapped_column(String(64))
+    dataset_name: Mapped[str] = mapped_column(Line(200))
+    dataset_sha256: Mapped[str] = mapped_column(Line(64))
     answers: Mapped[dict[str, str]] = mapped_column(JSON)  # canonical, in asking order
-    title: Mapped[str] = mapped_column(String(400), default="")
-    spec_hash: Mapped[str] = mapped_column(String(64), index=True)
-    origin: Mapped[str] = mapped_column(String(20))  # page, api, cli, python, run (a child)
-    queue: Mapped[str] = mapped_column(String(20), default="cpu")  # "" : carried out by the process that asked
-    state: Mapped[str] = mapped_column(String(20), default="queued")
+    title: Mapped[str] = mapped_column(Line(400), default="")
+    spec_hash: Mapped[str] = mapped_column(Line(64), index=True)
+    origin: Mapped[str] = mapped_column(Line(20))  # page, api, cli, python, run (a child)
+    queue: Mapped[str] = mapped_column(Line(20), default="cpu")  # "" : carried out by the process that asked
+    state: Mapped[str] = mapped_column(Line(20), default="queued")
     attempt: Mapped[int] = mapped_column(default=0)  # fencing token: every write of a worker carries it
     crashes: Mapped[int] = mapped_column(default=0)  # workers lost in the middle of it
-    cancel: Mapped[str] = mapped_column(String(20), default="")  # "", keep (what is drawn), discard
+    cancel: Mapped[str] = mapped_column(Line(20), default="")  # "", keep (what is drawn), discard
     cancel_asked: Mapped[datetime | None] = mapped_column(Instant)
-    worker: Mapped[str] = mapped_column(String(200), default="")  # machine and process that carry it out
+    worker: Mapped[str] = mapped_column(Line(200), default="")  # machine and process that carry it out
     progress: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    message: Mapped[str] = mapped_column(Text, default="")  # why it failed, or what was kept
-    trace: Mapped[str] = mapped_column(Text, default="")  # full trace of an unexpected failure
+    message: Mapped[str] = mapped_column(Prose, default="")  # why it failed, or what was kept
+    trace: Mapped[str] = mapped_column(Prose, default="")  # full trace of an unexpected failure
     problems: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)  # errors and notices
     created: Mapped[datetime] = mapped_column(Instant, default=now)
     sent: Mapped[datetime | None] = mapped_column(Instant)  # when its message was last sent
@@ -115,7 +137,7 @@ class Run(Base):
     finished: Mapped[datetime | None] = mapped_column(Instant)
     heartbeat: Mapped[datetime | None] = mapped_column(Instant)
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
-    prefix: Mapped[str] = mapped_column(String(200), default="")  # a child's outputs bear it in the parent's folder
+    prefix: Mapped[str] = mapped_column(Line(200), default="")  # a child's outputs bear it in the parent's folder
     # The run whose chains this one makes longer. No foreign key: SQLite adds none to a table that is there.
     continues: Mapped[int | None] = mapped_column(index=True)
 
@@ -132,13 +154,13 @@ class Artifact(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(String(300))
-    file: Mapped[str] = mapped_column(String(300))
-    kind: Mapped[str] = mapped_column(String(20))
-    title: Mapped[str] = mapped_column(String(400), default="")
-    sha256: Mapped[str] = mapped_column(String(64), default="")
+    name: Mapped[str] = mapped_column(Line(300))
+    file: Mapped[str] = mapped_column(Line(300))
+    kind: Mapped[str] = mapped_column(Line(20))
+    title: Mapped[str] = mapped_column(Line(400), default="")
+    sha256: Mapped[str] = mapped_column(Line(64), default="")
     size: Mapped[int] = mapped_column(BigInteger, default=0)
-    state: Mapped[str] = mapped_column(String(20), default="ready")  # ready, pending
+    state: Mapped[str] = mapped_column(Line(20), default="ready")  # ready, pending
     position: Mapped[int] = mapped_column(default=0)  # order in the list of outputs
     wanted: Mapped[datetime | None] = mapped_column(Instant)  # someone has opened it: drawn first
 
@@ -148,8 +170,8 @@ class Conversation(Base):
 
     __tablename__ = "conversations"
 
-    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=lambda: secrets.token_hex(8))
-    template: Mapped[str] = mapped_column(String(100))
+    id: Mapped[str] = mapped_column(Line(32), primary_key=True, default=lambda: secrets.token_hex(8))
+    template: Mapped[str] = mapped_column(Line(100))
     dataset_id: Mapped[int | None] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
     answers: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     aside: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # set aside when an earlier answer changed

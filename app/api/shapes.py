@@ -152,5 +152,26 @@ class ArtifactOut(BaseModel):
         return cls(**_fields(cls, row, part=part, about=about))
 
 
+class ProblemOut(BaseModel):
+    """One thing that has to be mended."""
+
+    model_config = ConfigDict(extra="allow")
+    code: str
+    message: str
+    key: str = ""
+
+
+class ErrorInside(BaseModel):
+    code: str
+    message: str
+    problems: list[ProblemOut]
+
+
+class ErrorOut(BaseModel):
+    """What every error looks like."""
+
+    error: ErrorInside
+
+
 def _fields(shape: type[BaseModel], row: object, **given: Any) -> Mapping[str, Any]:
     return {name: given[name] if name in given else getattr(row, name) for name in shape.model_fields}

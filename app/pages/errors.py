@@ -50,7 +50,9 @@ def _http(request: Request, error: Exception) -> HTMLResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
     said = detail if detail and detail not in ("Not Found", "Method Not Allowed") else WORDS.get(status, detail)
-    return shown(request, status, TITLES.get(status, "This cannot be done"), [said] if said else [])
+    answer = shown(request, status, TITLES.get(status, "This cannot be done"), [said] if said else [])
+    answer.headers.update((error.headers or {}) if isinstance(error, HTTPException) else {})
+    return answer
 
 
 def _invalid(request: Request, error: Exception) -> HTMLResponse:
