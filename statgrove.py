@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from app.models import Run
 
-__all__ = ["Result", "RunFailed", "RunLonger", "RunStatJR"]
+__all__ = ["CarriedOver", "Result", "RunFailed", "RunLonger", "RunStatJR"]
 
 
 class RunFailed(RuntimeError):
@@ -73,6 +73,28 @@ def RunStatJR(  # noqa: N802 - the name in published scripts
         raise Refused(given.problems)
     row = inline.find_dataset(dataset) if isinstance(dataset, str | Path) else _from_frame(dataset)
     return _result(inline.carry_out(template, row, given.answers, origin="python"), out)
+
+
+def CarriedOver(  # noqa: N802
+    template: str, dataset: str | Path | pandas.DataFrame, invars: Mapping[str, Any], lead: str = "one-pass"
+) -> tuple[str, dict[str, str]]:
+    """(template, its answers) that mean the same as the complete answers `invars` of another template.
+
+    lead: where to; of 2LevelImpute, NLevelImpute: "one-pass", or "compare" for three answers side by side. The answers
+    are for RunStatJR. Raises templates_engine.problems.Refused where they cannot be carried over.
+    """
+    from app import db, inline, leads
+    from templates_engine import inputs, registry
+    from templates_engine.problems import Refused
+
+    inline.prepare()
+    given = inputs.plain(dict(invars))
+    if given.problems:
+        raise Refused(given.problems)
+    row = inline.find_dataset(dataset) if isinstance(dataset, str | Path) else _from_frame(dataset)
+    with db.session() as session:
+        to, answers = leads.carry(session, registry.get(template), lead, given.answers, row)
+    return to.template, answers
 
 
 def RunLonger(run: int | Result, more: int | None = None, out: str | Path | None = None) -> Result:  # noqa: N802

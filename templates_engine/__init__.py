@@ -30,6 +30,6 @@ if TYPE_CHECKING:
     )
     from templates_engine.problems import Problem as Problem, Refused as Refused
     from templates_engine.running import Job as Job
-    from templates_engine.template import Example as Example, Template as Template
+    from templates_engine.template import Example as Example, Lead as Lead, Template as Template
 
 __getattr__, __all__ = lazily(__name__, __file__)

@@ -23,6 +23,7 @@ class Problem:
     nearest: str = ""  # the nearest valid word, ready to be put in its place
     word: str = ""  # the word in the answer that is wrong, to be underlined
     level: str = "error"
+    lead: str = ""  # the name of the template's lead (template.Lead) to what does it right, "" where there is none
 
     def as_dict(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if v != ""}

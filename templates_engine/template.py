@@ -39,6 +39,17 @@ class Example:
     source: str = ""
 
 
+@dataclass(frozen=True)
+class Lead:
+    """Where a user may go on from here with the same data: another template, or this one with one answer changed."""
+
+    name: str  # short and stable, for addresses and Problem.lead: "one-pass"
+    template: str  # the name of the template that it opens
+    button: str  # "Open 2LevelMissingOnePass with these answers"
+    help: str  # one sentence: what it is good for
+    always: bool = False  # offered with every model and result; if not, beside the notice that names it
+
+
 class Template:
     """Base class. A subclass fills in the names and `questions` and `run`; the rest has defaults."""
 
@@ -59,6 +70,7 @@ class Template:
     mends: ClassVar[Sequence[Mend]] = (  # what may be done about its verdicts; the first that fits holds
         Mend(r"([\d,]+) more iterations", "iterations", "Ask for {} iterations", word="Too short", adds=True),
     )
+    guides: ClassVar[bool] = False  # it proposes templates: the start page leads to it
     showcase: ClassVar[str] = ""  # the example that the start page opens with, of the template that has one
 
     folder: Path | None = None  # where it was found, filled in by the registry
@@ -72,6 +84,14 @@ class Template:
     def published(self, answers: dict[str, str]) -> dict[str, str]:
         """Answers of another template's published input string under this one's keys, where it stands for both."""
         return answers
+
+    def leads(self, answers: Mapping[str, str]) -> Sequence[Lead]:
+        """Where a user may go on with these complete answers."""
+        return ()
+
+    def carried(self, lead: str, answers: Mapping[str, str], spec: Any, data: Dataset) -> dict[str, str]:
+        """The answers of a lead's template that mean what these mean. Raises Refused where they cannot be carried."""
+        raise TypeError(f"{type(self).__name__} leads nowhere")
 
     def rows(self, data: Dataset) -> Dataset:
         """The rows as `check` and `run` expect them: with a column of ones where the questions offer one."""

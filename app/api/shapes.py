@@ -47,6 +47,12 @@ class Conversation(Body):
     inputs: Plain = Field(default="", description="An input string or RunStatJR command, instead of answers.")
 
 
+class Carrying(Conversation):
+    """Complete answers that are to be carried over to another template."""
+
+    lead: Name = Field(default="one-pass", description="The lead's name: one-pass, compare.")
+
+
 class Submission(Body):
     """A run to be made. `command` alone is enough: it names template and dataset."""
 

@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from sqlalchemy.orm import Session
 
-from app import datasets, runs
+from app import datasets, leads, runs
 from app.api import lookup
-from app.api.shapes import MAX_JSON, Conversation
+from app.api.shapes import MAX_JSON, Carrying, Conversation
 from app.db import get_session
 from templates_engine.template import Template
 
@@ -100,6 +100,19 @@ def walk_template(name: str, body: Conversation, session: Session = Depends(get_
         "command": inputs.command(template.name, row.name, walked) if walked.complete else None,
         "equation": equation.render(template, walked.spec, schema) if walked.complete else None,
     }
+
+
+@router.post("/templates/{name:path}/carried", max_body_size=MAX_JSON)
+def carry_answers(name: str, body: Carrying, session: Session = Depends(get_session)) -> dict[str, Any]:
+    """Complete answers as those of another template with the same meaning, such as 2LevelImpute's for
+    2LevelMissingOnePass (`lead` one-pass, or compare for three answers side by side)."""
+    from templates_engine import inputs
+
+    template = lookup.template(name)
+    answers, _, _ = lookup.answers(body.answers, body.inputs)
+    row = datasets.get(session, body.dataset)
+    lead, found = leads.carry(session, template, body.lead, answers, row)
+    return {"template": lead.template, "dataset": row.name, "answers": found, "inputs": inputs.write(found)}
 
 
 def _short(template: Template) -> dict[str, Any]:

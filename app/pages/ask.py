@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from app import datasets, db, runs
-from app.models import Conversation, Run
+from app import datasets, db, leads, runs
+from app.models import Conversation, Dataset, Run
 from app.pages import conversation as talks, fields as forms
 from app.pages.conversation import Talk
 from app.pages.format import duration, plural, quoted_names
@@ -99,7 +99,7 @@ def found(request: Request, session: Db, token: str, key: str, find: str = "") -
 
 @router.post("/ask/{token}")
 def act(request: Request, session: Db, token: str, form: Form) -> Response:
-    """One button of the page: next, add/out/up/down in a picker, remove KEY, undo, clear, run."""
+    """One button of the page: next, add/out/up/down in a picker, remove KEY, undo, clear, run, lead NAME."""
     talk = _talk(session, token)
     do = word(form, "do") or "next"
     verb = do.partition(" ")[0]
@@ -119,6 +119,8 @@ def act(request: Request, session: Db, token: str, form: Form) -> Response:
         return see_other(here)
     if verb == "run":
         return _run(request, talk)
+    if verb == "lead":
+        return _led(request, talk, do.partition(" ")[2])
     if verb == "mend":
         return _asked_again(request, talk) or see_other(here)
     empty = talks.answer(talk, forms.given(form, talk.walk.open))
@@ -127,6 +129,23 @@ def act(request: Request, session: Db, token: str, form: Form) -> Response:
     if talk.walk.complete:
         return _asked_again(request, talk) or see_other(f"{here}/model")
     return see_other(here)
+
+
+def _led(request: Request, talk: Talk, lead: str) -> Response:
+    """A new conversation with another template, these answers carried over."""
+    try:
+        to, answers = leads.carry(talk.session, talk.template, lead, talk.walk.answers, talk.row)
+    except Refused as refused:
+        return _model_page(request, talk, refused.problems, status=422)
+    return begun(talk.session, to.template, talk.row, answers)
+
+
+def begun(session: Session, template: str, row: Dataset, answers: dict[str, str]) -> Response:
+    """A new conversation with these answers: its model where they are complete, else its questions."""
+    talk = talks.start(session, template, row, answers)
+    answer = see_other(f"/ask/{talk.conversation.id}{'/model' if talk.walk.complete else ''}")
+    remember(answer, talk.conversation.id)
+    return answer
 
 
 def _asked_again(request: Request, talk: Talk) -> Response | None:

@@ -114,6 +114,7 @@ def home(request: Request, session: Db) -> Response:
         example=example,
         example_row=row,
         questions=questions,
+        guides=[t for t in known if t.guides],
         tags=tags(known, need, leave),
         groups=[g for g in grouped(shown) if g[0] not in SUPPORTING],
         supporting=[g for g in grouped(shown) if g[0] in SUPPORTING],

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request
 from markupsafe import Markup
 
-from app import datasets
+from app import datasets, leads
 from app.pages.conversation import Talk, _walk
 from app.pages.fields import becomes
 from app.pages.format import names, quoted_names, tex_blocks
@@ -17,6 +17,7 @@ from templates_engine import inputs
 from templates_engine.asking import Walk
 from templates_engine.manual import equation
 from templates_engine.problems import Problem, Refused
+from templates_engine.template import Lead
 
 MOST_SHOWN = 20_000  # characters of an input string on the page, which shows it four times
 MOST_FILLED = 60  # questions answered provisionally to see whether the equation is settled already
@@ -29,6 +30,7 @@ class Model:
     equation: str
     errors: list[Problem]
     notices: list[Markup]
+    leads: list[Lead]
 
 
 def model_of(talk: Talk) -> Model:
@@ -43,6 +45,7 @@ def model_of(talk: Talk) -> Model:
         equation.render(talk.template, talk.walk.spec, talk.schema) if talk.template.equation else "",
         [p for p in problems if p.level == "error"],
         [quoted_names(p.message, known) for p in problems if p.level != "error"],
+        leads.shown(talk.template, talk.walk.answers, problems),
     )
 
 

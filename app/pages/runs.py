@@ -10,11 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.responses import FileResponse, Response
 
-from app import db, folders, runs
+from app import db, folders, leads, runs
 from app.declared import Declared
 from app.models import Artifact, Dataset, Run
 from app.pages import conversation as talks
-from app.pages.ask import Form, word
+from app.pages.ask import Form, begun, word
 from app.pages.home import took
 from app.pages.listing import FIGURES, TABLES, Entry, first_of, first_picture, groups
 from app.pages.longer import Offer, faulty, offer_of, whole
@@ -25,7 +25,8 @@ from app.pages.trace import converging_of, trace_of
 from app.pages.verdicts import TARGETS, verdicts_of
 from templates_engine import registry
 from templates_engine.asking import UNTIL_TARGETS, walk
-from templates_engine.problems import Refused
+from templates_engine.problems import Problem, Refused
+from templates_engine.template import Lead
 
 router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
@@ -166,6 +167,7 @@ def _results(
         took=took(run),
         notices=[p for p in run.problems or [] if p.get("level") == "notice" and p.get("code") not in TARGETS],
         output_url=output_url,
+        leads=_leads(run),
         going=run.state in ("queued", "running"),
         percent=float((run.progress or {}).get("percent") or 0),
         parent=run_of(session, run.parent_id) if run.parent_id else None,
@@ -173,6 +175,15 @@ def _results(
         title_error=status != 200,
         json_url=f"/api/v1/runs/{run.id}",
     )
+
+
+def _leads(run: Run) -> list[Lead]:
+    """Where this run's answers may be carried over to; of a run inside another one nowhere."""
+    form = registry.all().get(run.template)
+    if form is None or run.parent_id or run.dataset_id is None or run.state not in ("done", "cancelled"):
+        return []
+    said = [Problem(str(p.get("code")), "", lead=str(p.get("lead", ""))) for p in run.problems or []]
+    return leads.shown(form, run.answers, said)
 
 
 def _made(session: Session, run: Run) -> list[Dataset]:
@@ -265,6 +276,17 @@ def again(session: Db, number: int, form: Form) -> Response:
     answer = see_other(f"/ask/{talk.conversation.id}/model" if changed else f"/ask/{talk.conversation.id}")
     remember(answer, talk.conversation.id)
     return answer
+
+
+@router.post("/runs/{number}/lead")
+def lead_on(session: Db, number: int, form: Form) -> Response:
+    """A new conversation with another template, this run's answers carried over."""
+    run = run_of(session, number)
+    row = session.get(Dataset, run.dataset_id) if run.dataset_id else None
+    if row is None:
+        raise HTTPException(404, "The dataset of this run is not in the list any more, so its answers cannot be used.")
+    to, answers = leads.carry(session, registry.get(run.template), word(form, "lead"), run.answers, row)
+    return begun(session, to.template, row, answers)
 
 
 @router.post("/runs/{number}/longer")

@@ -14,9 +14,12 @@ from templates_engine.regression import NEGATIVE_BINOMIAL
 from templates_engine.sampling import FLOOR, UNIFORM, WISHART, joint, raised
 from templates_engine.sampling.glm import laplace
 from templates_engine.sampling.normal import Factor as NormalFactor, priors as normal_priors, statistics, two_level_ml
-from templates_engine.sampling.onepass import Factor, Interest, InterestPrior, OnePass, Product
+from templates_engine.sampling.onepass import Factor, Interest, InterestPrior, OnePass, Product, with_means
 
-from .spec import NORMAL, ROWS, Response, Spec
+from .codes import Coding, coding
+from .not_random import selections
+from .scaling import scale_of
+from .spec import CATEGORICAL, COUNT, NORMAL, ROWS, Response, Spec
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Prepared:
     codes: np.ndarray | None
     labels: tuple[str, ...]
     units: np.ndarray  # the identifier's own values
+    codings: Mapping[str, Coding]  # of each variable with a model of its own
 
     @property
     def dropped(self) -> int:
@@ -38,7 +42,7 @@ class Prepared:
 
 def prepare(spec: Spec, data: Dataset, others: Dataset | None) -> Prepared:
     """Raises Refused. others: the level 2 dataset, where the answers name one."""
-    rows = np.ones(data.n_rows, bool) if spec.keep_missing_y else ~data.missing(spec.y)
+    rows = np.ones(data.n_rows, bool) if spec.more.keep_missing_y else ~data.missing(spec.y)
     used = data.take(rows)
     if used.n_rows == 0:
         raise Refused(Problem("no-complete-rows", f"{spec.y} is missing in every row.", key="y", column=spec.y))
@@ -52,9 +56,15 @@ def prepare(spec: Spec, data: Dataset, others: Dataset | None) -> Prepared:
     upper = None
     if spec.level2 and codes is not None:
         upper = _level2(spec, used, others, codes, units)
-    covariates = _covariates(spec, used, upper, codes)
-    interest = _interest(spec, used, upper, codes, covariates)
-    return Prepared(OnePass(interest, covariates, spec.correlated), used, rows, upper, codes, labels, units)
+    codings = {r.name: coding(r, used) for r in spec.level1}
+    codings |= {r.name: coding(r, upper) for r in spec.level2} if upper is not None else {}
+    covariates = _covariates(spec, used, upper, codes, codings)
+    interest = _interest(spec, used, upper, codes, covariates, codings)
+    scales = {r.name: scale for r in spec.responses if (scale := scale_of(r)) is not None}
+    chosen = selections(spec, used, covariates, scales, interest)
+    model = OnePass(interest, covariates, spec.more.correlated, scales, chosen)
+    model = replace(model, interest=replace(interest, prior=_prior(spec, model)))
+    return Prepared(model, used, rows, upper, codes, labels, units, codings)
 
 
 def _level2(spec: Spec, used: Dataset, others: Dataset | None, codes: np.ndarray, units: np.ndarray) -> Dataset:
@@ -92,11 +102,19 @@ def _word(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _covariates(spec: Spec, used: Dataset, upper: Dataset | None, codes: np.ndarray | None) -> joint.JointModel:
+def _covariates(
+    spec: Spec, used: Dataset, upper: Dataset | None, codes: np.ndarray | None, codings: Mapping[str, Coding]
+) -> joint.JointModel:
     def response(r: Response, table: Dataset) -> joint.Response:
         part = design(table, r.predictors)
         d = r.n_categories - 1 if r.kind == "Unordered" else 1
-        return joint.Response(r.name, r.kind, table[r.name], r.n_categories, (part.matrix,) * d, (part.names,) * d)
+        values, scale = codings[r.name].numbered(table[r.name]), scale_of(r)
+        designs, names = (part.matrix,) * d, (part.names,) * d
+        if r.kind in CATEGORICAL:
+            return joint.Response(r.name, r.kind, values, r.n_categories, designs, names)
+        if scale is not None:
+            values = scale.inverse(values)
+        return joint.Response(r.name, NORMAL, values, 1, designs, names, latent=r.kind == COUNT)
 
     lower = tuple(response(r, used) for r in spec.level1)
     above = tuple(response(r, upper) for r in spec.level2) if upper is not None else ()
@@ -114,8 +132,9 @@ def _covariates(spec: Spec, used: Dataset, upper: Dataset | None, codes: np.ndar
 
 
 def _interest(
-    spec: Spec, used: Dataset, upper: Dataset | None, codes: np.ndarray | None, covariates: joint.JointModel
-) -> Interest:
+    spec: Spec, used: Dataset, upper: Dataset | None, codes: np.ndarray | None, covariates: joint.JointModel,
+    codings: Mapping[str, Coding],
+) -> Interest:  # fmt: skip
     incomplete = {r.name: r for r in (*covariates.level1, *covariates.level2) if np.isnan(r.values).any()}
     terms: list[Product] = []
     places: dict[str, int] = {}
@@ -123,7 +142,7 @@ def _interest(
     def placed(term: Term) -> list[int]:
         """The numbers of a chosen term's columns among the terms."""
         found = []
-        for each in _expanded(spec, term, used, upper, codes, incomplete):
+        for each in _expanded(spec, term, used, upper, codes, incomplete, codings):
             if each.name not in places:
                 places[each.name] = len(terms)
                 terms.append(each)
@@ -132,18 +151,17 @@ def _interest(
 
     fixed = tuple(k for term in spec.x for k in placed(term))
     random = tuple(k for term in spec.x2 for k in placed(term))
-    interest = Interest(
+    return Interest(
         np.asarray(used[spec.y], float), tuple(terms), fixed, random, codes if spec.group is not None else None,
         spec.link, spec.family == NEGATIVE_BINOMIAL,
         None if spec.trials is None else np.asarray(used[spec.trials], float),
         None if spec.offset is None else np.asarray(used[spec.offset], float),
     )  # fmt: skip
-    return replace(interest, prior=_prior(spec, interest, covariates))
 
 
 def _expanded(
     spec: Spec, term: Term, used: Dataset, upper: Dataset | None, codes: np.ndarray | None,
-    incomplete: Mapping[str, joint.Response],
+    incomplete: Mapping[str, joint.Response], codings: Mapping[str, Coding],
 ) -> list[Product]:  # fmt: skip
     """The columns of a chosen term: one, or one for each combination of categories but the last."""
     n = used.n_rows
@@ -151,18 +169,25 @@ def _expanded(
     for variable, power in spec.factors(term):
         name = variable.name
         label = f"{name}^{power}" if power > 1 else name
+        if (of := dict(spec.more.means).get(name)) is not None:
+            origin = _origin(of, codings[of])
+            choices.append([(label, None, Factor(of, power, origin=origin, mean=True))])
+            continue
         if name in incomplete:
-            response = incomplete[name]
-            if variable.categorical:
-                last = response.categories - 1
-                choices.append([(f"{name}_{c}", None, Factor(name, category=c)) for c in range(last)])
+            known = codings[name]
+            if spec.by_category(variable):
+                texts = list(enumerate(known.texts))[:-1]
+                choices.append(
+                    [(f"{name}_{t}", None, Factor(name, category=c, origin=known.origin or 0)) for c, t in texts]
+                )
             else:
-                choices.append([(label, None, Factor(name, power))])
+                choices.append([(label, None, Factor(name, power, origin=_origin(name, known)))])
             continue
         above = upper is not None and name in {r.name for r in spec.level2}
-        part = design(upper if above and upper is not None else used, (variable,))
+        table = upper if above and upper is not None else used
+        part = design(table, (replace(variable, categorical=spec.by_category(variable)),))
         matrix = part.matrix[codes] if above and codes is not None else part.matrix
-        labels = part.names if variable.categorical else (label,)
+        labels = part.names if spec.by_category(variable) else (label,)
         choices.append([(labels[k], matrix[:, k] ** power, None) for k in range(matrix.shape[1])])
     found = []
     for combination in product(*choices):
@@ -174,15 +199,27 @@ def _expanded(
     return found
 
 
-def _prior(spec: Spec, interest: Interest, covariates: joint.JointModel) -> InterestPrior:
+def _origin(name: str, known: Coding) -> int:
+    """The code from which the categories of a variable that enters as a number are counted. Raises Refused."""
+    if known.origin is not None:
+        return known.origin
+    text = (
+        f"{name} has the codes {', '.join(known.texts)}, and is drawn as a category: its codes cannot enter the model "
+        f"as numbers unless they go up in steps of one. Choose {name}:cat, or recode it."
+    )
+    raise Refused(Problem("codes-not-numbers", text, key="xvars", column=name, nearest=f"{name}:cat"))
+
+
+def _prior(spec: Spec, model: OnePass) -> InterestPrior:
     """The prior behind the answer; an inverse Wishart is centred on the estimate from the complete rows
     (REML, or the Laplace approximation)."""
+    interest = model.interest
     q = len(interest.random)
     guess = None
     if spec.prior_interest == WISHART and spec.link != "identity":
-        guess = _general_guess(spec, interest, covariates)
+        guess = _general_guess(spec, model)
     elif spec.prior_interest == WISHART:
-        matrix, kept = complete_design(interest, covariates)
+        matrix, kept = complete_design(model)
         assert interest.groups is not None
         _, again = np.unique(interest.groups[kept], return_inverse=True)
         x, z = matrix[:, list(interest.fixed)], matrix[:, list(interest.random)]
@@ -193,9 +230,10 @@ def _prior(spec: Spec, interest: Interest, covariates: joint.JointModel) -> Inte
     return InterestPrior(df=named.omega.df, scale=named.scale(q), shape=named.sigma2.shape, rate=named.sigma2.scale)
 
 
-def _general_guess(spec: Spec, interest: Interest, covariates: joint.JointModel) -> np.ndarray:
+def _general_guess(spec: Spec, model: OnePass) -> np.ndarray:
     """The random effects' covariance matrix by the Laplace approximation on the complete rows."""
-    matrix, kept = complete_design(interest, covariates)
+    interest = model.interest
+    matrix, kept = complete_design(model)
     assert interest.groups is not None
     _, again = np.unique(interest.groups[kept], return_inverse=True)
     z = matrix[:, list(interest.random)]
@@ -208,15 +246,17 @@ def _general_guess(spec: Spec, interest: Interest, covariates: joint.JointModel)
     return np.asarray(raised(fit.omega[0], z, FLOOR))
 
 
-def complete_design(interest: Interest, covariates: joint.JointModel) -> tuple[np.ndarray, np.ndarray]:
-    """(columns of all terms on the complete rows, which rows these are)."""
-    values = {r.name: r.values for r in covariates.level1}
-    values |= {r.name: r.values[covariates.groups] for r in covariates.level2}
+def complete_design(model: OnePass) -> tuple[np.ndarray, np.ndarray]:
+    """(columns of all terms on the complete rows, which rows these are). Group means are those of what is seen."""
+    interest, covariates = model.interest, model.covariates
+    values = {r.name: model.values(r) for r in covariates.level1}
+    values |= {r.name: model.values(r)[covariates.groups] for r in covariates.level2}
+    values = dict(with_means(model, list(values.items())))
     columns = []
     for term in interest.terms:
         column = term.column.copy()
         for factor in term.factors:
-            x = values[factor.variable]
+            x = values[factor.key]
             column = column * np.where(np.isnan(x), np.nan, factor.of(x))
         columns.append(column)
     matrix = np.column_stack(columns)

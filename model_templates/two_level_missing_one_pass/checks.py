@@ -5,14 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from templates_engine import Dataset, Problem, Refused
-from templates_engine.data import Design, collinear, design, no_intercept, spans_ones, varies_within
+from templates_engine.data import (
+    Design,
+    code_text,
+    collinear,
+    design,
+    levels_of,
+    no_intercept,
+    spans_ones,
+    varies_within,
+)
 from templates_engine.regression import Model, Rows, response_faults
 from templates_engine.sampling import UNIFORM
 from templates_engine.sampling.glm import data as glm_data, fixed_only
 from templates_engine.sampling.joint import propriety
 
 from .building import Prepared, complete_design, prepare
-from .spec import NORMAL, ROWS, Response, Spec
+from .scaling import misfits
+from .spec import BINARY, CATEGORICAL, ROWS, Response, Spec
 
 STEEP = 1e6  # largest ratio of singular values of the scaled terms: cross-products keep four digits of a coefficient
 
@@ -32,7 +42,7 @@ def check(spec: Spec, data: Dataset) -> list[Problem]:
 
 
 def _values(spec: Spec, data: Dataset) -> list[Problem]:
-    """What may not be asked of the sampler's arrays: categories that are not numbered from 0, values that vary."""
+    """What may not be asked of the sampler's arrays: another number of categories, values that vary."""
     found: list[Problem] = []
     for k, r in enumerate(spec.level1, 1):
         found += coded(r, data[r.name], f"bin{k}")
@@ -52,23 +62,20 @@ def _values(spec: Spec, data: Dataset) -> list[Problem]:
 
 
 def coded(response: Response, values: np.ndarray, key: str) -> list[Problem]:
-    """Categories numbered from zero; at least two values seen."""
+    """As many categories as were said; at least two values seen."""
     name = response.name
-    seen = np.unique(values[~np.isnan(values)])
+    seen = levels_of(values)
     if len(seen) < 2:
         text = f"{name} has {'no observed value' if not len(seen) else 'only one value'}: nothing can be learnt of it."
         return [Problem("constant-column", text, key=key, column=name)]
-    wanted = np.arange(response.n_categories, dtype=float)
-    if response.kind == NORMAL or np.array_equal(seen, wanted):
+    if response.kind not in CATEGORICAL:
+        return misfits(response, np.asarray(seen, float), key)
+    if len(seen) == response.n_categories:
         return []
-    shown = ", ".join(f"{v:g}" for v in seen[:6]) + (", …" if len(seen) > 6 else "")
-    text = (
-        f"{name} is {response.kind} with {response.n_categories} categories, which must be numbered "
-        f"{', '.join(f'{v:g}' for v in wanted)}; the data hold {shown}."
-    )
-    if len(seen) == len(wanted):
-        text += " Recode it from zero in steps of one."
-    return [Problem("categories-not-from-zero", text, key=key, column=name)]
+    shown = ", ".join(code_text(v) for v in seen[:6]) + (", …" if len(seen) > 6 else "")
+    text = f"{name} is {response.kind} with {response.n_categories} categories; the data hold {len(seen)}: {shown}."
+    text += " Choose another type." if response.kind == BINARY else " Give their number, or choose another type."
+    return [Problem("wrong-number-of-categories", text, key=key, column=name)]
 
 
 def faults(spec: Spec, prepared: Prepared) -> list[Problem]:
@@ -81,7 +88,7 @@ def faults(spec: Spec, prepared: Prepared) -> list[Problem]:
         found += _collinear(design(prepared.data, r.predictors), f"ximp{k}")
     found += _response(spec, prepared)
     model = prepared.model
-    matrix, kept = complete_design(model.interest, model.covariates)
+    matrix, kept = complete_design(model)
     names = tuple(term.name for term in model.interest.terms)
     if kept.sum() <= len(names) + 1:
         text = f"Only {int(kept.sum()):,} rows are complete; the chains would have nothing to settle on."
@@ -176,6 +183,7 @@ def _notices(spec: Spec, prepared: Prepared, complete: int) -> list[Problem]:
         text = f"{prepared.dropped:,} rows in which {spec.y} is missing are left out; {n:,} are used."
         found.append(Problem("rows-dropped", text, level="notice"))
     said = {t.name for r in spec.responses for t in r.predictors} | {r.name for r in spec.responses}
+    said |= {name for name, _ in spec.more.means}
     for name in spec.variables:
         if not spec.level1 or name in said or name not in prepared.data or np.ptp(prepared.data[name]) == 0:
             continue
@@ -196,7 +204,7 @@ def _notices(spec: Spec, prepared: Prepared, complete: int) -> list[Problem]:
 def _without_intercept(spec: Spec, prepared: Prepared) -> list[Problem]:
     """A line for the model of interest, and for each variable whose predictors lack the intercept."""
     found = []
-    matrix, _ = complete_design(prepared.model.interest, prepared.model.covariates)
+    matrix, _ = complete_design(prepared.model)
     if not spans_ones(matrix[:, list(prepared.model.interest.fixed)]):
         said = "the line or plane is forced through the origin"
         found.append(no_intercept(prepared.data, said, "xvars", "in the model of interest"))

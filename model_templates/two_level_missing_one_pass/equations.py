@@ -7,7 +7,7 @@ from templates_engine.manual import PER_LINE, columns, var
 from templates_engine.regression import LINKS, NEGATIVE_BINOMIAL, POISSON
 from templates_engine.sampling import UNIFORM
 
-from .spec import BINARY, NORMAL, ORDERED, Response, Spec
+from .spec import BINARY, BOUNDED, COUNT, NORMAL, ORDERED, PATTERN, SELECTION, SKEWED, Response, Spec
 
 
 def _term(spec: Spec, term: Term, schema: Schema, index: str) -> list[str]:
@@ -49,11 +49,12 @@ def model_latex(spec: Spec, schema: Schema) -> str:
         ]
     if spec.level1:
         at = index if index == "i" else "ij"
-        diagonal = "" if spec.correlated or len(spec.level1) < 2 else r",\quad \Omega_e \text{ diagonal}"
+        diagonal = "" if spec.more.correlated or len(spec.level1) < 2 else r",\quad \Omega_e \text{ diagonal}"
         lines.append(rf"e_{{{at}}} &\sim \mathrm{{N}}(0, \Omega_e){diagonal}")
     if spec.upper is not None:
         both = "(u_j, v_j)" if spec.level2 and spec.level1 else "v_j" if spec.level2 else "u_j"
         lines.append(rf"{both} &\sim \mathrm{{N}}(0, \Omega_u)")
+    lines += _means(spec) + _not_random(spec, index, schema)
     lines.append(r"p(\beta, \gamma) &\propto 1" + _priors(spec))
     return r"\begin{aligned}" + "\n" + " \\\\\n".join(lines) + "\n" + r"\end{aligned}"
 
@@ -89,10 +90,40 @@ def _covariate(spec: Spec, response: Response, level: int, k: int, schema: Schem
         lines.append(rf"{name}_{{{at}}} &= 1 \iff {latent}_{{{at}}} > 0")
     elif response.kind == ORDERED:
         lines.append(rf"{name}_{{{at}}} &= c \iff \tau_c < {latent}_{{{at}}} \le \tau_{{c+1}}")
+    elif response.kind == COUNT:
+        lines.append(rf"{name}_{{{at}}} &= \lfloor \exp {latent}_{{{at}}} \rfloor")
+    elif response.kind == SKEWED:
+        lines.append(rf"{name}_{{{at}}} &= {response.low:g} + \exp {latent}_{{{at}}}")
+    elif response.kind == BOUNDED:
+        wide = response.high - response.low
+        lines.append(rf"{name}_{{{at}}} &= {response.low:g} + {wide:g} / (1 + \exp(-{latent}_{{{at}}}))")
     elif response.kind != NORMAL:
         last = response.n_categories - 1
         text = rf"\text{{the largest of }} {last} \text{{ latents, if positive; else category }} {last}"
         lines.append(rf"{name}_{{{at}}} &= {text}")
+    return lines
+
+
+def _means(spec: Spec) -> list[str]:
+    """Group means that are made of what is drawn."""
+    return [
+        rf"{var(name)}_{{j}} &= \frac{{1}}{{n_j}} \sum_i {var(of)}_{{ij}} \quad \text{{of the values drawn}}"
+        for name, of in spec.more.means
+    ]
+
+
+def _not_random(spec: Spec, index: str, schema: Schema) -> list[str]:
+    """What is assumed of values that are not missing at random."""
+    apart, lines = spec.more.not_random, []
+    if apart.kind == PATTERN:
+        names = ", ".join(rf"{var(name)}" for name in apart.shifted)
+        lines.append(rf"\text{{missing values of }} {names} &: \text{{ their Normals moved by }} \delta \text{{ sd}}")
+    for k, each in enumerate(apart.selected if apart.kind == SELECTION else ()):
+        own = [rf"{x}_{{{index}}}" for x in columns((*each.x, Term(each.name)), schema)]
+        parts = [rf"\alpha^{{({k + 1})}}_{{{p}}}\,{x}" for p, x in enumerate(own)]
+        head = rf"\Phi^{{-1}} P({var(each.name)}_{{{index}}} \text{{ missing}})"
+        lines += _wrapped(head, parts)
+        lines.append(rf"\alpha^{{({k + 1})}} &\sim \text{{N(0, 1) for each sd; intercept flat}}")
     return lines
 
 
@@ -121,6 +152,15 @@ def algorithm(spec: Spec) -> str:
         ),
         r"Coefficients of the incomplete variables' models",
     ]
+    if spec.more.means:
+        steps.append(
+            r"(A value whose group mean is in the model: the same, over all rows of its group, as it moves them all)"
+        )
+    if spec.more.not_random.kind == SELECTION:
+        steps.append(
+            r"Selection models: latent Normals of being missing, truncated; their coefficients; each missing value's "
+            r"law has their factor too"
+        )
     if spec.level2:
         both = "of both models" if spec.link == "identity" else "of their own model"
         steps.append(rf"Missing level 2 values, once a group, with the group effects {both} integrated out")

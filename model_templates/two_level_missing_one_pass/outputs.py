@@ -44,6 +44,17 @@ OUTPUTS = (
     ),
     Output("Comparison.svg", "The same with intervals, in one picture."),
     Output(
+        "Sensitivity",
+        "With a selection model or pattern mixture (mnar): the model of interest under each assumption on the missing "
+        "values, and how far from missing at random.",
+        order=3,
+        heads={
+            "assumed": Head("Assumed", number=False),
+            "shift": Head("Change", about="From missing at random, in its posterior sds", places=2),
+        },
+    ),
+    Output("Sensitivity.svg", "The same with intervals, in one picture."),
+    Output(
         "Imputed",
         "Each variable with a model of its own: how many values were missing and how they were drawn.",
         order=3,
@@ -85,6 +96,7 @@ OUTPUTS = (
 )
 PARAMETERS = {
     "sigma2": "Residual variance of the model of interest",
+    "select<i>_<k>": "Being missing, {variable}",
     "alpha": "Dispersion of the counts",
     "omega_uint_<k>": "Between groups, {variable}",
     "beta1imp_<k>": "Covariate model, {variable}",

@@ -9,7 +9,7 @@ import numpy as np
 
 from templates_engine import Dataset
 from templates_engine.sampling.glm import families
-from templates_engine.sampling.onepass import Product, Snapshot, evaluate
+from templates_engine.sampling.onepass import Product, Snapshot, evaluate, with_means
 
 from .building import Prepared
 from .spec import Spec
@@ -57,7 +57,8 @@ def _expected(prepared: Prepared, shot: Snapshot, part: slice) -> np.ndarray:
     """(rows,) the mean response, or expected count, of these rows in one state."""
     interest = prepared.model.interest
     level1, level2 = shot.columns
-    values = [(name, column[part]) for name, column in level1.items()]
+    every = with_means(prepared.model, list(level1.items()))
+    values = [(name, column[part]) for name, column in every]
     if prepared.codes is not None:
         values += [(name, column[prepared.codes[part]]) for name, column in level2.items()]
     terms = [evaluate(Product(t.name, t.column[part], t.factors), values) for t in interest.terms]

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from templates_engine import Dataset, Draws, Table
+from templates_engine.data import missing
 from templates_engine.outputs import Cell
 from templates_engine.running import summaries
 from templates_engine.sampling.glm import families
 from templates_engine.sampling.onepass import Chain
 
 from .building import Prepared
-from .spec import BINARY, NORMAL, ORDERED, Spec
+from .spec import BINARY, MEASURED, NORMAL, ORDERED, SELECTION, Response, Spec
 
 SPREAD = (0.025, 0.975)
 
@@ -35,7 +36,7 @@ def _published(spec: Spec, parameters: Sequence[str]) -> list[str | None]:
         if name.startswith(("beta1imp_", "beta2imp_")):
             found.append(f"beta2imp_{coefficients}")
             coefficients += 1
-        elif name.startswith(("omega_e_", "tau_")):
+        elif name.startswith(("omega_e_", "tau_", "select")):
             found.append(None)
         else:
             found.append(name)
@@ -59,10 +60,24 @@ def result_notes(spec: Spec, prepared: Prepared, iterations: int, chains: int) -
         f"N = {prepared.data.n_rows:,}{groups}{left}.",
         f"{length} after {spec.mcmc.burnin:,}; seed {spec.mcmc.seed}.",
         "Flat priors of coefficients" + "".join(f"; {each}" for each in priors) + ".",
+        *_assumed(spec),
         (
             f"{spread}omega_uint are the model of interest's level 2 (co)variances; omega_u "
             "and omega_e are those of the incomplete variables at level 2 and 1, on the probit scale for categories."
         ),
+    ]
+
+
+def _assumed(spec: Spec) -> list[str]:
+    """What is assumed of the missing values, where it is not that they are missing at random."""
+    if spec.more.not_random.kind != SELECTION:
+        return []
+    names = ", ".join(each.name for each in spec.more.not_random.selected)
+    return [
+        (
+            f"Selection model of {names}: select coefficients are a probit of being missing, with Normal priors, mean "
+            "0 and sd 1 for each sd of what it depends on. See Sensitivity for the answers if missing at random."
+        )
     ]
 
 
@@ -72,26 +87,32 @@ def imputed(spec: Spec, prepared: Prepared, chains: Sequence[Chain]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for at, (r, level) in enumerate([*((r, 1) for r in spec.level1), *((r, 2) for r in spec.level2)]):
         values = prepared.data[r.name] if level == 1 or prepared.upper is None else prepared.upper[r.name]
-        gaps = int(np.isnan(values).sum())
-        degree = max(
-            [sum(f.power for f in t.factors if f.variable == r.name) for t in prepared.model.interest.terms], default=0
-        )
-        accepted = None
-        if not gaps:
-            how = "complete"
-        elif degree == 0:
-            how = "exact: its own model alone (auxiliary)"
-        elif r.kind in (BINARY, ORDERED):
-            how = "exact: all categories enumerated"
-        elif r.kind == NORMAL:
-            how = "exact: Normal" if degree == 1 and spec.link == "identity" else "slice sampling"
-        else:
-            how = "Metropolis"
-            accepted = float(tried[at, 1] / tried[at, 0]) if tried[at, 0] else None
+        gaps = int(missing(values).sum())
+        how, by_chance = _how(spec, prepared, r) if gaps else ("complete", False)
+        accepted = float(tried[at, 1] / tried[at, 0]) if by_chance and tried[at, 0] else None
         rows.append((r.name, level, r.kind, gaps, len(values), how, accepted))
     columns = ("variable", "level", "type", "missing", "of", "drawn", "accepted")
     note = "accepted: the share of Metropolis proposals that were accepted; exact draws have none."
     return Table(columns, tuple(rows), "How missing values were drawn", (note,))
+
+
+def _how(spec: Spec, prepared: Prepared, r: Response) -> tuple[str, bool]:
+    """(how a missing value is drawn, whether by Metropolis)."""
+    factors = [[f for f in t.factors if f.variable == r.name] for t in prepared.model.interest.terms]
+    degree = max([f.power for part in factors for f in part if not f.mean], default=0)
+    mean_degree = max([f.power for part in factors for f in part if f.mean], default=0)
+    straight = max(degree, mean_degree) <= 1 and not any(len(part) > 1 for part in factors)
+    told = any(r.name in (s.name, *(t.name for t in s.x)) for s in spec.more.not_random.selected)
+    rows = ", over the rows of its group" if mean_degree else ""
+    if degree == 0 and mean_degree == 0 and not told:
+        return "exact: its own model alone (auxiliary)", False
+    if r.kind in (BINARY, ORDERED):
+        return "exact: all categories enumerated" + rows, False
+    if r.kind == NORMAL:
+        return ("exact: Normal" if straight and spec.link == "identity" else "slice sampling") + rows, False
+    if r.kind in MEASURED:
+        return "slice sampling of its Normal" + rows, False
+    return "Metropolis", True
 
 
 def fit_table(spec: Spec, prepared: Prepared, deviance: np.ndarray) -> Table:
@@ -122,14 +143,14 @@ def _constant(spec: Spec, prepared: Prepared) -> float:
 
 
 def proposals(spec: Spec, chains: Sequence[Chain]) -> str:
-    """A sentence on the Metropolis steps of a response that is not Normal."""
+    """A sentence on the Metropolis steps of a response that is not Normal, and of selection models."""
     tried = np.sum([chain.proposed for chain in chains], axis=0)
     parts = [
         f"{tried[k, 1] / tried[k, 0]:.0%} of the proposals of {what}"
-        for k, what in enumerate(("the coefficients", "the group effects"))
+        for k, what in enumerate(("the model of interest's coefficients", "its group effects", "the selection models"))
         if tried[k, 0]
     ]
-    return f"Accepted were {' and '.join(parts)} of the model of interest." if parts else ""
+    return f"Accepted were {' and '.join(parts)}." if parts else ""
 
 
 def slopes(spec: Spec, prepared: Prepared, draws: Draws) -> Table | None:
@@ -145,7 +166,7 @@ def slopes(spec: Spec, prepared: Prepared, draws: Draws) -> Table | None:
     chosen = {t.name for t in spec.x}
     inside = [b for b in spec.built if b.name in chosen]
     for built in inside:
-        if len(built.factors) != 2 or any(v.categorical for v, _ in built.factors):
+        if len(built.factors) != 2 or any(spec.by_category(v) for v, _ in built.factors):
             continue
         for mine, other in ((0, 1), (1, 0)):
             a, b = built.factors[mine][0].name, built.factors[other][0].name
@@ -222,14 +243,22 @@ def completed(
     spec: Spec, prepared: Prepared, levels: Sequence[dict[str, np.ndarray]], chain: int, at: int
 ) -> tuple[Dataset, Dataset | None]:
     """The rows used with their gaps filled, and the level 2 dataset."""
-    level1, level2 = levels
+    level1, level2 = ({n: prepared.codings[n].as_written(v) for n, v in each.items()} for each in levels)
     columns = dict(level1)
     for name, values in level2.items():
         if name in prepared.data and prepared.codes is not None:
             gone = prepared.data.missing(name)
             columns[name] = np.where(gone, values[prepared.codes], prepared.data[name])
+    for name, of in spec.more.means:
+        assert prepared.codes is not None
+        columns[name] = _mean_of(np.asarray(columns.get(of, prepared.data[of]), float), prepared.codes)
     full = prepared.data.with_columns(columns).with_name(f"impute_datafile_chain{chain}_iter{at}")
     upper = None
     if prepared.upper is not None:
         upper = prepared.upper.with_columns(level2).with_name(f"impute_L2Data_chain{chain}_iter{at}")
     return full, upper
+
+
+def _mean_of(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """(n,) the group mean on every row."""
+    return np.asarray((np.bincount(codes, values) / np.bincount(codes))[codes])

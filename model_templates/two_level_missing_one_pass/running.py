@@ -12,13 +12,14 @@ from templates_engine import Dataset, Draws, Problem, Refused, Result, Table
 from templates_engine.running import lengths, summaries
 from templates_engine.sampling import Live, Progress, Saved, joint, onepass, streams
 
+from . import not_random
 from .building import Prepared, prepare
 from .checks import faults
 from .comparison import figure, table, three
 from .equations import algorithm
 from .predictions import shots_at, with_predictions
 from .reporting import completed, effects, fit_table, imputed, proposals, result_notes, results, slopes
-from .spec import ROWS, Spec
+from .spec import NO, ROWS, Spec
 
 
 def run(spec: Spec, data: Dataset, job: Any) -> Result:
@@ -57,6 +58,8 @@ def run(spec: Spec, data: Dataset, job: Any) -> Result:
     job.table("Verdicts", Table(("word", "sentence"), words, "What to think of these results"))
     if spec.compare:
         tables |= _compare(spec, prepared, draws, job)
+    if spec.more.not_random.kind != NO:
+        tables |= _sensitivity(spec, prepared, draws, job)
     job.draws(options.outdata, draws, title="Parameter chains")
     _datasets(spec, prepared, data, chains, shots, job)
     job.diagnostics("", draws)
@@ -99,6 +102,22 @@ def _compare(spec: Spec, prepared: Prepared, draws: Draws, job: Any) -> dict[str
     job.table("Comparison", made)
     job.figure("Comparison.svg", figure(spec, answers), title="Three answers side by side")
     return {"Comparison": made}
+
+
+def _sensitivity(spec: Spec, prepared: Prepared, draws: Draws, job: Any) -> dict[str, Table]:
+    """The model of interest under each assumption on the missing values."""
+    interest = prepared.model.interest
+    q = len(interest.random)
+    spread = interest.link == "identity" or interest.negative_binomial
+    count = len(interest.fixed) + q * (q + 1) // 2 + (1 if spread else 0)
+    answers = not_random.sensitivity(spec, prepared.model, draws, count, lambda: bool(job.stopped))
+    if answers is None:
+        return {}
+    made = not_random.table(spec, answers, draws.parameters[:count], draws.variables[:count])
+    job.table("Sensitivity", made)
+    figure_of = not_random.figure(spec, answers, draws.parameters[:count])
+    job.figure("Sensitivity.svg", figure_of, title="What is assumed of the missing values")
+    return {"Sensitivity": made}
 
 
 def _datasets(

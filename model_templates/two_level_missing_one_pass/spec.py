@@ -8,6 +8,10 @@ from templates_engine import Term
 from templates_engine.asking import McmcOptions
 
 NORMAL, BINARY, ORDERED, UNORDERED = "Normal", "Binary", "Ordered", "Unordered"
+COUNT, SKEWED, BOUNDED = "Count", "Skewed", "Bounded"
+MEASURED = (NORMAL, COUNT, SKEWED, BOUNDED)
+NOT_RANDOM = NO, SELECTION, PATTERN = "No", "Selection model", "Pattern mixture"
+CATEGORICAL = (BINARY, ORDERED, UNORDERED)
 ROWS = "rows"  # instead of a level 2 dataset
 
 
@@ -25,8 +29,38 @@ class Response:
 
     name: str
     kind: str
-    n_categories: int  # 2 for Binary, 0 for Normal
+    n_categories: int  # 2 for Binary, 0 for measurements
     predictors: tuple[Term, ...]
+    low: float = 0.0  # end of the range of a Skewed or Bounded one
+    high: float = 1.0  # of a Bounded one
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A variable whose being missing is modelled by a probit."""
+
+    name: str
+    x: tuple[Term, ...]  # what it depends on beside its own value: columns, the response, other incomplete variables
+
+
+@dataclass(frozen=True)
+class NotRandom:
+    """What is assumed of the missing values beside their being missing at random."""
+
+    kind: str = NO
+    selected: tuple[Selected, ...] = ()
+    shifted: tuple[str, ...] = ()  # pattern mixture: the variables
+    shifts: tuple[float, ...] = ()  # in their sds; 0 is missing at random
+
+
+@dataclass(frozen=True)
+class More:
+    """The further choices for the missing-data model."""
+
+    correlated: bool = True
+    keep_missing_y: bool = False
+    means: tuple[tuple[str, str], ...] = ()  # (a variable of level 2, the incomplete one whose group mean it is)
+    not_random: NotRandom = NotRandom()
 
 
 @dataclass(frozen=True)
@@ -49,11 +83,15 @@ class Spec:
     prior_interest: str
     prior_covariates: str
     residuals: bool
-    correlated: bool
-    keep_missing_y: bool
+    more: More
     impute_at: tuple[int, ...]  # iterations after the burn-in
     compare: bool  # with complete cases and multiple imputation
     mcmc: McmcOptions
+    texts: tuple[str, ...] = ()  # the chosen variables that are text
+
+    def by_category(self, term: Term) -> bool:
+        """Whether a variable enters by the indicators of its categories: asked for, or text."""
+        return term.categorical or term.name in self.texts
 
     @property
     def responses(self) -> tuple[Response, ...]:

@@ -5,32 +5,36 @@ Goldstein, Carpenter and Browne (2014), JRSS A 177(2), 553-564.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from templates_engine import Column, Schema, Template, Term
+from templates_engine import Column, Lead, Schema, Template, Term
 from templates_engine.asking import ACCEPTED_ALGORITHM, Ask, mcmc_options
-from templates_engine.data import ones, schema_with_intercept
+from templates_engine.data import schema_with_intercept
+from templates_engine.imputation import COMPARE_LEAD
 from templates_engine.regression import EVERY_FAMILY, ask_family
 from templates_engine.sampling import GAMMA, UNIFORM, WISHART
 
+from .asking_covariates import ask_more, ask_response
 from .equations import model_latex
 from .outputs import OUTPUTS, PARAMETERS
-from .spec import BINARY, NORMAL, ORDERED, ROWS, UNORDERED, Built, Response, Spec
+from .spec import ROWS, UNORDERED, Built, Response, Spec
+from .together import together
 
-KINDS = (NORMAL, BINARY, ORDERED, UNORDERED)
 MOST_BUILT = 50
+MOST_CATEGORIES = 50
 
 
 def _measured(column: Column) -> bool:
     return column.kind in ("number", "whole", "binary")
 
 
+def _imputable(column: Column) -> bool:
+    return _measured(column) or (column.is_text and 2 <= column.n_levels <= MOST_CATEGORIES)
+
+
 def _usable(column: Column) -> bool:
-    return _measured(column) or column.kind == "constant"
-
-
-def _complete(column: Column) -> bool:
-    return column.complete and not column.is_text
+    return _imputable(column) or column.kind == "constant"
 
 
 class TwoLevelMissingOnePass(Template):
@@ -76,8 +80,8 @@ class TwoLevelMissingOnePass(Template):
                     help="Uniform on the elements of their covariance matrix, which needs more groups than twice its "
                     "size; or an inverse Wishart with as few degrees of freedom as are proper.",
                 )  # fmt: skip
-            correlated, kept = _more(ask, len(level1))
-            compare = family == "Normal" and ask.yes_no(
+            more = ask_more(ask, y, (*x, *x2), built, level1, level2, group or upper)
+            compare = ask.yes_no(
                 "compare", "Put complete cases and multiple imputation beside?", default="No",
                 help="Yes gives the table and figure Comparison: the same model from the complete rows, from 20 "
                 "datasets imputed jointly, and in one pass, with a sentence on why they differ where they do.",
@@ -87,13 +91,19 @@ class TwoLevelMissingOnePass(Template):
         spec = Spec(
             y, str(family), str(link), trials, offset, group, built, x, x2,
             level1, upper, source, level2, str(prior), str(prior2), stored,
-            correlated, kept, at, compare, mcmc,
+            more, at, compare, mcmc, _texts(ask, built, (*x, *x2), level2, source),
         )  # fmt: skip
-        _together(ask, spec)
+        together(ask, spec)
         return spec
 
     def equation_values(self, spec: Spec, schema: Schema) -> dict[str, Any]:
         return {"model": model_latex(spec, schema)}
+
+    def leads(self, answers: Mapping[str, str]) -> Sequence[Lead]:
+        return () if answers.get("compare") == "Yes" else (COMPARE_LEAD,)
+
+    def carried(self, lead: str, answers: Mapping[str, str], spec: Spec, data: Any) -> dict[str, str]:
+        return {**answers, "compare": "Yes"}
 
     def check(self, spec: Spec, data: Any) -> list[Any]:
         from .checks import check
@@ -109,6 +119,17 @@ class TwoLevelMissingOnePass(Template):
         from .running import warm
 
         warm()
+
+
+def _texts(
+    ask: Ask, built: tuple[Built, ...], terms: tuple[Term, ...], level2: tuple[Response, ...], source: str
+) -> tuple[str, ...]:
+    """The variables of the model of interest that are text; those of a level 2 dataset by their type."""
+    names = {t.name for t in terms} | {v.name for b in built for v, _ in b.factors}
+    found = {n for n in names if n in ask.data and ask.data[n].is_text}
+    if source != ROWS:
+        found |= {r.name for r in level2 if r.kind == UNORDERED and r.name in names and r.name not in ask.data}
+    return tuple(sorted(found))
 
 
 def _identifier(ask: Ask, key: str, label: str, default: str | None = None) -> str:
@@ -140,7 +161,7 @@ def _built(ask: Ask, y: str) -> tuple[Built, ...]:
             help="A whole number from 2 to 9.",
         )  # fmt: skip
         found.append(Built(f"{name}^{power}", ((Term(name), power),)))
-    several = sum(_measured(c) and c.name != y for c in ask.data.columns) > 1
+    several = sum(_imputable(c) and c.name != y for c in ask.data.columns) > 1
     products = ask.integer(
         "numinter",
         "Number of interaction terms in the model of interest",
@@ -151,13 +172,14 @@ def _built(ask: Ask, y: str) -> tuple[Built, ...]:
     )
     for i in range(products):
         chosen = ask.columns(
-            "xinter{i}", "Variables in interaction term {k}", where=lambda c: _measured(c) and c.name != y, minimum=2,
-            categorical=True, i=i, k=i + 1,
-            why="Text, constants, the response and wholly missing variables cannot be in an interaction.",
+            "xinter{i}", "Variables in interaction term {k}", where=lambda c: _imputable(c) and c.name != y, minimum=2,
+            categorical=True, text_ok=True, i=i, k=i + 1,
+            why=f"Constants, texts of more than {MOST_CATEGORIES} values, the response and wholly missing variables "
+            "cannot be in an interaction.",
             help="Two or more different variables; complete, incomplete, of either level. girl:cat stands for the "
             "indicators of its categories, the last being the reference.",
         )  # fmt: skip
-        names = [f"{term.name}[cat]" if term.categorical else term.name for term in chosen]
+        names = [f"{t.name}[cat]" if t.categorical or ask.data[t.name].is_text else t.name for t in chosen]
         found.append(Built("*".join(names), tuple((term, 1) for term in chosen)))
     names = [built.name for built in found]
     repeated = [name for k, name in enumerate(names) if name in names[:k]]
@@ -173,15 +195,16 @@ def _terms(ask: Ask, built: tuple[Built, ...], grouped: bool) -> tuple[tuple[Ter
     default = ",".join([ask.intercept, *extra]) if ask.intercept else None
     x = ask.columns(
         "xvars", "Explanatory variables of the model of interest", categorical=True, where=_usable, extra=extra,
-        default=default, why="Text and wholly missing variables cannot be explanatory.",
+        text_ok=True, default=default,
+        why=f"Wholly missing variables, and texts of more than {MOST_CATEGORIES} values, cannot be explanatory.",
         help="In the order of the coefficients; the terms built above are offered too. Nothing is added for you: "
         "choose cons, a column of ones, for the intercept, and the variables behind a power or an interaction.",
     )  # fmt: skip
     x2: tuple[Term, ...] = ()
     if grouped:
         x2 = ask.columns(
-            "x2vars", "Random coefficients in the model of interest, the intercept included", where=_usable,
-            extra=extra, default=ask.intercept or None,
+            "x2vars", "Random coefficients in the model of interest, the intercept included",
+            where=lambda c: _measured(c) or c.kind == "constant", extra=extra, default=ask.intercept or None,
             why="Text and wholly missing variables cannot have a random coefficient.",
             help="The intercept varies over the groups only if you choose cons. A variable with missing values may "
             "have a random coefficient.",
@@ -199,8 +222,10 @@ def _covariates(
         help="Yes where a variable that differs within groups has missing values.",
     ):  # fmt: skip
         lower = ask.columns(
-            "yimp", "Lower level responses with missing data", where=lambda c: _measured(c) and c.name != y,
-            why="Constant, wholly missing and text variables, and the response of the model of interest, cannot be "
+            "yimp", "Lower level responses with missing data", where=lambda c: _imputable(c) and c.name != y,
+            text_ok=True,
+            why=f"Constant and wholly missing variables, texts of more than {MOST_CATEGORIES} values, and the response "
+            "of the model of interest, cannot be "
             "chosen; the response is part of the model already.",
             help="Every incomplete variable of the model of interest, and others that help to predict a missing value "
             "(auxiliary variables). Powers and interactions are made of what is drawn, and are not offered.",
@@ -224,12 +249,12 @@ def _covariates(
             source = table.name
             table = schema_with_intercept(table)
             used = (*(term.name for term in lower), y)
-            if any(_measured(c) and c.name not in used for c in table.columns):
+            if any(_imputable(c) and c.name not in used for c in table.columns):
                 above = _upper_responses(ask, table, used)
             else:
                 ask.fault("L2Data", f"{table.name} has no variable that could be a higher level response.")
-    level1 = tuple(_response(ask, "bin{k}", "ximp{k}", k, t, ask.data, 1) for k, t in enumerate(lower, 1))
-    level2 = tuple(_response(ask, "bin2_{k}", "ximp2_{k}", k, t, table, 2) for k, t in enumerate(above, 1))
+    level1 = tuple(ask_response(ask, "bin{k}", "ximp{k}", k, t, ask.data, 1) for k, t in enumerate(lower, 1))
+    level2 = tuple(ask_response(ask, "bin2_{k}", "ximp2_{k}", k, t, table, 2) for k, t in enumerate(above, 1))
     return level1, upper, source, level2
 
 
@@ -237,41 +262,14 @@ def _upper_responses(ask: Ask, table: Schema, used: tuple[str, ...]) -> tuple[Te
     return ask.columns(
         "yimp2",
         "Higher level responses with missing data",
-        where=_measured,
+        where=_imputable,
         of=table,
         exclude=used,
-        why="Constant, wholly missing and text variables cannot be chosen, nor those of the lower level.",
+        text_ok=True,
+        why=f"Constant and wholly missing variables, texts of more than {MOST_CATEGORIES} values, and those of the "
+        "lower level cannot be chosen.",
         help="Variables with one value for each group.",
     )
-
-
-def _response(ask: Ask, kind_key: str, key: str, k: int, term: Term, table: Schema, level: int) -> Response:
-    """Type and predictors of one incomplete variable."""
-    at: dict[str, Any] = {"k": k, "column": term.name}
-    levels = table[term.name].n_levels
-    kind = ask.choice(
-        kind_key, "Type of {column}", KINDS, default=BINARY if levels == 2 else NORMAL,
-        help="Normal for a measurement; Binary for 0/1; Ordered and Unordered for categories numbered 0, 1, 2, …",
-        **at,
-    )  # fmt: skip
-    n = 2 if kind == BINARY else 0
-    if kind in (ORDERED, UNORDERED):
-        n = ask.integer(
-            "ncats{column}", "Number of categories of {column}", min=3, max=50, default=max(3, min(levels, 50)),
-            help="The data must number them from zero in steps of one: 0, 1, 2 for three categories.",
-            column=term.name,
-        )  # fmt: skip
-    predictors = ask.columns(
-        key, "Predictors of {column}", where=_complete, categorical=True, of=table, exclude=(term.name,),
-        default=ones(table) or None,
-        why="Predictors must be complete, so variables with missing values cannot be added here.",
-        help="Complete variables that help to predict a missing value. Keep cons for the intercept. A complete "
-        "variable of the model of interest belongs here: without it its association with {column} is lost."
-        if level == 1
-        else "Complete variables with one value for each group. Keep cons for the intercept.",
-        **at,
-    )  # fmt: skip
-    return Response(term.name, str(kind), n, predictors)
 
 
 def _prior_interest(ask: Ask, q: int) -> str:
@@ -291,27 +289,6 @@ def _prior_interest(ask: Ask, q: int) -> str:
     )
 
 
-def _more(ask: Ask, n_lower: int) -> tuple[bool, bool]:
-    """(level 1 residuals correlated, rows with a missing response kept): options beyond the published questions."""
-    if not ask.yes_no(
-        "moreimp", "Further choices for the missing-data model?", default="No",
-        help="Correlation of the incomplete variables within groups, and rows with a missing response.",
-    ):  # fmt: skip
-        return True, False
-    correlated = True
-    if n_lower > 1:
-        correlated = ask.yes_no(
-            "L1cor", "Are the level 1 residuals of the incomplete variables correlated?", default="Yes",
-            help="Yes draws a missing value given the other incomplete variables of its row; No leaves them "
-            "independent within groups, as simpler programs do.",
-        )  # fmt: skip
-    kept = ask.choice(
-        "missingy", "Rows with a missing response", ("drop", "keep"), default="drop",
-        help="drop leaves them out; keep lets them tell of the incomplete covariates, which changes little.",
-    )  # fmt: skip
-    return correlated, kept == "keep"
-
-
 def _impute_at(ask: Ask, iterations: int) -> tuple[int, ...]:
     text = ask.text(
         "imputeiters", "Iterations at which to write completed data", default="0", pattern=r"\s*\d+\s*(,\s*\d+\s*)*",
@@ -322,69 +299,3 @@ def _impute_at(ask: Ask, iterations: int) -> tuple[int, ...]:
     if at and at[-1] > iterations:
         ask.fault("imputeiters", f"Iteration {at[-1]:,} is after the last, {iterations:,}.")
     return at
-
-
-def _together(ask: Ask, spec: Spec) -> None:
-    """What can be said of the answers together."""
-    if any(term.name == spec.y for term in (*spec.x, *spec.x2)):
-        key = "xvars" if any(term.name == spec.y for term in spec.x) else "x2vars"
-        ask.fault(key, f"{spec.y} is the response, so it cannot explain itself.", column=spec.y)
-    for key, name in (("n", spec.trials), ("offset", spec.offset)):
-        if name is not None and not ask.data[name].complete:
-            ask.fault(key, f"{name} has missing values; a value is needed in every row.", column=name)
-        if name is not None and name == spec.y:
-            ask.fault(key, f"{name} is the response; choose another column.", column=name)
-    if spec.group is not None and spec.upper is not None and spec.group != spec.upper:
-        text = f"Both models need the same groups: {spec.group} here and {spec.upper} there cannot be combined."
-        ask.fault("L2IDimp", text, column=spec.upper, nearest=spec.group)
-    if not spec.responses:
-        ask.fault("L1resp", "No variable with missing data is chosen. For complete data 2LevelMod fits this model.")
-    if any(p.name == spec.y for r in spec.responses for p in r.predictors):
-        k = next(k for k, r in enumerate(spec.responses, 1) if any(p.name == spec.y for p in r.predictors))
-        text = f"{spec.y} is the response: that it depends on the incomplete variables is the model of interest's."
-        ask.fault(f"ximp{k}" if k <= len(spec.level1) else f"ximp2_{k - len(spec.level1)}", text, column=spec.y)
-    upper = {r.name for r in spec.level2}
-    for term in spec.x2:
-        sloped = [variable.name for variable, _ in spec.factors(term) if variable.name in upper]
-        if sloped:
-            text = f"{sloped[0]} has one value a group, so its coefficient cannot vary over the groups."
-            ask.fault("x2vars", text, column=sloped[0])
-    _categorical(ask, spec)
-    _gaps(ask, spec)
-
-
-def _categorical(ask: Ask, spec: Spec) -> None:
-    """Incomplete categorical variables enter by their categories, measurements by their values."""
-    kinds = {r.name: r.kind for r in spec.responses}
-    for key, terms in (("xvars", spec.x), ("x2vars", spec.x2)):
-        for term in terms:
-            for variable, power in spec.factors(term):
-                kind = kinds.get(variable.name)
-                if kind == UNORDERED and not variable.categorical:
-                    text = f"{variable.name} is Unordered: its numbers have no meaning. Choose {variable.name}:cat."
-                    ask.fault(key, text, column=variable.name, nearest=f"{variable.name}:cat")
-                elif kind == NORMAL and variable.categorical:
-                    ask.fault(key, f"{variable.name} is a measurement and has no categories.", column=variable.name)
-                elif kind == BINARY and power > 1:
-                    text = f"Every power of {variable.name} is {variable.name} itself, as it is 0 or 1: leave it out."
-                    ask.fault("numpoly", text, column=variable.name)
-
-
-def _gaps(ask: Ask, spec: Spec) -> None:
-    """Every incomplete variable of the model of interest needs a model of its own."""
-    known = {r.name for r in spec.responses}
-    for name in spec.variables:
-        if name in ask.data and not ask.data[name].complete and name not in known and name != spec.y:
-            text = (
-                f"{name} has {ask.data[name].n_missing:,} missing values and no model of its own: choose it among the "
-                "responses of the missing-data model."
-            )
-            ask.fault("yimp" if spec.level1 else "L1resp", text, column=name)
-    chosen = {term.name for term in spec.x}
-    for each in spec.built:
-        if each.name not in chosen:
-            continue
-        below = [variable for variable, _ in each.factors if variable.name not in chosen]
-        if below:
-            text = f"{each.name} is in the model without {', '.join(v.name for v in below)}; nothing is added for you."
-            ask.notice("xvars", text, code="lower-order-missing", column=below[0].name)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from templates_engine.imputation.complete import SETTLING as SETTLING, joint_model as joint_model
     from templates_engine.imputation.imputer import ImputerTemplate as ImputerTemplate, NormalImputer as NormalImputer
+    from templates_engine.imputation.leads import COMPARE_LEAD as COMPARE_LEAD
     from templates_engine.imputation.more_questions import ask_more as ask_more
     from templates_engine.imputation.outputs import (
         LENGTHS as LENGTHS,

@@ -23,7 +23,9 @@ from templates_engine.data import (
     spans_ones,
     varies_within,
 )
+from templates_engine.imputation import carried
 from templates_engine.imputation.complete import joint_model
+from templates_engine.imputation.leads import ONE_PASS_LEAD
 from templates_engine.imputation.spec import Classification, Imputation, Response
 from templates_engine.problems import Problem, Refused
 
@@ -54,6 +56,7 @@ def check(spec: Imputation, data: Dataset) -> list[Problem]:
         found.append(Problem("nothing-missing", text, key="yimp1", level="notice"))
     found += _left_out(spec, data)
     found += slopes_of_incomplete(spec, data)
+    found += carried.notices(spec, data)
     found += _without_intercept(spec, data)
     if not any(problem.level == "error" for problem in found):
         found += _improper(spec, data)
@@ -121,6 +124,7 @@ def _arrangement(spec: Imputation, units: Sequence[np.ndarray]) -> list[Problem]
 def slopes_of_incomplete(spec: Imputation, data: Dataset) -> list[Problem]:
     """A random slope of an incomplete covariate comes out too small after joint imputation."""
     found: list[Problem] = []
+    lead = ONE_PASS_LEAD.name if spec.moi and carried.one_pass(spec.moi) else ""
     for c, terms in enumerate(spec.moi.slopes if spec.moi else (), start=1):
         key = "x2" if spec.moi and len(spec.moi.groups) == 1 and spec.classes[0].key == "L2ID" else f"x2_{c}"
         for term in terms:
@@ -129,9 +133,9 @@ def slopes_of_incomplete(spec: Imputation, data: Dataset) -> list[Problem]:
                 text = (
                     f"{term.name} has a random slope and lacks {100 * gaps:.0f}% of its values. Joint imputation does "
                     "not know of the slope's variance and makes it too small, by about a sixth at 10% missing, a "
-                    "quarter at 20%, half at 40%: use 2LevelMissingOnePass."
+                    "quarter at 20%, half at 40%" + (": use 2LevelMissingOnePass." if lead else ".")
                 )
-                found.append(Problem("slope-of-incomplete", text, key=key, column=term.name, level="notice"))
+                found.append(Problem("slope-of-incomplete", text, key=key, column=term.name, level="notice", lead=lead))
     return found
 
 

@@ -30,7 +30,7 @@ def _predictor(column: Column) -> bool:
     return column.complete and (not column.is_text or column.n_levels >= 2)
 
 
-def _type_of(column: Column) -> str:
+def type_of(column: Column) -> str:
     """The kind that the data suggest."""
     if column.n_levels == 2:
         return "Binary"
@@ -175,7 +175,7 @@ def _responses(
             keys["bin"],
             "Type of {column}",
             _kinds(column),
-            default=_type_of(column),
+            default=type_of(column),
             help="Normal for a measurement; Binary for two values; Ordered and Unordered for categories, numbered from "
             "any number or, if unordered, named. The completed datasets have the codes of your data.",
             **at,

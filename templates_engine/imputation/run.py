@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from templates_engine.data import Dataset
+from templates_engine.imputation.carried import notices
 from templates_engine.imputation.checks import slopes_of_incomplete
 from templates_engine.imputation.complete import Imputed, impute
 from templates_engine.imputation.equations import algorithm, imputation_model
@@ -85,7 +86,7 @@ def _report_imputation(spec: Spec, data: Dataset, imputed: Imputed, job: Any) ->
 def _pool(fits: list[Result], complete: Result, imputed: Imputed, spec: Spec, data: Dataset, job: Any) -> Any:
     """Rubin's rules over the fits; the fits as chains of one picture; verdicts and the methods paragraph."""
     parameters, variables, pooled = pool(fits)
-    warnings = [problem.message for problem in slopes_of_incomplete(spec, data)]
+    warnings = [problem.message for problem in [*slopes_of_incomplete(spec, data), *notices(spec, data)]]
     table = pooled_table(parameters, variables, pooled, dict(fits[0].info), warnings)
     job.table("ResultsTable:Imputation", table)
     first = fits[0].draws

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from templates_engine.data import Schema
 from templates_engine.imputation.equations import both_models
+from templates_engine.imputation.leads import COMPARE_LEAD, ONE_PASS_LEAD
 from templates_engine.imputation.outputs import LENGTHS, MENDS, OUTPUTS
 from templates_engine.imputation.spec import Spec
 from templates_engine.outputs import Output
-from templates_engine.template import Template
+from templates_engine.template import Lead, Template
 
 
 class ImputationTemplate(Template):
@@ -37,6 +38,15 @@ class ImputationTemplate(Template):
 
     def equation_values(self, spec: Spec, schema: Schema) -> dict[str, Any]:
         return both_models(spec, schema)
+
+    def leads(self, answers: Mapping[str, str]) -> Sequence[Lead]:
+        several = len(answers.get("MOIclass", answers.get("C2", "")).split(",")) > 1 if "numclass" in answers else False
+        return () if several else (ONE_PASS_LEAD, COMPARE_LEAD)
+
+    def carried(self, lead: str, answers: Mapping[str, str], spec: Spec, data: Any) -> dict[str, str]:
+        from templates_engine.imputation.carried import carried
+
+        return carried(spec, data, lead == COMPARE_LEAD.name)
 
     def check(self, spec: Spec, data: Any) -> list[Any]:
         from templates_engine.imputation.checks import check

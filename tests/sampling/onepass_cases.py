@@ -11,9 +11,19 @@ import numpy as np
 import scipy.special
 import scipy.stats
 from joint_cases import Case, simulate as simulate_covariates
+from ranking import KEPT, Fit
 
 from templates_engine.sampling.joint import JointModel, Response
-from templates_engine.sampling.onepass import Factor, Interest, InterestPrior, OnePass, Product
+from templates_engine.sampling.onepass import (
+    Factor,
+    Interest,
+    InterestPrior,
+    OnePass,
+    Product,
+    Scale,
+    Selection,
+    run_chain,
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,9 @@ class Study:
     beta_precision: float = 2.0
     link: str = "identity"
     negative_binomial: bool = False
+    scales: tuple[tuple[str, Scale], ...] = ()  # of Normal variables
+    selected: tuple[str, ...] = ()  # variables that are missing by a probit on the response, x and themselves
+    shifts: tuple[tuple[str, float], ...] = ()  # what is added to the Normal of a missing value
 
 
 def prior_of(study: Study) -> InterestPrior:
@@ -49,12 +62,19 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[OnePass, np.ndarra
     n, groups, prior, q = full.n_rows, full.groups, prior_of(study), len(study.random)
     J = 1 if groups is None else int(groups.max()) + 1
     complete = {"cons": np.ones(n), "x": rng.standard_normal(n) + 0.5}
-    values = {r.name: r.values for r in full.level1} | {r.name: r.values[groups] for r in full.level2}
+    scales, shifts, truth = dict(study.scales), dict(study.shifts), list(truth)
+    names = [r.name for r in (*full.level1, *full.level2)]
+    gone = {r.name: deleted(r.values.size, study.missing, rng) for r in (*full.level1, *full.level2)}
+    latent = {r.name: r.values + shifts.get(r.name, 0.0) * gone[r.name] for r in (*full.level1, *full.level2)}
+    measured = {n: scaled(scales[n], latent[n]) if n in scales else latent[n] for n in names}
+    values = {r.name: measured[r.name] for r in full.level1} | {r.name: measured[r.name][groups] for r in full.level2}
     columns = []
     for term in study.terms:
         column = complete[term.complete].copy()
         for f in term.factors:
             x = values[f.variable]
+            if f.mean:
+                x = (np.bincount(groups, x) / np.bincount(groups))[groups]
             column *= x**f.power if f.category < 0 else (x == f.category)
         columns.append(column)
     T = np.column_stack(columns)
@@ -68,14 +88,23 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[OnePass, np.ndarra
     trials = rng.integers(1, 5, n).astype(float)
     offset = 0.4 * rng.standard_normal(n)
     y = response(study, rng, mean, sigma2, trials, offset)
-    y[rng.random(n) < study.response_missing] = np.nan
+    chosen = []
+    for name in study.selected:
+        alpha = rng.standard_normal(4) * np.array([0.5, 0.4, 0.4, 0.4]) + np.array([-0.8, 0.0, 0.0, 0.0])
+        design = np.column_stack([complete["cons"], y, complete["x"]])
+        gone[name] = design @ alpha[:3] + alpha[3] * values[name] + rng.standard_normal(n) > 0
+        gone[name][:2] = False
+        prior_mean, precision = np.array([-0.8, 0.0, 0.0, 0.0]), 1.0 / np.array([0.5, 0.4, 0.4, 0.4]) ** 2
+        chosen.append(Selection(name, design, ("cons", "y", "x"), (name,), prior_mean, precision))
+        truth += list(alpha)
+    y[rng.random(n) < (0.0 if study.selected else study.response_missing)] = np.nan
 
     def holed(response: Response) -> Response:
-        seen = response.values.copy()
-        gone = rng.random(seen.size) < study.missing
-        gone[:2] = False
-        seen[gone] = np.nan
-        return replace(response, values=seen)
+        x = measured[response.name]
+        scale = scales.get(response.name)
+        seen = response.values.copy() if scale is None else scale.inverse(x)
+        seen[gone[response.name]] = np.nan
+        return replace(response, values=seen, latent=scale is not None and scale.kind == "count")
 
     covariates = JointModel(
         tuple(holed(r) for r in full.level1),
@@ -89,7 +118,24 @@ def simulate(study: Study, rng: np.random.Generator) -> tuple[OnePass, np.ndarra
     )  # fmt: skip
     packed = [omega[i, j] for i in range(q) for j in range(i + 1)]
     spread = [sigma2] if study.link == "identity" or study.negative_binomial else []
-    return OnePass(interest, covariates), np.array([*beta, *packed, *spread, *truth])
+    model = OnePass(interest, covariates, scales=scales, selections=tuple(chosen), shifts=shifts)
+    return model, np.array([*beta, *packed, *spread, *truth])
+
+
+def deleted(n: int, share: float, rng: np.random.Generator) -> np.ndarray:
+    """(n,) True where a value is deleted; the first two are kept."""
+    gone = rng.random(n) < share
+    gone[:2] = False
+    return gone
+
+
+def scaled(scale: Scale, z: np.ndarray) -> np.ndarray:
+    """The measurement of a latent, written apart from the kernels."""
+    if scale.kind == "count":
+        return np.floor(np.exp(z))
+    if scale.kind == "skewed":
+        return scale.low + np.exp(z)
+    return scale.low + (scale.high - scale.low) * scipy.special.expit(z)
 
 
 def response(
@@ -106,3 +152,14 @@ def response(
     if study.negative_binomial:
         mu = mu * rng.gamma(1.0 / spread, spread, eta.size)
     return rng.poisson(np.minimum(mu, 1e9)).astype(float)
+
+
+def fitting(study: Study, thin: int) -> Fit:
+    """One simulated set and a short fit to it."""
+
+    def fit(rng: np.random.Generator, generator: np.random.Generator) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+        model, truth = simulate(study, rng)
+        chain = run_chain(model, generator, np.zeros(2, np.int64), burnin=9 * thin, iterations=thin * KEPT, thin=thin)
+        return chain.parameters, chain.values, truth
+
+    return fit

@@ -14,15 +14,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.stats
 from joint_cases import Case, Further, Variable, simulate
+from ranking import FALSE_ALARM, KEPT, Fit, ranks, worst
 
 from templates_engine.sampling.joint import HalfT, Normal, run_chain
-from templates_engine.sampling.rng import streams
-
-FALSE_ALARM = 1e-4
-BINS = 8
-KEPT = 31  # thinned draws of a fit: 32 ranks, 4 to a bin
 
 CASES = {
     "normal binary, unordered level 2": (
@@ -113,36 +108,22 @@ CASES = {
 SEVERAL = 120  # fits of the cases with several classifications, which cost more
 
 
-def ranks(case: Case, fits: int, thin: int, seed: int) -> tuple[tuple[str, ...], np.ndarray]:
-    """Ranks (fits, parameters) of the true parameters among KEPT thinned draws."""
-    rng = np.random.default_rng(seed)
-    out = []
-    names: tuple[str, ...] = ()
-    for generator in streams(seed, fits):
+def fitting(case: Case, thin: int) -> Fit:
+    """One simulated set and a short fit to it."""
+
+    def fit(rng: np.random.Generator, generator: np.random.Generator) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
         model, truth = simulate(case, rng)
         chain = run_chain(model, generator, np.zeros(2, np.int64), thin * (KEPT + 9))
-        names = chain.parameters
-        draws = chain.values[thin * 9 + thin - 1 :: thin]
-        assert draws.shape == (KEPT, truth.size)
-        out.append((draws < truth).sum(0))
-    return names, np.array(out)
+        return chain.parameters, chain.values[thin * 9 + thin - 1 :: thin], truth
 
-
-def worst(names: tuple[str, ...], r: np.ndarray) -> tuple[float, str]:
-    """Bonferroni-corrected p-value of the least uniform parameter, and its name with its histogram."""
-    p_values = []
-    for k in range(r.shape[1]):
-        counts = np.bincount(r[:, k] * BINS // (KEPT + 1), minlength=BINS)
-        p_values.append((scipy.stats.chisquare(counts).pvalue, f"{names[k]} {counts}"))
-    p, what = min(p_values)
-    return p * r.shape[1], what
+    return fit
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_true_parameters_rank_uniformly(name: str) -> None:
     """Protects the whole sampler, both algorithms, all kinds at both levels. False alarm 1e-4 a case."""
     case, thin = CASES[name]
-    p, what = worst(*ranks(case, SEVERAL if case.further else 200, thin, seed=20260801))
+    p, what = worst(*ranks(fitting(case, thin), SEVERAL if case.further else 200, 20260801))
     assert p > FALSE_ALARM, what
 
 
@@ -151,5 +132,5 @@ def test_true_parameters_rank_uniformly(name: str) -> None:
 def test_true_parameters_rank_uniformly_at_length(name: str) -> None:
     """The same with 2,500 fits and draws thinned four times as much. False alarm 1e-4 a case."""
     case, thin = CASES[name]
-    p, what = worst(*ranks(case, 2500, 4 * thin, seed=20260802))
+    p, what = worst(*ranks(fitting(case, 4 * thin), 2500, 20260802))
     assert p > FALSE_ALARM, what

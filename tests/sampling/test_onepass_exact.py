@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from templates_engine.sampling.onepass.responses import GAUSSIAN, best_of
-from templates_engine.sampling.onepass.rows import draw_measurement
+from templates_engine.sampling.onepass.single import draw_measurement
 
 # (mean, variance of x; coefficients of the predictor, constant first; family, y, trials, spread)
 DRAWS = {

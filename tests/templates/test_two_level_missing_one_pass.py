@@ -162,7 +162,7 @@ def problems(data: Dataset, changes: dict[str, str], others: dict[str, Dataset] 
         ({"xinter0": "standlrtmiss,standlrtmiss"}, "xinter0", "twice"),
         ({"xinter0": "standlrtmiss,normexam"}, "xinter0", "normexam"),
         ({"ximp1": "cons,avslrtmiss"}, "ximp1", "complete"),
-        ({"bin1": "Binary"}, "bin1", "numbered 0, 1"),
+        ({"bin1": "Binary"}, "bin1", "the data hold"),
         ({"bin2": "Unordered", "ncatsgirlmiss": "3"}, "xvars", "girlmiss:cat"),
         ({"yimp": "girlmiss", "bin1": "Binary"}, "yimp", "400 missing values"),
         ({"L2IDimp": "vrband"}, "L2IDimp", "same groups"),

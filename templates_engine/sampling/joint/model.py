@@ -34,6 +34,7 @@ class Response:
     n_categories: int  # 2 for Binary; ignored for Normal
     designs: tuple[Array, ...]  # one (n, predictors) matrix a latent dimension
     names: tuple[tuple[str, ...], ...]  # predictor names of each design
+    latent: bool = False  # Normal: the values are only near to it; who builds on the layout draws it in every row
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

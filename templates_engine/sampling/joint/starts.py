@@ -36,10 +36,10 @@ def standardise(responses: tuple[Response, ...]) -> tuple[Array, Array, list[Arr
 
 
 def codes(responses: tuple[Response, ...]) -> npt.NDArray[np.int16]:
-    """Observed category of every dimension; 0 for an observed Normal; -1 where missing."""
+    """Observed category of every dimension; 0 for an observed Normal; -1 where missing or latent."""
     columns = []
     for r in responses:
-        code = np.where(np.isnan(r.values), -1, 0 if r.kind == "Normal" else np.nan_to_num(r.values))
+        code = np.where(np.isnan(r.values) | r.latent, -1, 0 if r.kind == "Normal" else np.nan_to_num(r.values))
         columns += [code.astype(np.int16)] * r.dimensions
     n = responses[0].values.size if responses else 0
     return np.ascontiguousarray(np.array(columns, np.int16).reshape(-1, n).T)

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
         InterestPrior as InterestPrior,
         OnePass as OnePass,
         Product as Product,
+        Selection as Selection,
         evaluate as evaluate,
         names as names,
+        with_means as with_means,
     )
+    from templates_engine.sampling.onepass.scales import Scale as Scale
 
 __getattr__, __all__ = lazily(__name__, __file__)

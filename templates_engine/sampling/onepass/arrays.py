@@ -21,16 +21,16 @@ class Terms(NamedTuple):
     """The terms, M of them, K with a coefficient and q with a random one, and their H shapes.
 
     A form says what a variable does in a product: 0 nothing, k > 0 its k-th power, -k - 1 < 0 the indicator of its
-    category k.
+    code k.
     """
 
     shape: Ints  # (M,) of each term
     fixed: Ints  # (K,) term
     random: Ints  # (q,) term
     form: Ints  # (H, R1) of each level 1 response in each shape
-    form2: Ints  # (M, R2) of each level 2 response in each term's height
+    form2: Ints  # (M, R2 + G) of each level 2 response, and then of each group mean, in each term's height
     degree: Ints  # (R1,) highest power of each level 1 response
-    degree2: Ints  # (R2,)
+    degree2: Ints  # (R2 + G,)
     used: Marks  # (R1,) 1 where some term has it
     used2: Marks
 
@@ -40,15 +40,45 @@ class Cells(NamedTuple):
 
     dim: Ints  # (R1,) first latent dimension of each level 1 response
     dim2: Ints  # (R2,) among the level 2 dimensions, from 0
-    gap: Marks  # (rows, R1) 1 where missing
+    gap: Marks  # (rows, R1) 1 where missing, 2 where a count is known but its latent is not
     gap2: Marks  # (J, R2)
     value: Floats  # (rows, R1) the variable as it enters the model of interest: a measurement, or a category's code
-    value2: Floats  # (J, R2)
-    fit: Floats  # (rows, R1) and scale (R1,): a measurement is fit + scale * latent
+    value2: Floats  # (J, R2 + G) after the level 2 variables the group means of level 1 variables
+    origin: Ints  # (R1,) the code of category 0
+    origin2: Ints  # (R2,)
+    law: Ints  # (R1,) how a measurement comes of its Normal, see scales
+    bounds: Floats  # (R1, 2) lower and upper
+    law2: Ints  # (R2,)
+    bounds2: Floats  # (R2, 2)
+    fit: Floats  # (rows, R1) and scale (R1,): the Normal of a measurement is fit + scale * latent
     scale: Floats
     fit2: Floats
     scale2: Floats
     tried: Ints  # (R1 + R2, 2) Metropolis proposals and acceptances of each response
+
+
+class Means(NamedTuple):
+    """Group means of level 1 variables, G of them, which stand in cells.value2 after the level 2 variables."""
+
+    of: Ints  # (G,) the level 1 response
+    at: Ints  # (R1,) the place among the means of each level 1 response, -1: it has none
+    still: Floats  # (J, G) sums over the rows in which nothing is drawn
+    size: Floats  # (J,) rows
+    straight: Marks  # (R1,) 1 where the predictor of every row is linear in one value, through its mean too
+
+
+class Selected(NamedTuple):
+    """Selection models, S of them: which values are missing, a probit on the columns of one design."""
+
+    mark: Marks  # (S, n) 1 where missing
+    latent: Floats  # (S, n)
+    design: Floats  # (n, C + R1) complete columns, then the level 1 responses' values now
+    on: Marks  # (S, C + R1) 1 where a column is in the model
+    alpha: Floats  # (S, C + R1)
+    mean: Floats  # (S, C + R1) and precision: Normal prior
+    precision: Floats
+    row: Ints  # (rows,) the row of the data of each row with something to draw
+    first: Ints  # (1,) C
 
 
 class Outcome(NamedTuple):

@@ -44,7 +44,7 @@ class Chain:
     covariate_effect_sd: Array
     kept: dict[int, Snapshot]  # by iteration, counted from the first after the burn-in
     tried: Whole  # (responses, 2) Metropolis proposals and acceptances of missing values
-    proposed: Whole  # (2, 2) of β and of the effects, where the response is not Normal
+    proposed: Whole  # (3, 2) of β and of the effects, where the response is not Normal; of selection models
     saved: Saved
 
 
@@ -90,8 +90,8 @@ def run_chain(
         done, failed = sweeps(
             generator, progress, done, stop, burnin, thin, model.covariates.groups is not None, model.correlated, flat,
             layout.family, layout.seen, layout.origin, layout.joint, _output(layout), layout.cells, layout.terms,
-            layout.outcome, layout.rest, layout.interest, layout.priors, layout.sweep, layout.work, layout.tried,
-            out, moments, moments_u,
+            layout.outcome, layout.rest, layout.means, layout.selected, layout.interest, layout.priors, layout.sweep,
+            layout.work, layout.tried, out, moments, moments_u,
         )  # fmt: skip
         if failed:
             raise NumericalFailure(
@@ -134,6 +134,9 @@ def _state(layout: Layout, moments: Array, moments_u: Array) -> dict[str, npt.ND
     upper = joint.upper
     for part in (joint.state, joint.sums, upper.effects, upper.sums, upper.basis, layout.interest):
         found |= {f"{type(part).__name__}.{name}": array for name, array in part._asdict().items()}
+    if layout.model.selections:
+        chosen = layout.selected
+        found |= {"latent": chosen.latent, "alpha": chosen.alpha, "selection": chosen.design}
     return found
 
 
@@ -157,7 +160,7 @@ def _restored(layout: Layout, before: Saved) -> dict[int, Snapshot]:
         columns: Completed = ({}, {})
         for level, responses in enumerate((layout.model.covariates.level1, layout.model.covariates.level2)):
             for k, r in enumerate(responses):
-                column = r.values.copy()
+                column = layout.model.values(r).copy()
                 column[np.isnan(column)] = before.arrays[f"kept-{iteration}-{level}-{k}"]
                 columns[level][r.name] = column
         part = {n: before.arrays[f"kept-{iteration}-{n}"] for n in ("beta", "u", "sigma2")}

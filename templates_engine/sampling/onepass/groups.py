@@ -28,8 +28,10 @@ from templates_engine.sampling.joint import (
 )
 from templates_engine.sampling.linalg import cholesky, inverse_spd, solve_lower
 from templates_engine.sampling.onepass.arrays import Cells, Floats, Interest, Outcome, Rest, Terms, Work
+from templates_engine.sampling.onepass.products import heights
 from templates_engine.sampling.onepass.responses import GAUSSIAN, misfit
-from templates_engine.sampling.onepass.rows import category_of, draw_category, heights
+from templates_engine.sampling.onepass.scales import PLAIN, measured
+from templates_engine.sampling.onepass.single import MOST_STEPS, category_of, draw_between, draw_category
 from templates_engine.sampling.truncated import normal_between
 
 
@@ -149,6 +151,64 @@ def draw_upper_measurement(
 
 
 @njit
+def draw_upper_latent(
+    generator: np.random.Generator, terms: Terms, outcome: Outcome, rest: Rest, interest: Interest, cells: Cells,
+    family: int, factor: Floats, j: int, ri: int, z: float, mean: float, sd: float, tells: bool,
+    height: Floats, by: Floats, left: Floats,
+) -> float:  # fmt: skip
+    """The latent of a missing measurement of level 2 that is not Normal itself, now z: a slice."""
+    if not tells:
+        return mean + sd * generator.standard_normal()
+    law, least, most = cells.law2[ri], cells.bounds2[ri, 0], cells.bounds2[ri, 1]
+    x = measured(law, least, most, z)
+    loss = loss_at(terms, outcome, rest, interest, cells, family, factor, j, ri, x, height, by, left)
+    level = -0.5 * ((z - mean) / sd) ** 2 - loss - generator.standard_exponential()
+    if not level > -np.inf:  # a state that cannot be: any other is better
+        return mean + sd * generator.standard_normal()
+    half = sd * math.sqrt(-2.0 * level)
+    low = mean - half
+    high = mean + half
+    for _ in range(MOST_STEPS):
+        new = low + (high - low) * generator.random()
+        x = measured(law, least, most, new)
+        loss = loss_at(terms, outcome, rest, interest, cells, family, factor, j, ri, x, height, by, left)
+        if -0.5 * ((new - mean) / sd) ** 2 - loss > level:
+            return new
+        if new < z:
+            low = new
+        else:
+            high = new
+    return z
+
+
+@njit
+def draw_upper_number(
+    generator: np.random.Generator, terms: Terms, outcome: Outcome, rest: Rest, interest: Interest, cells: Cells,
+    family: int, factor: Floats, j: int, ri: int, now: float, mean: float, sd: float, height: Floats, by: Floats,
+    left: Floats,
+) -> float:  # fmt: skip
+    """The latent, now `now`, of a measurement that is missing or of a count; N(mean, sd²) but for its group's rows."""
+    scale, origin = cells.scale2[ri], cells.fit2[j, ri]
+    law, middle, spread = cells.law2[ri], origin + scale * mean, scale * sd
+    tells = terms.used2[ri] == 1
+    if cells.gap2[j, ri] != 1:
+        return (draw_between(generator, law, cells.value2[j, ri], middle, spread) - origin) / scale
+    if law != PLAIN:
+        x = draw_upper_latent(
+            generator, terms, outcome, rest, interest, cells, family, factor, j, ri, origin + scale * now, middle,
+            spread, tells, height, by, left,
+        )  # fmt: skip
+        cells.value2[j, ri] = measured(law, cells.bounds2[ri, 0], cells.bounds2[ri, 1], x)
+        return (x - origin) / scale
+    x = draw_upper_measurement(
+        generator, terms, outcome, rest, interest, cells, family, factor, j, ri, middle, spread * spread, tells,
+        height, by, left,
+    )  # fmt: skip
+    cells.value2[j, ri] = x
+    return (x - origin) / scale
+
+
+@njit
 def draw_upper(
     generator: np.random.Generator, dims: Dims, groups: Groups, state: State, z: Floats, cells: Cells, terms: Terms,
     outcome: Outcome, rest: Rest, interest: Interest, family: int, factor: Floats, j: int, M: Floats,
@@ -162,7 +222,7 @@ def draw_upper(
         width = dims.width[d]
         missing = cells.gap2[j, ri] == 1
         tells = terms.used2[ri] == 1
-        if dims.kind[d] == NORMAL and not missing:
+        if dims.kind[d] == NORMAL and cells.gap2[j, ri] == 0:
             continue
         mean = linear[e]
         for f in range(p2):
@@ -171,26 +231,48 @@ def draw_upper(
         mean = fixed[e] + mean / M[e, e]
         sd = 1.0 / math.sqrt(M[e, e])
         if dims.kind[d] == NORMAL:
-            scale = cells.scale2[ri]
-            origin = cells.fit2[j, ri]
-            x = draw_upper_measurement(
-                generator, terms, outcome, rest, interest, cells, family, factor, j, ri, origin + scale * mean,
-                (scale * sd) ** 2, tells, height, by, left,
-            )  # fmt: skip
-            cells.value2[j, ri] = x
-            z[e] = (x - origin) / scale
+            z[e] = draw_upper_number(
+                generator,
+                terms,
+                outcome,
+                rest,
+                interest,
+                cells,
+                family,
+                factor,
+                j,
+                ri,
+                z[e],
+                mean,
+                sd,
+                height,
+                by,
+                left,
+            )
             continue
         if missing:
             for c in range(dims.categories[d]):
                 work.loss[c] = 0.0
                 if tells:
                     work.loss[c] = loss_at(
-                        terms, outcome, rest, interest, cells, family, factor, j, ri, 1.0 * c, height, by, left
+                        terms,
+                        outcome,
+                        rest,
+                        interest,
+                        cells,
+                        family,
+                        factor,
+                        j,
+                        ri,
+                        1.0 * (c + cells.origin2[ri]),
+                        height,
+                        by,
+                        left,
                     )
         if dims.kind[d] == INTERVAL:
             if missing:
                 c = draw_category(generator, state.tau, d, dims.categories[d], mean, sd, work.loss)
-                cells.value2[j, ri] = c
+                cells.value2[j, ri] = c + cells.origin2[ri]
                 groups.code[j, e] = c
             low = (state.tau[d, groups.code[j, e]] - mean) / sd
             high = (state.tau[d, groups.code[j, e] + 1] - mean) / sd
@@ -230,9 +312,9 @@ def propose_block(
     c = category_of(work.block, 0, width)
     at = cells.dim.size + ri
     cells.tried[at, 0] += 1
-    if work.loss[int(cells.value2[j, ri])] - work.loss[c] > -generator.standard_exponential():
+    if work.loss[int(cells.value2[j, ri]) - cells.origin2[ri]] - work.loss[c] > -generator.standard_exponential():
         cells.tried[at, 1] += 1
-        cells.value2[j, ri] = c
+        cells.value2[j, ri] = c + cells.origin2[ri]
         for a in range(width):
             z[e + a] = work.block[a]
             groups.code[j, e + a] = c

@@ -10,11 +10,25 @@ import numpy.typing as npt
 from templates_engine.sampling.glm import CODES, data as glm_data, fixed_only
 from templates_engine.sampling.joint import INTERVAL, NORMAL, Layout as JointLayout, Response, build as build_joint
 from templates_engine.sampling.normal import CollinearError
-from templates_engine.sampling.onepass.arrays import Cells, Interest, InterestPriors, Outcome, Rest, Terms, Work
+from templates_engine.sampling.onepass.arrays import (
+    Cells,
+    Interest,
+    InterestPriors,
+    Marks,
+    Means,
+    Outcome,
+    Rest,
+    Selected,
+    Terms,
+    Work,
+)
 from templates_engine.sampling.onepass.covariates import Joint
-from templates_engine.sampling.onepass.model import Array, Factor, OnePass, Product, Whole, evaluate
+from templates_engine.sampling.onepass.means import refresh_means
+from templates_engine.sampling.onepass.model import Array, OnePass, Product, Whole, evaluate, origins
 from templates_engine.sampling.onepass.normal_interest import Sweep
 from templates_engine.sampling.onepass.responses import GAUSSIAN, NEGATIVE_BINOMIAL, best_of
+from templates_engine.sampling.onepass.scales import NAMES, PLAIN
+from templates_engine.sampling.onepass.term_arrays import means_of, selected_of, terms_of
 
 Codes = npt.NDArray[np.int16]
 
@@ -30,6 +44,8 @@ class Layout:
     terms: Terms
     outcome: Outcome
     rest: Rest
+    means: Means
+    selected: Selected
     interest: Interest
     priors: InterestPriors
     sweep: Sweep
@@ -37,7 +53,7 @@ class Layout:
     origin: Array  # (K,) to be added to beta
     family: int
     seen: int  # rows with a response
-    tried: Whole  # (2, 2) proposals and acceptances of β and of the effects, where these are proposed
+    tried: Whole  # (3, 2) proposals and acceptances of β, effects and selection models, where these are proposed
 
 
 def build(model: OnePass, generator: np.random.Generator | None = None) -> Layout:
@@ -52,12 +68,12 @@ def build(model: OnePass, generator: np.random.Generator | None = None) -> Layou
     upper = upper._replace(groups=upper.groups._replace(code=upper.groups.code.copy()))
     joint = Joint(below.dims, rows, below.base, below.priors, below.state, below.sums, upper)
     cells = _cells(model, below, joint, rng)
-    terms, columns = _terms(model)
+    terms, columns = terms_of(model)
     interest = model.interest
     group, J = _groups(model)
     seen = ~np.isnan(interest.y)
     y, origin = _centred(model)
-    used = {f.variable for k in range(len(interest.terms)) for f in interest.terms[k].factors}
+    used = {f.variable for term in interest.terms for f in term.factors}
     lower = model.covariates.level1
     moving = np.zeros(interest.y.size, bool)
     for response in lower:
@@ -71,7 +87,7 @@ def build(model: OnePass, generator: np.random.Generator | None = None) -> Layou
     H = len(columns)
     base = np.zeros((J, H + 1, H + 1))
     still = seen & ~moving
-    values = [(r.name, r.values[still]) for r in lower]
+    values = [(r.name, model.values(r)[still]) for r in lower]
     parts = [evaluate(Product("", c.column[still], c.factors), values) for c in columns] + [y[still]]
     for a in range(H + 1):
         for b in range(a + 1):
@@ -92,9 +108,12 @@ def build(model: OnePass, generator: np.random.Generator | None = None) -> Layou
     work = Work(np.empty((p, p)), np.empty(p), np.empty(p), np.empty(most), np.zeros(degree + 1))
     sweep = Sweep(np.zeros((J, q, q)), np.zeros((J, q)), np.zeros(J), np.zeros((q, q)))
     start = _start(model, y[seen], family, rest, terms, rng if generator is not None else None, J)
+    means = means_of(model, below, terms, group, J)
+    refresh_means(means, cells, outcome)
+    selected = selected_of(model, below, cells)
     return Layout(
-        model, below, joint, cells, terms, outcome, rest, start, _priors(model, origin), sweep, work, origin,
-        family, int(seen.sum()), np.zeros((2, 2), np.int64),
+        model, below, joint, cells, terms, outcome, rest, means, selected, start, _priors(model, origin), sweep, work,
+        origin, family, int(seen.sum()), np.zeros((3, 2), np.int64),
     )  # fmt: skip
 
 
@@ -121,42 +140,6 @@ def _centred(model: OnePass) -> tuple[Array, Array]:
     return y, origin
 
 
-def _terms(model: OnePass) -> tuple[Terms, list[Product]]:
-    """The terms' factors by level, and the distinct shapes."""
-    lower = [r.name for r in model.covariates.level1]
-    upper = [r.name for r in model.covariates.level2]
-    columns: list[Product] = []
-    place: list[int] = []
-    above: list[tuple[Factor, ...]] = []
-    for term in model.interest.terms:
-        own = tuple(sorted((f for f in term.factors if f.variable in lower), key=lambda f: (f.variable, f.category)))
-        above.append(tuple(f for f in term.factors if f.variable in upper))
-        for k, known in enumerate(columns):
-            if known.factors == own and np.array_equal(known.column, term.column):
-                place.append(k)
-                break
-        else:
-            place.append(len(columns))
-            columns.append(Product(term.name, term.column, own))
-    interest = model.interest
-    form, form2 = _forms([c.factors for c in columns], lower), _forms(above, upper)
-    terms = Terms(
-        np.array(place, np.int64), np.array(interest.fixed, np.int64), np.array(interest.random, np.int64), form, form2,
-        form.max(axis=0, initial=0), form2.max(axis=0, initial=0), (form != 0).any(axis=0).astype(np.int8),
-        (form2 != 0).any(axis=0).astype(np.int8),
-    )  # fmt: skip
-    return terms, columns
-
-
-def _forms(products: list[tuple[Factor, ...]], names: list[str]) -> Whole:
-    """(products, variables): what each variable does in each product, see arrays.Terms."""
-    out = np.zeros((len(products), len(names)), np.int64)
-    for line, factors in zip(out, products, strict=True):
-        for factor in factors:
-            line[names.index(factor.variable)] = factor.power if factor.category < 0 else -factor.category - 1
-    return out
-
-
 def _cells(model: OnePass, below: JointLayout, joint: Joint, rng: np.random.Generator) -> Cells:
     """Gaps and their starting values; latents of missing categories made to agree with them."""
     lower, upper = model.covariates.level1, model.covariates.level2
@@ -168,9 +151,12 @@ def _cells(model: OnePass, below: JointLayout, joint: Joint, rng: np.random.Gene
     scale2 = below.output.scale[p1 + dim2] if len(upper) else np.zeros(0)
     fit = np.ascontiguousarray(below.fits[0][at][:, dim].reshape(at.size, len(lower)))
     fit2 = np.ascontiguousarray(below.fits[1][:, dim2].reshape(J, len(upper)))
-    value = np.array([r.values[at] for r in lower]).T.reshape(at.size, len(lower)).copy()
-    value2 = np.array([r.values for r in upper]).T.reshape(J, len(upper)).copy()
+    value = np.array([model.values(r)[at] for r in lower]).T.reshape(at.size, len(lower)).copy()
+    value2 = np.array([model.values(r) for r in upper]).T.reshape(J, len(upper)).copy()
     gap, gap2 = np.isnan(value), np.isnan(value2)
+    for gaps, fits, responses in ((gap, fit, lower), (gap2, fit2, upper)):
+        for k, response in enumerate(responses):
+            fits[gaps[:, k], k] += model.shifts.get(response.name, 0.0)
     for responses, first, gaps, values, latents, codes, fits in (
         (lower, dim, gap, value, joint.rows.y, joint.rows.code, fit),
         (upper, dim2, gap2, value2, joint.upper.effects.z, joint.upper.groups.code, fit2),
@@ -178,11 +164,32 @@ def _cells(model: OnePass, below: JointLayout, joint: Joint, rng: np.random.Gene
         offset = 0 if responses is lower else p1
         for k, response in enumerate(responses):
             _fill(joint, response, offset, int(first[k]), gaps[:, k], values[:, k], latents, codes, fits[:, k], rng)
+            if response.name in model.scales:
+                values[gaps[:, k], k] = model.scales[response.name].of(values[gaps[:, k], k])
     tried = np.zeros((len(lower) + len(upper), 2), np.int64)
+    first, first2 = (origins(model.interest, [r.name for r in responses]) for responses in (lower, upper))
+    room = np.zeros((J, len(model.means)))
+    law, bounds = _scales(model, lower)
+    law2, bounds2 = _scales(model, upper)
     return Cells(
-        dim, dim2, gap.astype(np.int8), gap2.astype(np.int8), np.ascontiguousarray(value),
-        np.ascontiguousarray(value2), fit, scale, fit2, scale2, tried,
+        dim, dim2, _marks(gap, lower), _marks(gap2, upper), np.ascontiguousarray(value + first),
+        np.hstack([value2 + first2, room]),
+        first, first2,
+        law, bounds, law2, bounds2, fit, scale, fit2, scale2, tried,
     )  # fmt: skip
+
+
+def _marks(gap: npt.NDArray[np.bool_], responses: tuple[Response, ...]) -> Marks:
+    """Cells.gap: 1 where missing, 2 where a count is known but its latent is not."""
+    known = np.array([2 if r.latent else 0 for r in responses], np.int8)
+    return np.where(gap, np.int8(1), known).astype(np.int8)
+
+
+def _scales(model: OnePass, responses: tuple[Response, ...]) -> tuple[Whole, Array]:
+    """(R,) law and (R, 2) bounds of each response."""
+    found = [model.scales.get(r.name) for r in responses]
+    law = np.array([PLAIN if s is None else NAMES[s.kind] for s in found], np.int64)
+    return law, np.array([(0.0, 1.0) if s is None else (s.low, s.high) for s in found]).reshape(-1, 2)
 
 
 def _fill(
@@ -228,8 +235,8 @@ def _rest(
     place[order] = np.arange(order.size)
     filled = []
     for k, response in enumerate(model.covariates.level1):
-        column = response.values.copy()
-        column[below.drawn] = cells.value[:, k]
+        column = model.values(response).copy()
+        column[below.drawn] = cells.value[:, k] - cells.origin[k]
         filled.append((response.name, column[order]))
     parts = [evaluate(Product("", c.column[order], c.factors), filled) for c in columns]
     return Rest(
@@ -251,7 +258,10 @@ def _start(
         beta = _guess(model, rest, terms)
     omega = np.eye(q)
     for r, t in enumerate(model.interest.random):
-        known = [(x.name, np.nan_to_num(x.values, nan=float(np.nanmean(x.values)))) for x in model.covariates.level1]
+        known = []
+        for each in model.covariates.level1:
+            x = model.values(each)
+            known.append((each.name, np.nan_to_num(x, nan=float(np.nanmean(x)))))
         size = float(np.mean(evaluate(model.interest.terms[t], known) ** 2)) or 1.0
         omega[r, r] = 0.2 * spread / size
     if rng is not None:
@@ -288,17 +298,17 @@ def _priors(model: OnePass, origin: Array) -> InterestPriors:
 
 
 def completed(layout: Layout) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Full-length completed columns of the current state: level 1 by row, level 2 by group."""
+    """Full-length completed columns of the current state, categories from 0: level 1 by row, level 2 by group."""
     found: tuple[dict[str, Array], dict[str, Array]] = ({}, {})
     cells = layout.cells
     for k, response in enumerate(layout.model.covariates.level1):
-        column = response.values.copy()
+        column = layout.model.values(response).copy()
         gap = cells.gap[:, k] == 1
-        column[layout.covariates.drawn[gap]] = cells.value[gap, k]
+        column[layout.covariates.drawn[gap]] = cells.value[gap, k] - cells.origin[k]
         found[0][response.name] = column
     for k, response in enumerate(layout.model.covariates.level2):
-        column = response.values.copy()
+        column = layout.model.values(response).copy()
         gap = cells.gap2[:, k] == 1
-        column[gap] = cells.value2[gap, k]
+        column[gap] = cells.value2[gap, k] - cells.origin2[k]
         found[1][response.name] = column
     return found

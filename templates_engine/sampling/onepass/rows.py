@@ -17,218 +17,40 @@ import math
 
 import numpy as np
 
-from templates_engine.sampling.compiled import njit, njit_inlined
-from templates_engine.sampling.joint import (
-    INTERVAL,
-    MAXIMUM,
-    NORMAL,
-    Dims,
-    Rows,
-    RowSums,
-    State,
-    draw_canonical,
-    interval_probability,
-    maximum_bounds,
+from templates_engine.sampling.compiled import njit
+from templates_engine.sampling.joint import INTERVAL, MAXIMUM, NORMAL, Dims, Rows, RowSums, State, maximum_bounds
+from templates_engine.sampling.onepass.arrays import (
+    Cells,
+    Floats,
+    Interest,
+    Means,
+    Outcome,
+    Rest,
+    Selected,
+    Terms,
+    Work,
 )
-from templates_engine.sampling.onepass.arrays import Cells, Floats, Interest, Ints, Outcome, Rest, Terms, Work
-from templates_engine.sampling.onepass.responses import GAUSSIAN, misfit
+from templates_engine.sampling.onepass.means import count_row, draw_with_mean
+from templates_engine.sampling.onepass.products import polynomial, product
+from templates_engine.sampling.onepass.responses import GAUSSIAN
+from templates_engine.sampling.onepass.scales import PLAIN, measured
+from templates_engine.sampling.onepass.selecting import pull_of
+from templates_engine.sampling.onepass.single import (
+    category_losses,
+    draw_between,
+    draw_category,
+    draw_latent,
+    draw_measurement,
+    propose_category,
+)
 from templates_engine.sampling.truncated import normal_between
-
-
-@njit_inlined
-def factor_of(form: int, x: float) -> float:
-    """What a variable with value x contributes to a product; see arrays.Terms."""
-    if form == 0:
-        return 1.0
-    if form < 0:
-        return 1.0 if x == -form - 1 else 0.0
-    s = x
-    for _ in range(form - 1):
-        s *= x
-    return s
-
-
-@njit_inlined
-def product(form: Floats, h: int, value: Floats, i: int, start: float) -> float:
-    """start times the factors of line h of the forms, at line i of the values."""
-    s = start
-    for k in range(form.shape[1]):
-        s *= factor_of(form[h, k], value[i, k])
-    return s
-
-
-@njit
-def heights(form2: Ints, value2: Floats, j: int, out: Floats) -> None:
-    """out (M,): the product of each term's factors of level 2 variables, in group j."""
-    for m in range(form2.shape[0]):
-        out[m] = product(form2, m, value2, j, 1.0) if form2.shape[1] > 0 else 1.0
-
-
-@njit
-def effective(terms: Terms, interest: Interest, height: Floats, out: Floats) -> None:
-    """out (J, H): what multiplies each shape in each group, fixed and random part together."""
-    for j in range(out.shape[0]):
-        for h in range(out.shape[1]):
-            out[j, h] = 0.0
-        for k in range(terms.fixed.size):
-            m = terms.fixed[k]
-            out[j, terms.shape[m]] += interest.beta[k] * height[j, m]
-        for r in range(terms.random.size):
-            out[j, terms.shape[terms.random[r]]] += interest.u[j, r]
-
-
-@njit_inlined
-def polynomial(
-    form: Ints, column: Floats, value: Floats, by: Floats, i: int, g: int, response: int, out: Floats
-) -> None:
-    """out: the predictor of row i as a polynomial in one measurement, constant first, the others as they are."""
-    for k in range(out.size):
-        out[k] = 0.0
-    for h in range(form.shape[0]):
-        s = by[g, h] * column[i, h]
-        for k in range(form.shape[1]):
-            if k != response:
-                s *= factor_of(form[h, k], value[i, k])
-        out[form[h, response]] += s
-
-
-@njit_inlined
-def predictor(form: Ints, column: Floats, value: Floats, by: Floats, i: int, g: int) -> float:
-    """The linear predictor of row i in group g."""
-    total = 0.0
-    for h in range(form.shape[0]):
-        total += product(form, h, value, i, by[g, h] * column[i, h])
-    return total
-
-
-@njit_inlined
-def horner(coefficients: Floats, x: float) -> float:
-    s = 0.0
-    for k in range(coefficients.size - 1, -1, -1):
-        s = s * x + coefficients[k]
-    return s
-
-
-@njit
-def draw_measurement(
-    generator: np.random.Generator, x: float, mean: float, variance: float, coefficients: Floats, degree: int,
-    family: int, y: float, trials: float, best: float, spread: float,
-) -> float:  # fmt: skip
-    """A missing measurement, now x: Normal (mean, variance) times the likelihood of y at the polynomial's value."""
-    if degree == 0:
-        return mean + math.sqrt(variance) * generator.standard_normal()
-    if family == GAUSSIAN and degree == 1:
-        slope = coefficients[1]
-        precision = slope * slope / spread + 1.0 / variance
-        centre = (slope * (y - coefficients[0]) / spread + mean / variance) / precision
-        return centre + generator.standard_normal() / math.sqrt(precision)
-    level = -0.5 * (x - mean) ** 2 / variance - misfit(family, y, trials, best, horner(coefficients, x), spread)
-    level -= generator.standard_exponential()
-    # the misfit is never negative: beyond these bounds the Normal alone is below the level
-    half = math.sqrt(-2.0 * variance * level)
-    low = mean - half
-    high = mean + half
-    while True:
-        new = low + (high - low) * generator.random()
-        value = -0.5 * (new - mean) ** 2 / variance - misfit(family, y, trials, best, horner(coefficients, new), spread)
-        if value > level:
-            x = new
-            break
-        if new < x:
-            low = new
-        else:
-            high = new
-        if not high - low > 1e-300:
-            break
-    if degree == 2 and coefficients[2] != 0.0:
-        new = -coefficients[1] / coefficients[2] - x
-        gain = 0.5 * ((x - mean) ** 2 - (new - mean) ** 2) / variance
-        if gain > -generator.standard_exponential():
-            x = new
-    return x
-
-
-@njit_inlined
-def draw_category(
-    generator: np.random.Generator, tau: Floats, d: int, categories: int, mean: float, sd: float, loss: Floats
-) -> int:
-    """A category: the latent N(mean, sd²) lies between its thresholds tau[d], times exp(-loss), which is spoilt."""
-    least = np.inf
-    for c in range(categories):
-        least = min(least, loss[c])
-    total = 0.0
-    for c in range(categories):
-        share = interval_probability((tau[d, c] - mean) / sd, (tau[d, c + 1] - mean) / sd)
-        total += share * math.exp(least - loss[c])
-        loss[c] = total
-    at = generator.random() * total
-    for c in range(categories):
-        if at < loss[c]:
-            return c
-    return categories - 1
-
-
-@njit
-def category_of(values: Floats, at: int, width: int) -> int:
-    """The category that the latents values[at .. at + width - 1] of an Unordered response stand for."""
-    best = 0
-    for k in range(1, width):
-        if values[at + k] > values[at + best]:
-            best = k
-    return best if values[at + best] > 0.0 else width
-
-
-@njit_inlined
-def block_law(Q: Floats, residual: Floats, at: int, width: int, precision: Floats, linear: Floats) -> None:
-    """The conditional law of residuals at .. at + width - 1 given the others, in canonical form."""
-    for a in range(width):
-        s = 0.0
-        for k in range(Q.shape[0]):
-            if k < at or k >= at + width:
-                s -= Q[at + a, k] * residual[k]
-        linear[a] = s
-        for b in range(width):
-            precision[a, b] = Q[at + a, at + b]
-
-
-@njit_inlined
-def category_losses(
-    value: Floats, column: Floats, form: Ints, family: int, y: float, trials: float, offset: float, best: float,
-    spread: float, by: Floats, i: int, g: int, ri: int, categories: int, loss: Floats,
-) -> None:  # fmt: skip
-    """loss (categories,): the misfit of the response at each category of a missing variable."""
-    old = value[i, ri]
-    for c in range(categories):
-        value[i, ri] = c
-        eta = predictor(form, column, value, by, i, g) + offset
-        loss[c] = misfit(family, y, trials, best, eta, spread)
-    value[i, ri] = old
-
-
-@njit
-def propose_category(
-    generator: np.random.Generator, Q: Floats, r: Floats, level: Floats, d: int, width: int, cells: Cells, i: int,
-    ri: int, work: Work,
-) -> None:  # fmt: skip
-    """The latents of a missing Unordered variable from their conditional, accepted by the ratio of work.loss."""
-    block_law(Q, r, d, width, work.precision, work.linear)
-    if not draw_canonical(generator, work.precision, work.linear, width, work.block):
-        return
-    for a in range(width):
-        work.block[a] += level[d + a]
-    c = category_of(work.block, 0, width)
-    cells.tried[ri, 0] += 1
-    if work.loss[int(cells.value[i, ri])] - work.loss[c] > -generator.standard_exponential():
-        cells.tried[ri, 1] += 1
-        cells.value[i, ri] = c
-        for a in range(width):
-            r[d + a] = work.block[a] - level[d + a]
 
 
 @njit
 def draw_rows(
     generator: np.random.Generator, dims: Dims, rows: Rows, cells: Cells, terms: Terms, outcome: Outcome, rest: Rest,
-    family: int, spread: float, by: Floats, Q: Floats, state: State, sums: RowSums, work: Work,
+    interest: Interest, means: Means, selected: Selected, family: int, spread: float, by: Floats, Q: Floats,
+    state: State, sums: RowSums, work: Work,
 ) -> None:  # fmt: skip
     """Draw every latent and missing cell; leave the sums of joint.draw_rows behind, and outcome.cross or rest.shape.
 
@@ -241,6 +63,7 @@ def draw_rows(
     kind, owner_dim, widths, blocks = dims.kind, cells.dim, dims.width, dims.block
     gap, moves, group, cross, base = cells.gap, outcome.moves, outcome.group, outcome.cross, outcome.base
     value, response, column, seen = cells.value, outcome.y, outcome.column, outcome.seen
+    origins, laws, bounds, design = cells.origin, cells.law, cells.bounds, selected.design
     fit, units, trials, offsets, best = cells.fit, cells.scale, outcome.trials, outcome.offset, outcome.best
     form, used, degrees, categories = terms.form, terms.used, terms.degree, dims.categories
     loss, coefficients, whole, place = work.loss, work.coefficients, rest.shape, rest.place
@@ -249,6 +72,9 @@ def draw_rows(
     r, y, level, sd = np.empty(p), np.empty(p), np.empty(p), np.empty(p)
     drawn = np.zeros(p, np.int64)
     shape = np.empty(H + 1)
+    averaged, selecting, grouped = means.of.size > 0, selected.alpha.shape[0] > 0, means.at
+    mark_off, first = averaged and family == GAUSSIAN, selected.first[0]
+    height, pull = np.empty(terms.shape.size), np.zeros(3)
     for d in range(p):
         sd[d] = 1.0 / math.sqrt(Q[d, d])
         for e in range(p):
@@ -260,6 +86,10 @@ def draw_rows(
         for a in range(H + 1):
             for b in range(a + 1):
                 cross[g, a, b] = base[g, a, b]
+    if averaged:
+        for i in range(group.size if mark_off else 0):
+            if moves[i] == 1:
+                count_row(terms, cells, outcome, i, 1.0, shape)
     for j in range(start.size - 1):
         for d in range(p):
             by_group[j, d] = 0.0
@@ -270,11 +100,13 @@ def draw_rows(
             for d in range(p):
                 level[d] = theta_fit[x, d] + u[j, d]
                 r[d] = Y[i, d] + shift[j, d] - level[d]
+            if mark_off and moves[i] == 1:
+                count_row(terms, cells, outcome, i, -1.0, shape)
             for ri in range(owner_dim.size):
                 d = owner_dim[ri]
                 missing = gap[i, ri] == 1
                 for a in range(d, d + widths[d]):
-                    drawn[a] = 1 if missing or kind[a] != NORMAL else 0
+                    drawn[a] = 1 if gap[i, ri] > 0 or kind[a] != NORMAL else 0
                 g = group[i]
                 tells = seen[i] == 1 and used[ri] == 1
                 mean = 0.0
@@ -283,7 +115,32 @@ def draw_rows(
                         if k != d:
                             mean -= Q[d, k] * r[k]
                     mean /= Q[d, d]
-                if missing and kind[d] == NORMAL:
+                if selecting and missing:
+                    pull_of(selected, i, ri, pull)
+                if gap[i, ri] == 2:
+                    origin = fit[i, ri] + units[ri] * level[d]
+                    middle = origin + units[ri] * mean
+                    z = draw_between(generator, laws[ri], value[i, ri], middle, units[ri] * sd[d])
+                    r[d] = (z - origin) / units[ri]
+                elif missing and averaged and grouped[ri] >= 0:
+                    origin, unit = level[d], 1.0
+                    if kind[d] == NORMAL:
+                        unit = units[ri]
+                        origin = fit[i, ri] + unit * level[d]
+                    z = draw_with_mean(
+                        generator, kind[d], tau, d, categories[d], origin + unit * mean, unit * sd[d],
+                        origin + unit * r[d], terms, cells, outcome, rest, interest, means, family, spread, pull, i, ri,
+                        by, work, height,
+                    )  # fmt: skip
+                    if kind[d] == NORMAL:
+                        r[d] = (z - origin) / unit
+                    else:
+                        c = int(z)
+                        code[i, d] = c
+                        low = (tau[d, c] - origin - mean) / sd[d]
+                        high = (tau[d, c + 1] - origin - mean) / sd[d]
+                        r[d] = mean + sd[d] * normal_between(generator, low, high)
+                elif missing and kind[d] == NORMAL:
                     degree = degrees[ri] if tells else 0
                     unit = units[ri]
                     origin = fit[i, ri] + unit * level[d]  # of the measurement, where its residual is 0
@@ -292,6 +149,23 @@ def draw_rows(
                         coefficients[0] += offsets[i]
                     middle = origin + unit * mean
                     spreads = unit * unit * sd[d] * sd[d]
+                    if laws[ri] != PLAIN:
+                        if degree == 0 and not selecting:
+                            z = middle + math.sqrt(spreads) * generator.standard_normal()
+                        else:
+                            z = draw_latent(
+                                generator, origin + unit * r[d], middle, spreads, laws[ri], bounds[ri, 0],
+                                bounds[ri, 1], pull, coefficients, degree, family, response[i], trials[i], best[i],
+                                spread,
+                            )  # fmt: skip
+                        value[i, ri] = measured(laws[ri], bounds[ri, 0], bounds[ri, 1], z)
+                        r[d] = (z - origin) / unit
+                        if selecting:
+                            design[selected.row[i], first + ri] = value[i, ri]
+                        continue
+                    if selecting:  # Normal in the value, as the covariate model is
+                        middle = (middle / spreads + pull[1]) / (1.0 / spreads + pull[0])
+                        spreads = 1.0 / (1.0 / spreads + pull[0])
                     if degree == 0 or (degree == 1 and family == GAUSSIAN):
                         slope = coefficients[1] if degree == 1 else 0.0
                         precision = slope * slope / spread + 1.0 / spreads
@@ -309,18 +183,22 @@ def draw_rows(
                     if tells:
                         category_losses(
                             value, column, form, family, response[i], trials[i], offsets[i], best[i], spread, by, i,
-                            g, ri, categories[d], loss,
+                            g, ri, categories[d], origins[ri], loss,
                         )  # fmt: skip
+                    if selecting:
+                        for c in range(categories[d]):
+                            z = 1.0 * (c + origins[ri])
+                            loss[c] += 0.5 * ((pull[0] * z - 2.0 * pull[1]) * z + pull[2])
                     if kind[d] == MAXIMUM:
                         propose_category(generator, Q, r, level, d, widths[d], cells, i, ri, work)
                     else:
                         c = draw_category(generator, tau, d, categories[d], level[d] + mean, sd[d], loss)
-                        value[i, ri] = c
+                        value[i, ri] = c + origins[ri]
                         low = (tau[d, c] - level[d] - mean) / sd[d]
                         high = (tau[d, c + 1] - level[d] - mean) / sd[d]
                         r[d] = mean + sd[d] * normal_between(generator, low, high)
                     for a in range(d, d + widths[d]):
-                        code[i, a] = int(value[i, ri])
+                        code[i, a] = int(value[i, ri]) - origins[ri]
                 elif kind[d] == INTERVAL:
                     low = (tau[d, code[i, d]] - level[d] - mean) / sd[d]
                     high = (tau[d, code[i, d] + 1] - level[d] - mean) / sd[d]
@@ -337,6 +215,8 @@ def draw_rows(
                         low, high = maximum_bounds(code[i, a], a - d, width, y, d)
                         y[a] = mean + sd[a] * normal_between(generator, (low - mean) / sd[a], (high - mean) / sd[a])
                         r[a] = y[a] - level[a]
+                if selecting and missing:
+                    design[selected.row[i], first + ri] = value[i, ri]
             for d in range(p):
                 y[d] = r[d] + level[d]
             for d in range(p):

@@ -12,16 +12,21 @@ from templates_engine.sampling.onepass.arrays import (
     Interest,
     InterestPriors,
     Ints,
+    Means,
     Outcome,
     Rest,
+    Selected,
     Terms,
     Work,
 )
 from templates_engine.sampling.onepass.covariates import Joint, covariate_steps
 from templates_engine.sampling.onepass.glm_interest import draw_general
+from templates_engine.sampling.onepass.means import refresh_means
 from templates_engine.sampling.onepass.normal_interest import Sweep, draw_interest
+from templates_engine.sampling.onepass.products import effective, heights
 from templates_engine.sampling.onepass.responses import GAUSSIAN, NEGATIVE_BINOMIAL
-from templates_engine.sampling.onepass.rows import draw_rows, effective, heights
+from templates_engine.sampling.onepass.rows import draw_rows
+from templates_engine.sampling.onepass.selecting import draw_selection
 
 STEPS = ("", "thresholds", "incomplete covariates", "covariate model", "model of interest")
 
@@ -45,6 +50,21 @@ def write_interest(interest: Interest, origin: Floats, spreads: bool, line: Floa
 
 
 @njit
+def write_selection(selected: Selected, line: Floats) -> int:
+    """The selection models' coefficients before the last place of a line; where they begin."""
+    first = line.size - 1
+    for s in range(selected.on.shape[0]):
+        first -= int(selected.on[s].sum())
+    at = first
+    for s in range(selected.on.shape[0]):
+        for k in range(selected.on.shape[1]):
+            if selected.on[s, k] == 1:
+                line[at] = selected.alpha[s, k]
+                at += 1
+    return first
+
+
+@njit
 def running(kept: int, values: Floats, moments: Floats) -> None:
     """moments (2, J, q): mean and sum of squares about it of `values` (J, q) over the kept iterations."""
     for j in range(values.shape[0]):
@@ -58,7 +78,8 @@ def running(kept: int, values: Floats, moments: Floats) -> None:
 def sweeps(
     generator: np.random.Generator, progress: Ints, first: int, last: int, burnin: int, thin: int,
     grouped: bool, correlated: bool, flat: bool, family: int, seen: int, origin: Floats, joint: Joint, output: Output,
-    cells: Cells, terms: Terms, outcome: Outcome, rest: Rest, interest: Interest, priors: InterestPriors,
+    cells: Cells, terms: Terms, outcome: Outcome, rest: Rest, means: Means, selected: Selected, interest: Interest,
+    priors: InterestPriors,
     sweep: Sweep, work: Work, tried: Ints, out: Floats, moments: Floats, moments_u: Floats,
 ) -> tuple[int, int]:  # fmt: skip
     """Iterations first .. last - 1; (iterations done, 0 or the step in STEPS that failed).
@@ -82,13 +103,17 @@ def sweeps(
             return t, 1
         if not inverse(joint.state.omega1, p1, Q):
             return t, 2
+        if means.of.size > 0:
+            refresh_means(means, cells, outcome)
         for j in range(J):
             heights(terms.form2, cells.value2, j, height[j])
         effective(terms, interest, height, by)
         draw_rows(
-            generator, joint.dims, joint.rows, cells, terms, outcome, rest, family, interest.sigma2[0], by, Q,
-            joint.state, joint.sums, work,
+            generator, joint.dims, joint.rows, cells, terms, outcome, rest, interest, means, selected, family,
+            interest.sigma2[0], by, Q, joint.state, joint.sums, work,
         )  # fmt: skip
+        if selected.alpha.shape[0] > 0:
+            draw_selection(generator, selected, tried[2])
         if not covariate_steps(
             generator, joint, cells, terms, outcome, rest, interest, family, work, grouped, correlated, flat, n, t
         ):
@@ -105,7 +130,8 @@ def sweeps(
             kept = (t - burnin + 1) // thin
             line = out[kept - 1]
             at = write_interest(interest, origin, family in (GAUSSIAN, NEGATIVE_BINOMIAL), line)
-            record(output, joint.state, (joint.upper,), line[at : line.size - 1])
+            rest_of = write_selection(selected, line)
+            record(output, joint.state, (joint.upper,), line[at:rest_of])
             line[line.size - 1] = deviance
             running(kept, interest.u, moments)
             running(kept, joint.state.u, moments_u)
