@@ -1,5 +1,9 @@
 """Simulation-based calibration of what the one-pass sampler has beyond Normal and categorical covariates, missing
 at random: group means, counts, skewed and bounded covariates, selection models, shifted values. See test_onepass_sbc.
+
+Changes made by hand and noticed by the short tests (corrected p-value): a selection model without the value itself
+(8e-37), the latents of counts taken as known (1e-8). A group mean left out of the draw is noticed by
+test_onepass_means_exact, and too small for 64 fits.
 """
 
 from __future__ import annotations
