@@ -1,7 +1,7 @@
 """The draw of one missing value whose group mean is in the model of interest, and of a shifted one, against quadrature.
 
-A row-only draw (the group mean computed anew only afterwards) misses by 9 standard errors in one case and by 35 and more
-in the others, a shift of the wrong sign by 500.
+A row-only draw (the group mean computed anew only afterwards) misses by 9 standard errors in one case and by 35 and
+more in the others, a shift of the wrong sign by 500.
 """
 
 from __future__ import annotations
