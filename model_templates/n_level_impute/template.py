@@ -81,9 +81,7 @@ class NLevelImpute(ImputationTemplate):
         with ask.section("Imputation model"):
             more = ask_more(ask, classes, level1)
         with ask.section("Estimation"):
-            spec = Spec(
-                more.classes, moi, level1, **q.ask_estimation(ask), unordered=more.unordered, prior1=more.prior1
-            )
+            spec = Spec(more.classes, moi, **q.ask_estimation(ask), **more.shared)
         for c, name in enumerate(names, start=1):
             if name in names[: c - 1]:
                 first = names.index(name) + 1

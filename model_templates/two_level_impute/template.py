@@ -58,9 +58,7 @@ class TwoLevelImpute(ImputationTemplate):
         with ask.section("Imputation model"):
             more = ask_more(ask, classes, level1)
         with ask.section("Estimation"):
-            return Spec(
-                more.classes, moi, level1, **q.ask_estimation(ask), unordered=more.unordered, prior1=more.prior1
-            )
+            return Spec(more.classes, moi, **q.ask_estimation(ask), **more.shared)
 
 
 def _model_of_interest(ask: Ask, group: str | None) -> Any:

@@ -24,7 +24,7 @@ from templates_engine.data import (
     varies_within,
 )
 from templates_engine.imputation import carried
-from templates_engine.imputation.complete import joint_model
+from templates_engine.imputation.complete import bound, joint_model
 from templates_engine.imputation.leads import ONE_PASS_LEAD
 from templates_engine.imputation.spec import Classification, Imputation, Response
 from templates_engine.problems import Problem, Refused
@@ -35,6 +35,7 @@ def check(spec: Imputation, data: Dataset) -> list[Problem]:
     found: list[Problem] = []
     for i, response in enumerate(spec.level1):
         found += _response(response, data, 1, i, data[response.name])
+        found += _bounds(response, data)
     units = []
     for level, each in enumerate(spec.classes, start=2):
         try:
@@ -61,6 +62,28 @@ def check(spec: Imputation, data: Dataset) -> list[Problem]:
     if not any(problem.level == "error" for problem in found):
         found += _improper(spec, data)
     return found
+
+
+def _bounds(response: Response, data: Dataset) -> list[Problem]:
+    """A lower bound that is not below the upper one, on rows where the variable is missing."""
+    if response.lower is None and response.upper is None:
+        return []
+    none = np.full(data.n_rows, np.nan)
+    low, high = (none if b is None else b for b in (bound(data, response.lower), bound(data, response.upper)))
+    gaps = data.missing(response.name)
+    wrong = np.flatnonzero(gaps & (low >= high))  # false where one is NaN
+    name, key = response.name, f"upper_{response.name}"
+    if len(wrong):
+        row = wrong[0]
+        text = (
+            f"The bounds of {name} leave no room on {len(wrong):,} rows where it is missing: on row {row + 1} they are "
+            f"{low[row]:g} and {high[row]:g}. The lower must be below the upper."
+        )
+        return [Problem("no-room-between-bounds", text, key=key, column=name)]
+    if not (gaps & ~(np.isnan(low) & np.isnan(high))).any():
+        text = f"No missing value of {name} has a bound, so its bounds change nothing."
+        return [Problem("bounds-unused", text, key=key, column=name, level="notice")]
+    return []
 
 
 def _key(response: Response, level: int, i: int, c: int) -> str:

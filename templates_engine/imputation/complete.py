@@ -15,6 +15,7 @@ from templates_engine.imputation.spec import (
     IDENTITY,
     SHARES,
     UNIFORM,
+    Bound,
     Classification,
     Imputation,
     Response,
@@ -52,6 +53,13 @@ def _units(spec: Imputation, data: Dataset) -> list[_Units]:
     return found
 
 
+def bound(data: Dataset, given: Bound) -> np.ndarray | None:
+    """(n,) a bound as numbers, NaN where there is none."""
+    if given is None:
+        return None
+    return np.asarray(data[given], dtype=float) if isinstance(given, str) else np.full(data.n_rows, given)
+
+
 def joint_model(spec: Imputation, data: Dataset) -> joint.JointModel:
     """The sampler's arrays. Responses and predictors of a classification are the first observed value in each unit."""
 
@@ -69,6 +77,8 @@ def joint_model(spec: Imputation, data: Dataset) -> joint.JointModel:
             r.n_categories,
             tuple(matrices),
             tuple(part.names for part in parts),
+            lower=bound(data, r.lower),
+            upper=bound(data, r.upper),
         )
 
     level1 = tuple(response(r, None) for r in spec.level1)

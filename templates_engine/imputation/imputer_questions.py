@@ -135,7 +135,7 @@ def ask_rest(ask: Ask, level1: tuple[Response, ...], classes: Sequence[Classific
                 "chains take turns.",
             )
     mcmc = mcmc_options(ask, stopping=False)
-    spec = ImputerSpec(more.classes, level1, mcmc, wanted, every, **more.shared)
+    spec = ImputerSpec(more.classes, mcmc=mcmc, n_imputed=wanted, every=every, **more.shared)
     last = spec.imputed_at[-1] if spec.imputed_at else 0
     if last > mcmc.burnin + mcmc.iterations:
         text = f"The last dataset would come after {last:,} iterations, and there are {mcmc.burnin + mcmc.iterations:,}"

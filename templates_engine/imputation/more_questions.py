@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,7 @@ from templates_engine.imputation.spec import (
     UNIFORM,
     UNSTRUCTURED,
     WISHART,
+    Bound,
     Classification,
     Prior,
     Response,
@@ -25,6 +27,7 @@ from templates_engine.imputation.spec import (
 
 KINDS = (UNIFORM, WISHART)
 LARGEST = 1e6
+NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,14 @@ class More:
     """The choices; as they stand here where none is made."""
 
     classes: tuple[Classification, ...]
+    level1: tuple[Response, ...]  # with their bounds
     unordered: str = DIFFERENCES
     prior1: Prior = FLAT
 
     @property
     def shared(self) -> dict[str, Any]:
         """What is no classification's, under the names of the spec's fields."""
-        return {"unordered": self.unordered, "prior1": self.prior1}
+        return {"level1": self.level1, "unordered": self.unordered, "prior1": self.prior1}
 
 
 def ask_more(ask: Ask, classes: Sequence[Classification], level1: Sequence[Response]) -> More:
@@ -50,7 +54,8 @@ def ask_more(ask: Ask, classes: Sequence[Classification], level1: Sequence[Respo
         help="Which variables vary between units, covariance structures and priors, the latents of unordered "
         "variables. If No, every variable varies at every classification, with all correlations and flat priors.",
     ):
-        return More(tuple(classes))
+        return More(tuple(classes), tuple(level1))
+    level1 = _ask_bounds(ask, level1)
     prior1 = _ask_prior(ask, 1, "the residuals of level 1", level1, SHARES[0])
     found = [_ask_classification(ask, c, each, level1) for c, each in enumerate(classes, start=1)]
     unordered = ask.choice(
@@ -61,7 +66,58 @@ def ask_more(ask: Ask, classes: Sequence[Classification], level1: Sequence[Respo
         help="Differences of independent utilities, with correlations of one half, treat all categories alike; "
         "Identity has none. They are different models.",
     )
-    return More(tuple(found), unordered, prior1)
+    return More(tuple(found), tuple(level1), unordered, prior1)
+
+
+def _ask_bounds(ask: Ask, level1: Sequence[Response]) -> list[Response]:
+    """bounded, then lower_VAR and upper_VAR of each Normal variable whose missing values have known bounds."""
+    normal = {r.name for r in level1 if r.kind == "Normal"}
+    chosen = ask.columns(
+        "bounded",
+        "Normal variables with known bounds where they are missing",
+        minimum=0,
+        default="",
+        exclude=tuple(name for name in ask.data.names if name not in normal),
+        help="Where a value is missing but known to be below a detection limit, above another variable, or rounded to "
+        "an interval. The values are then drawn between the bounds.",
+    )
+    names = {term.name for term in chosen}
+    found = []
+    for r in level1:
+        if r.name in names:
+            bounds = _ask_bound(ask, "lower", r.name), _ask_bound(ask, "upper", r.name)
+            if bounds == (None, None):
+                ask.fault(f"lower_{r.name}", f"{r.name} is given no bound: give one, or leave it out of bounded.")
+            found.append(replace(r, lower=bounds[0], upper=bounds[1]))
+        else:
+            found.append(r)
+    return found
+
+
+def _ask_bound(ask: Ask, which: str, name: str) -> Bound:
+    text = ask.text(
+        which + "_{column}",
+        f"{which.capitalize()} bound of {{column}}",
+        default=NONE,
+        help="none, a number, or the name of a column of numbers; where the column is missing there is no bound. A "
+        f"missing value of the variable is never imputed {'below' if which == 'lower' else 'above'} it.",
+        column=name,
+    )
+    said = text.strip()
+    if said.casefold() == NONE:
+        return None
+    if said in ask.data.names:
+        if said == name or ask.data[said].is_text:
+            ask.fault(f"{which}_{name}", f"{said} cannot be a bound: choose another column, of numbers.", column=said)
+        return str(said)
+    try:
+        number = float(said)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        ask.fault(f"{which}_{name}", f"{said} is no number and no column: give none, a number, or a column's name.")
+        return None
+    return number
 
 
 def _ask_classification(ask: Ask, c: int, each: Classification, level1: Sequence[Response]) -> Classification:

@@ -13,6 +13,9 @@ HALFT = (3.0, 2.5)  # degrees of freedom and scale of half-t priors
 DIFFERENCES, IDENTITY = "Differences", "Identity"
 
 
+Bound = str | float | None  # a column, or a number
+
+
 @dataclass(frozen=True)
 class Response:
     """One variable to impute, with the predictors of each of its latent dimensions."""
@@ -21,6 +24,8 @@ class Response:
     kind: str  # "Normal", "Binary", "Ordered", "Unordered"
     n_categories: int  # 2 for Binary, 0 for Normal
     predictors: tuple[tuple[Term, ...], ...]  # one tuple a latent dimension: n_categories - 1 of them when Unordered
+    lower: Bound = None  # of a Normal variable where it is missing
+    upper: Bound = None
 
     @property
     def dimensions(self) -> int:

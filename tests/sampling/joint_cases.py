@@ -20,6 +20,7 @@ class Variable:
     kind: str
     categories: int = 2
     predictors: tuple[str, ...] = ("cons",)  # of "cons", "x" (varies within groups), "w" (constant within groups)
+    coarse: bool = False  # Normal: of a value below 0 this alone is known, from 0 to 1 these bounds
 
     @property
     def dimensions(self) -> int:
@@ -208,8 +209,21 @@ def simulate(case: Case, rng: np.random.Generator) -> tuple[JointModel, np.ndarr
             gone = rng.random(len(y)) < case.missing
             gone[0] = gone[1] = False
             y[gone] = np.nan
+            low = high = None
+            if v.coarse:
+                low = np.where((y >= 0) & (y < 1), 0.0, np.nan)
+                high = np.where(y < 0, 0.0, np.where(y < 1, 1.0, np.nan))
+                y[y < 1] = np.nan
+            shape = v.dimensions
             response = Response(
-                f"v{level + 1}{k}", v.kind, y, v.categories, (X,) * v.dimensions, (v.predictors,) * v.dimensions
+                f"v{level + 1}{k}",
+                v.kind,
+                y,
+                v.categories,
+                (X,) * shape,
+                (v.predictors,) * shape,
+                lower=low,
+                upper=high,
             )
             truth_cuts += [cuts[i - 1] for i in free_threshold_places(response)]
             responses[level].append(response)

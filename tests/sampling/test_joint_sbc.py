@@ -95,6 +95,14 @@ CASES = {
         ),
         10,
     ),
+    "normal within bounds": (
+        Case(
+            (Variable("Normal", predictors=("cons", "x"), coarse=True), Variable("Binary"), Variable("Normal")),
+            (Variable("Normal"),),
+            fixed=Normal(0.8, 4.0),
+        ),
+        10,
+    ),
     "diagonal with half-t priors": (
         Case(
             (Variable("Normal"), Variable("Binary", predictors=("cons", "x"))),

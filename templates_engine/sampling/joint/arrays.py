@@ -22,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int16]
 
+BOUNDED = 1  # code of a Normal cell that is not known but for an interval
 NORMAL, INTERVAL, MAXIMUM = 0, 1, 2  # kinds of dimension: Normal; Binary or Ordered; one latent of an Unordered
 
 
@@ -42,16 +43,18 @@ class Rows(NamedTuple):
     """Level 1 rows that have something to draw, sorted by the first classification. y is state: the current latents."""
 
     y: Floats  # (n, p1)
-    code: Codes  # (n, p1) observed category, -1 where missing; 0 or -1 for Normal
+    code: Codes  # (n, p1) observed category, -1 where missing; for Normal 0, 1 (BOUNDED) or -1
     pattern: Ints  # (n,) which cells are missing
     xrow: Ints  # (n,) row of `design` with this row's predictors
     start: Ints  # (J + 1,) rows of unit j of the first classification: start[j] .. start[j + 1] - 1
     unit: Ints  # (n, N - 1) unit of each further classification, as a row of the effects of all
     design: Floats  # (U, K) distinct rows of predictors
+    low: Floats  # (n, p1) bounds of the Normal cells of code BOUNDED; (0, p1) where there are none
+    high: Floats
 
 
 class Patterns(NamedTuple):
-    """One line a missing-data pattern. order: observed Normals, then observed categorical, then missing dimensions."""
+    """One line a missing-data pattern. order: observed Normals, then categorical or bounded, then missing."""
 
     order: Ints  # (P, p1)
     normals: Ints  # (P,) how many observed Normals

@@ -1,8 +1,9 @@
 """One pass over the level 1 rows: draw latents and missing cells, and add them to the sums on the way.
 
 Within a row, missing cells are integrated out while the latents of observed categories are drawn (one after another,
-each from its truncated Normal), and then drawn jointly given everything else of the row. So a row with one categorical
-response gets an independent draw given the parameters and its group's effect.
+each from its truncated Normal; Normal cells known to lie between bounds likewise), and then drawn jointly given
+everything else of the row. So a row with one categorical response gets an independent draw given the parameters and its
+group's effect.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy as np
 from templates_engine.sampling.compiled import njit, njit_inlined
 from templates_engine.sampling.joint.arrays import (
     INTERVAL,
+    MAXIMUM,
+    NORMAL,
     Base,
     Dims,
     Floats,
@@ -110,6 +113,7 @@ def draw_rows(
         sums.fitted, sums.products, sums.by_row, sums.by_group, sums.low, sums.high,
     )  # fmt: skip
     Y, code, pattern, xrow, start, unit = rows.y, rows.code, rows.pattern, rows.xrow, rows.start, rows.unit
+    lowest, highest = rows.low, rows.high
     order, coef, sds = patterns.order, patterns.coef, patterns.sd
     kind, block, width, some, seen = dims.kind, dims.block, dims.width, patterns.normals, patterns.observed
     p = state.omega1.shape[0]
@@ -164,6 +168,9 @@ def draw_rows(
                 if kind[d] == INTERVAL:
                     low = tau[d, code[i, d]]
                     high = tau[d, code[i, d] + 1]
+                elif kind[d] == NORMAL:
+                    low = lowest[i, d]
+                    high = highest[i, d]
                 else:
                     at = t - (d - block[d])
                     low, high = maximum_bounds(code[i, d], d - block[d], width[d], y, at)
@@ -193,7 +200,7 @@ def draw_rows(
                     by_group[unit[i, h], order[q, t]] += y[t]
             for t in range(normals, observed):
                 d = order[q, t]
-                if kind[d] != INTERVAL:  # bounds given the final values of the row's other latents
+                if kind[d] == MAXIMUM:  # bounds given the final values of the row's other latents
                     at = t - (d - block[d])
                     low, high = maximum_bounds(code[i, d], d - block[d], width[d], y, at)
                     lows[g, d] = max(lows[g, d], low - y[t])

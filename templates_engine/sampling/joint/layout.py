@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from templates_engine.sampling.joint.arrays import (
+    BOUNDED,
     INTERVAL,
     MAXIMUM,
     NORMAL,
@@ -42,7 +43,14 @@ from templates_engine.sampling.joint.model import (
     free_threshold_places,
 )
 from templates_engine.sampling.joint.priors import class_prior, shared_priors, start_covariance
-from templates_engine.sampling.joint.starts import codes, fill_latents, standardise, start_thresholds
+from templates_engine.sampling.joint.starts import (
+    codes,
+    fill_bounded,
+    fill_latents,
+    internal_bounds,
+    standardise,
+    start_thresholds,
+)
 from templates_engine.sampling.joint.sweep import Output
 
 Small = npt.NDArray[np.int16]
@@ -89,7 +97,7 @@ def build(model: JointModel) -> Layout:
     dims = _dims(model, levels)
     tau = start_thresholds(model.responses, max(*(r.categories for r in model.responses), 2) + 1)
     lower = levels[0]
-    normal = (lower.code >= 0) & (dims.kind[: model.p1] == NORMAL)
+    normal = (lower.code == 0) & (dims.kind[: model.p1] == NORMAL)
     starts = np.cumsum([0, *sizes])
     rows, drawn, where = _rows(model, lower, normal, dims, tau, units, starts)
     scale = np.concatenate([level.scale for level in levels])
@@ -171,7 +179,8 @@ def _rows(
 ) -> tuple[Rows, Whole, Whole]:
     """(Rows, original row of each, their units): by the first classification, then so that branches repeat."""
     drawn = np.flatnonzero(~normal.all(axis=1))
-    _, pattern = np.unique(lower.code[drawn] < 0, axis=0, return_inverse=True)
+    is_normal = dims.kind[: model.p1] == NORMAL
+    _, pattern = np.unique(_known(lower.code[drawn], is_normal), axis=0, return_inverse=True)
     pattern = pattern.reshape(-1).astype(np.int64)
     design, xrow = distinct_rows(lower.designs.columns[drawn])
     keys = [xrow, *(lower.code[drawn, d] for d in range(model.p1)), pattern, units[0][drawn]]
@@ -179,22 +188,34 @@ def _rows(
     drawn, pattern, xrow = drawn[order], pattern[order], xrow[order]
     y, code = lower.y[drawn], np.ascontiguousarray(lower.code[drawn])
     fill_latents(y, code, dims, 0, tau)
+    low, high = (b[drawn] if b.size else b for b in internal_bounds(model.level1, lower.fit, lower.scale))
+    fill_bounded(y, code, dims, low, high)
     where = np.column_stack([first + u[drawn] for first, u in zip(starts, units, strict=False)]).astype(np.int64)
     start = np.searchsorted(units[0][drawn], np.arange(starts[1] + 1)).astype(np.int64)
-    rows = Rows(np.ascontiguousarray(y), code, pattern, xrow, start, np.ascontiguousarray(where[:, 1:]), design)
+    rows = Rows(
+        np.ascontiguousarray(y), code, pattern, xrow, start, np.ascontiguousarray(where[:, 1:]), design, low, high
+    )
     return rows, drawn, where
 
 
+def _known(code: Small, normal: npt.NDArray[np.bool_]) -> Small:
+    """What is known of each cell: 0 observed, 1 a Normal's bounds, 2 nothing."""
+    return np.where(code < 0, 2, (code == BOUNDED) & normal).astype(np.int16)
+
+
 def _patterns(code: Small, normal: npt.NDArray[np.bool_]) -> Patterns:
-    missing = np.unique(code < 0, axis=0)
+    known = np.unique(_known(code, normal), axis=0)
     p1 = normal.size
-    order = [[*np.flatnonzero(~m & normal), *np.flatnonzero(~m & ~normal), *np.flatnonzero(m)] for m in missing]
+    order = []
+    for line in known:
+        seen, drawn = (line == 0) & normal, ((line == 0) & ~normal) | (line == 1)
+        order.append([*np.flatnonzero(seen), *np.flatnonzero(drawn), *np.flatnonzero(line == 2)])
     return Patterns(
-        np.array(order, np.int64).reshape(missing.shape[0], p1),
-        (~missing & normal).sum(axis=1).astype(np.int64),
-        (~missing).sum(axis=1).astype(np.int64),
-        np.zeros((missing.shape[0], p1, p1)),
-        np.zeros((missing.shape[0], p1)),
+        np.array(order, np.int64).reshape(known.shape[0], p1),
+        ((known == 0) & normal).sum(axis=1).astype(np.int64),
+        (known < 2).sum(axis=1).astype(np.int64),
+        np.zeros((known.shape[0], p1, p1)),
+        np.zeros((known.shape[0], p1)),
     )
 
 

@@ -35,6 +35,8 @@ class Response:
     designs: tuple[Array, ...]  # one (n, predictors) matrix a latent dimension
     names: tuple[tuple[str, ...], ...]  # predictor names of each design
     latent: bool = False  # Normal: the values are only near to it; who builds on the layout draws it in every row
+    lower: Array | None = None  # (n,) bounds of a Normal response of level 1 where it is missing; NaN: none
+    upper: Array | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -49,8 +51,30 @@ class Response:
         seen = self.values[~np.isnan(self.values)]
         if not np.isfinite(seen).all():
             raise ValueError(f"{self.name}: an infinite value")
+        if self.lower is not None or self.upper is not None:
+            self._check_bounds()
         if self.kind != "Normal" and not np.isin(seen, np.arange(self.categories)).all():
             raise ValueError(f"{self.name}: categories must be coded 0 to {self.categories - 1}")
+
+    def _check_bounds(self) -> None:
+        low, high = self.bounds
+        if self.kind != "Normal" or low.shape != self.values.shape or high.shape != self.values.shape:
+            raise ValueError(f"{self.name}: bounds are for a Normal response, one a row")
+        if not (low < high)[np.isnan(self.values)].all():
+            raise ValueError(f"{self.name}: a lower bound must be below the upper one")
+
+    @property
+    def bounds(self) -> tuple[Array, Array]:
+        """(n,) lower and upper bounds, infinite where there is none."""
+        none = np.full(self.values.size, np.nan)
+        low, high = (none if given is None else given for given in (self.lower, self.upper))
+        return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
+
+    @property
+    def bounded(self) -> npt.NDArray[np.bool_]:
+        """(n,) where the value is missing and a bound is known."""
+        low, high = self.bounds
+        return np.isnan(self.values) & (np.isfinite(low) | np.isfinite(high))
 
     @property
     def categories(self) -> int:
@@ -161,6 +185,8 @@ class JointModel:
         n = self.n_rows
         if any(r.values.size != n for r in self.level1) or any(c.units.size != n for c in self.classes):
             raise ValueError("level 1 responses and classifications must have the same number of rows")
+        if any(r.lower is not None or r.upper is not None for c in self.classes for r in c.responses):
+            raise ValueError("bounds are for responses of level 1")
         names = {r.name for r in self.level1}
         for c in self.classes:
             if c.effects is not None and not set(c.effects) <= names:

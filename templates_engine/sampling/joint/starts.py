@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from templates_engine.sampling.joint.arrays import INTERVAL, MAXIMUM, Dims
+from templates_engine.sampling.joint.arrays import BOUNDED, INTERVAL, MAXIMUM, NORMAL, Dims
 from templates_engine.sampling.joint.model import Array, Response, contains_constant
 
 
@@ -36,13 +36,39 @@ def standardise(responses: tuple[Response, ...]) -> tuple[Array, Array, list[Arr
 
 
 def codes(responses: tuple[Response, ...]) -> npt.NDArray[np.int16]:
-    """Observed category of every dimension; 0 for an observed Normal; -1 where missing or latent."""
+    """Observed category of every dimension; of a Normal 0, or BOUNDED between bounds; -1 where missing or latent."""
     columns = []
     for r in responses:
         code = np.where(np.isnan(r.values) | r.latent, -1, 0 if r.kind == "Normal" else np.nan_to_num(r.values))
+        if r.lower is not None or r.upper is not None:
+            code[r.bounded] = BOUNDED
         columns += [code.astype(np.int16)] * r.dimensions
     n = responses[0].values.size if responses else 0
     return np.ascontiguousarray(np.array(columns, np.int16).reshape(-1, n).T)
+
+
+def internal_bounds(responses: tuple[Response, ...], fit: Array, scale: Array) -> tuple[Array, Array]:
+    """(n, p) lower and upper bounds in internal units; (0, p) where no response has any."""
+    if all(r.lower is None and r.upper is None for r in responses):
+        return np.zeros((0, fit.shape[1])), np.zeros((0, fit.shape[1]))
+    low, high = np.full(fit.shape, -np.inf), np.full(fit.shape, np.inf)
+    d = 0
+    for r in responses:
+        if r.kind == "Normal":
+            for given, out in zip(r.bounds, (low, high), strict=True):
+                out[:, d] = (given - fit[:, d]) / scale[d]
+        d += r.dimensions
+    return low, high
+
+
+def fill_bounded(y: Array, coded: npt.NDArray[np.int16], dims: Dims, low: Array, high: Array) -> None:
+    """A starting value between the bounds, half a residual sd from a single one."""
+    for d in range(y.shape[1]):
+        if dims.kind[d] == NORMAL and low.size:
+            a, b = low[:, d], high[:, d]
+            with np.errstate(invalid="ignore"):
+                middle = np.where(np.isinf(a), b - 0.5, np.where(np.isinf(b), a + 0.5, 0.5 * (a + b)))
+            y[:, d] = np.where(coded[:, d] == BOUNDED, middle, y[:, d])
 
 
 def start_thresholds(responses: tuple[Response, ...], width: int) -> Array:
