@@ -142,6 +142,16 @@ def categories(v: Variable, latent: np.ndarray, cuts: np.ndarray) -> np.ndarray:
     return (latent[:, [0]] > cuts[None, :]).sum(1).astype(float)
 
 
+def coarsened(v: Variable, y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Bounds (n,) of a coarse variable, whose values below 1 are taken out of y; None for others."""
+    if not v.coarse:
+        return None, None
+    low = np.where((y >= 0) & (y < 1), 0.0, np.nan)
+    high = np.where(y < 0, 0.0, np.where(y < 1, 1.0, np.nan))
+    y[y < 1] = np.nan
+    return low, high
+
+
 def draw_cuts(rng: np.random.Generator, v: Variable, prior: Normal | None) -> np.ndarray:
     """Thresholds from independent Normals kept in order (rejection); the first is 0 with a constant."""
     if v.kind != "Ordered":
@@ -209,11 +219,7 @@ def simulate(case: Case, rng: np.random.Generator) -> tuple[JointModel, np.ndarr
             gone = rng.random(len(y)) < case.missing
             gone[0] = gone[1] = False
             y[gone] = np.nan
-            low = high = None
-            if v.coarse:
-                low = np.where((y >= 0) & (y < 1), 0.0, np.nan)
-                high = np.where(y < 0, 0.0, np.where(y < 1, 1.0, np.nan))
-                y[y < 1] = np.nan
+            low, high = coarsened(v, y)
             shape = v.dimensions
             response = Response(
                 f"v{level + 1}{k}",
