@@ -150,9 +150,10 @@ def _from_frame(frame: pandas.DataFrame) -> Any:
     """Keep a DataFrame as a dataset named "frame" and return its row."""
     from app import datasets, db
     from templates_engine.data import readers
-    from templates_engine.data.readers.text import Told
 
-    known = Told(delimiter=",", decimal=".", names=True)  # nothing is to be guessed of numbers that are numbers
+    known = readers.Reading(
+        delimiter=",", decimal=".", first=1, names=1
+    )  # nothing is to be guessed of numbers that are numbers
     with db.session() as session:
         return datasets.add(
             session, readers.read_text(frame.to_csv(index=False), "frame", "The data frame", known), "upload"

@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("template")
     one.add_argument("--dataset", help="a file or a dataset's name: then what can be chosen is listed too")
     one.add_argument("--inputs", default="", help="answers so far: an input string, or @file")
+    _reading(one)
     one.set_defaults(do=_questions)
 
     one = commands.add_parser("run", help="run a template and write its outputs")
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--command", help="a whole RunStatJR(...) command, or @file, instead of the above")
     one.add_argument("--out", help="folder that the outputs are written into", required=True)
     one.add_argument("--quiet", action="store_true", help="no progress bar")
+    _reading(one)
     one.set_defaults(do=_run)
 
     one = commands.add_parser("longer", help="make a run longer: a new run that goes on from its chains")
@@ -100,6 +102,28 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("warm", help="compile all kernels into the cache")
     one.set_defaults(do=_warm)
     return parser
+
+
+def _reading(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--read",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="how the file is read, where it is not as found: encoding, separator, decimal, first, names, missing, "
+        "totals, sheet, kind:COLUMN; may be repeated",
+    )
+
+
+def _dataset(named: str, chosen: argparse.Namespace) -> Any:
+    """The dataset of a file or name; what was decided on reading a file goes to standard error."""
+    from app import inline
+
+    told = dict(part.partition("=")[::2] for part in chosen.read)
+    row = inline.find_dataset(named, {option.strip(): value for option, value in told.items()})
+    if row.note and row.source == "upload":
+        print(f"{row.name}: {' '.join(row.note.split())}", file=sys.stderr)
+    return row
 
 
 class _Version(argparse.Action):
@@ -174,7 +198,7 @@ def _questions(chosen: argparse.Namespace) -> int:
     from app import inline
 
     inline.prepare()
-    answers, problems = open_questions(template, inline.find_dataset(chosen.dataset), _read_inputs(chosen.inputs)[0])
+    answers, problems = open_questions(template, _dataset(chosen.dataset, chosen), _read_inputs(chosen.inputs)[0])
     print(answers)
     for problem in problems:
         print(" ".join(problem.line().split()), file=sys.stderr)
@@ -189,7 +213,7 @@ def _run(chosen: argparse.Namespace) -> int:
     inline.check_out(Path(chosen.out))
     registry.get(template)  # before the data are read, which may take long
     inline.prepare()
-    row = inline.find_dataset(dataset)
+    row = _dataset(dataset, chosen)
     return _show(chosen, lambda tell: inline.carry_out(template, row, answers, origin="cli", tell=tell))
 
 

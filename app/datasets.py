@@ -13,7 +13,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session, defer
 
 from app.models import Dataset
 from app.settings import settings
-from templates_engine.data import Schema, dataset as data
+from templates_engine.data import Schema, dataset as data, readers
 from templates_engine.problems import Problem, Refused
 
 BLOCK = 1 << 20
@@ -112,14 +112,17 @@ def upload(
     stream: BinaryIO,
     *,
     name: str = "",
+    reading: readers.Reading = readers.FOUND,
     gone: Callable[[], bool] = lambda: False,
 ) -> Dataset:
-    """Read a file that someone sends and keep it. Commits. gone: does nobody wait for it any more?
+    """Read a file that someone sends and keep it, the file too, so that it can be read again. Commits.
 
+    gone: does nobody wait for it any more?
+
+    reading: what is told of the file's form.
     stream: the file's bytes, counted while they are read. Refused when it is too large (code "too-large") or cannot
     be read; nothing is left behind then.
     """
-    from templates_engine.data import readers
 
     limit = settings().max_upload
     shown = PurePosixPath(filename.replace("\\", "/")).name or "data"
@@ -141,14 +144,70 @@ def upload(
                 out.write(block)
         if _extension(shown) == ".zip":
             return _keep_images(session, scratch, shown, name)
-        chosen = settings()
-        limits = readers.Limits(chosen.upload_seconds, chosen.upload_memory, gone)
-        return add(session, readers.read_sent(scratch, shown, limits), "upload", name=name)
+        return keep(session, read_sent(scratch, shown, reading, gone), scratch, name=name)
     finally:
         scratch.unlink(missing_ok=True)
 
 
-def register(session: Session, path: Path) -> Dataset:
+def read_sent(
+    path: Path, filename: str, reading: readers.Reading, gone: Callable[[], bool] = lambda: False
+) -> data.Dataset:
+    """The dataset in a file that somebody has sent, within the limits of the settings."""
+    chosen = settings()
+    return readers.read_sent(path, filename, readers.Limits(chosen.upload_seconds, chosen.upload_memory, gone), reading)
+
+
+def keep(session: Session, dataset: data.Dataset, read_from: Path, *, name: str = "") -> Dataset:
+    """Keep a dataset and a copy of the file it was read from, so that it can be read again. Commits.
+
+    Where the same content is in the list, what is newly told of it (doubts that are settled) is put there.
+    """
+    row = add(session, dataset, "upload", name=name)
+    if row.source == "upload":
+        if how(row).get("told") != dataset.how.get("told"):
+            replace(session, row, dataset)
+        keep_source(row, read_from)
+    return row
+
+
+def keep_source(row: Dataset, read_from: Path) -> None:
+    """A copy of a dataset's file beside its rows."""
+    if source(row) is None:
+        place = settings().folder("datasets")
+        part = place / f"{secrets.token_hex(8)}.part"
+        try:
+            shutil.copyfile(read_from, part)
+            os.replace(part, place / f"{PurePosixPath(row.file).stem}.source{_extension(how(row).get('file', ''))}")
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def replace(session: Session, row: Dataset, dataset: data.Dataset) -> None:
+    """Put other rows, or other words about them, in a dataset's place, under its name and number. Commits."""
+    place, old, digest = settings().folder("datasets"), row.file, dataset.sha256()
+    before = source(row)
+    row.file = f"{digest[:16]}-{secrets.token_hex(6)}.npz"
+    dataset.with_name(row.name).save(place / row.file)
+    if before is not None:
+        os.replace(before, place / f"{PurePosixPath(row.file).stem}.source{before.suffix}")
+    row.note, row.sha256 = " ".join(dataset.notes), digest
+    row.n_rows, row.n_columns = dataset.n_rows, len(dataset.columns)
+    row.schema = {**dataset.schema().as_dict(), "name": row.name}
+    session.commit()
+    (place / PurePosixPath(old).name).unlink(missing_ok=True)
+
+
+def source(row: Dataset) -> Path | None:
+    """The file that a dataset was read from, where it is kept."""
+    return next(settings().folder("datasets").glob(f"{PurePosixPath(row.file).stem}.source*"), None)
+
+
+def how(row: Dataset) -> dict[str, Any]:
+    """What was told and found of the form of a dataset's file (templates_engine.data.readers)."""
+    return data.how(settings().folder("datasets") / PurePosixPath(row.file).name)
+
+
+def register(session: Session, path: Path, reading: readers.Reading = readers.FOUND) -> Dataset:
     """A dataset from a file, or a folder of images, on this machine (command line, Python). Commits.
 
     Refused when it cannot be read.
@@ -169,7 +228,7 @@ def register(session: Session, path: Path) -> Dataset:
             return _keep_images(session, scratch, path.name, "")
         finally:
             scratch.unlink(missing_ok=True)
-    return add(session, _read(path, path.name), "upload")
+    return keep(session, readers.read(path, path.name, reading), path)
 
 
 def from_folder(session: Session, folder: str, *, name: str = "") -> Dataset:
@@ -234,12 +293,6 @@ def _free_name(session: Session, wish: str) -> str:
         number += 1
         name = f"{wish}_{number}"
     return name
-
-
-def _read(path: Path, filename: str) -> data.Dataset:
-    from templates_engine.data import readers
-
-    return readers.read(path, filename)
 
 
 def _extension(filename: str) -> str:

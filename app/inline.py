@@ -34,12 +34,18 @@ def prepare() -> None:
         datasets.install_supplied(session)
 
 
-def find_dataset(wanted: str | Path) -> Dataset:
-    """A dataset by a file's path, else by its name. Refused where it is neither, or cannot be read."""
+def find_dataset(wanted: str | Path, options: Mapping[str, str] | None = None) -> Dataset:
+    """A dataset by a file's path, else by its name. Refused where it is neither, or cannot be read.
+
+    options: how a file is to be read (templates_engine.data.readers.Reading.of).
+    """
+    from templates_engine.data import readers
+
+    reading = readers.Reading.of(options or {})
     path = Path(wanted).expanduser()
     with db.session() as session:
         if isinstance(wanted, Path) or path.is_file() or os.sep in wanted:
-            return datasets.register(session, path)
+            return datasets.register(session, path, reading)
         if datasets.find(session, wanted) is None and path.suffix.lower() in _extensions():
             return datasets.register(session, path)  # says that there is no such file
         return datasets.get(session, wanted)

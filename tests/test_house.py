@@ -64,8 +64,6 @@ def test_outside_a_room_only_its_face_is_imported() -> None:
                 or (name == "templates_engine" and what in OPEN)
             ):
                 continue
-            if (here, name) == ("model_templates.load_text_file", "templates_engine.data.readers.text"):
-                continue  # the one reader that a template uses by itself: a text that was pasted
             face = ROOT.joinpath(*name.split("."), "__init__.py")
             if not face.is_file():
                 wrong.append(f"{file.relative_to(ROOT)}:{line} imports {name}, a module inside a room")

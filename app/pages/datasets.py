@@ -13,7 +13,7 @@ from starlette.background import BackgroundTask
 from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse, Response
 
-from app import datasets, db
+from app import datasets, db, rereading
 from app.models import Dataset
 from app.pages.fields import kind_of
 from app.pages.format import decimals_for, short
@@ -22,7 +22,7 @@ from app.pages.render import page, remembered, see_other, with_dataset
 from app.pages.tables import Cell, number_cells
 from app.waiting import while_there
 from templates_engine import registry
-from templates_engine.data import folders
+from templates_engine.data import folders, readers
 from templates_engine.problems import Problem, Refused
 
 router = APIRouter()
@@ -31,6 +31,16 @@ PAGE = 50  # rows of the grid at a time
 COLUMNS = 40  # columns of it, and lines of the table of variables
 LISTED = 200  # datasets of the list at a time
 SOURCES = {"supplied": "Supplied", "upload": "Uploaded", "run": "Made by a run"}
+ENCODINGS = {  # offered beside those that the file may be in
+    "utf-8": "UTF-8",
+    "cp1252": "Western European (Windows-1252)",
+    "windows-1250": "Central European (Windows-1250)",
+    "windows-1251": "Cyrillic (Windows-1251)",
+    "windows-1253": "Greek (Windows-1253)",
+    "windows-1254": "Turkish (Windows-1254)",
+    "mac_roman": "Western European (Mac)",
+    "utf-16": "UTF-16",
+}
 FORMATS = {
     "dta": "application/x-stata-dta",
     "csv": "text/csv; charset=utf-8",
@@ -109,7 +119,41 @@ def _row(session: Session, number: int) -> Dataset:
 
 @router.get("/datasets/{number}")
 def view(request: Request, session: Db, number: int, start: int = 1, column: int = 1) -> Response:
-    row = _row(session, number)
+    return _view(request, session, _row(session, number), start, column)
+
+
+@router.post("/datasets/{number}/reading")
+async def read_again(request: Request, session: Db, number: int) -> Response:
+    """The dataset's file read again as the form says."""
+    from starlette.concurrency import run_in_threadpool
+
+    row = await run_in_threadpool(_row, session, number)
+    async with request.form(max_files=0, max_fields=COLUMNS + 40) as form:
+        sent = {option: str(text) for option, text in form.multi_items()}
+    column = sent.pop("column", "1")
+    at = int(column) if column.isascii() and column.isdecimal() and len(column) < 9 else 1
+    kind, _, named = sent.pop("as", "").partition(":")
+    told = (await run_in_threadpool(datasets.how, row)).get("told", {})
+    kinds = {option: text for option, text in told.items() if option.startswith(readers.KIND)}
+    texts = {**kinds, **sent, **({readers.KIND + named: kind} if named else {})}
+    if any(sent.get(option, "") != told.get(option, "") for option in ("sheet", "first", "names", "separator")):
+        texts = {option: text for option, text in texts.items() if option in readers.OPTIONS}  # other columns
+    try:
+        made = await run_in_threadpool(rereading.read_again, session, row, texts)
+    except Refused as refused:
+        return await run_in_threadpool(_view, request, session, row, 1, at, refused.problems, texts)
+    return see_other(f"/datasets/{made.id}" + (f"?column={at}" if at > 1 else "") + "#reading-title")
+
+
+def _view(
+    request: Request,
+    session: Session,
+    row: Dataset,
+    start: int,
+    column: int,
+    problems: Sequence[Problem] = (),
+    texts: dict[str, str] | None = None,
+) -> Response:
     schema = row.as_schema()
     left = (max(1, min(column, row.n_columns or 1)) - 1) // COLUMNS * COLUMNS
     shown = schema.columns[left : left + COLUMNS]
@@ -123,6 +167,16 @@ def view(request: Request, session: Db, number: int, start: int = 1, column: int
         session,
         "datasets/view.html",
         title=row.name,
+        status=422 if problems else 200,
+        title_error=bool(problems),
+        problems=problems,
+        how=data.how if datasets.source(row) else {},
+        told=data.how.get("told", {}) if texts is None else texts,
+        kind_choices=readers.KINDS,
+        sheets=[(sheet, sheet) for sheet in data.how.get("sheets", [])],
+        delimiters=[(word, word.capitalize()) for word in readers.DELIMITERS],
+        decimals=[(word, word.capitalize()) for word in readers.DECIMALS],
+        encodings=ENCODINGS,
         here=with_dataset(remembered(request, session), row),
         row=row,
         columns=shown,

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from templates_engine import Cell, Column, Dataset, Job, Problem, Refused, Result, Table
 from templates_engine.data import code_text, readers
-from templates_engine.data.readers.text import Told
 
 from .template import SEPARATORS, Spec
 
@@ -25,11 +24,13 @@ LONGEST = 30  # characters of one of them
 def dataset(spec: Spec) -> Dataset:
     """The table. Refused, with the line, where its rows are not equally long."""
     end = spec.text.find("\n", len(spec.text.rstrip()))  # blank lines at the end are no rows
-    told = Told(
-        SEPARATORS.get(spec.separator),
-        {"Point": ".", "Comma": ","}.get(spec.decimal),
-        {"Yes": True, "No": False}.get(spec.names),
-        spec.missing,
+    names = {"Yes": 1, "No": 0}.get(spec.names)
+    told = readers.Reading(
+        delimiter=SEPARATORS.get(spec.separator),
+        decimal={"Point": ".", "Comma": ","}.get(spec.decimal),
+        first=None if names is None else 1,
+        names=names,
+        missing=spec.missing,
         strict=True,
     )
     return readers.read_text(spec.text if end < 0 else spec.text[:end], spec.outdata, "The text", told)

@@ -43,7 +43,8 @@ class Dataset:
     `labels` holds the value labels: column -> {code written by code_text: label}. `titles` holds each variable's own
     label. `notes` are sentences on how the data were read or made; `doubts` are those of single columns whose numbers
     may mean something else, told again wherever the column is used. Two datasets are compared by `sha256()`.
-    `images`: the rows are of images, whose file names one of the columns holds.
+    `images`: the rows are of images, whose file names one of the columns holds. `how`: what was told and found of the
+    file's form (readers.read).
     """
 
     name: str
@@ -53,6 +54,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     doubts: Mapping[str, str] = field(default_factory=dict)
     images: Images | None = None
+    how: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         columns = {str(name): _frozen(values) for name, values in self.columns.items()}
@@ -203,6 +205,7 @@ class Dataset:
             "titles": self.titles,
             "notes": self.notes,
             "doubts": self.doubts,
+            "how": self.how,
         }
         target = Path(path)
         if self.images is not None:
@@ -246,7 +249,15 @@ class Dataset:
         if said := about.get("images"):
             images = Images(found(said["place"], Path(path).parent), said["digest"])
         doubts = about.get("doubts", {})
-        return cls(about["name"], columns, about["labels"], about["titles"], tuple(about["notes"]), doubts, images)
+        said, how = tuple(about["notes"]), about.get("how", {})
+        return cls(about["name"], columns, about["labels"], about["titles"], said, doubts, images, how)
+
+
+def how(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What was told and found of the file's form, of a dataset that `save` wrote; its rows are not read."""
+    with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        found: dict[str, Any] = json.loads(stored["about"].tobytes()).get("how", {})
+        return found
 
 
 def beside(place: str, folder: Path) -> str:

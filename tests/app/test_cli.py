@@ -220,3 +220,14 @@ def test_python_takes_a_frame_and_tells_what_is_wrong(home: Path) -> None:
     assert {p.key for p in refused.value.problems} == {"y", "z"}
     with pytest.raises(RunFailed, match="kettle"):
         RunStatJR("Trial", frame, {"y": "y", "how": "raise"})
+
+
+def test_how_a_file_is_read_is_told_and_shown(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "own.csv"
+    file.write_text("school;x\n007;1,234\n07;2,345\n")
+    done = call("questions", "SummaryStats", "--dataset", str(file), "--read", "kind:school=number")
+    assert "one of: school, x" in done.stdout, done.stderr
+    assert "school: read as numbers, as told" in done.stderr
+    wrong = call("questions", "SummaryStats", "--dataset", str(file), "--read", "decimal=dot")
+    assert wrong.returncode == 2
+    assert "accepted are point, comma" in wrong.stderr

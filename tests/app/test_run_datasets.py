@@ -38,7 +38,7 @@ def test_kept_and_opened_again(database: str) -> None:
 def test_same_content_and_name_is_one_dataset(database: str, home: Path) -> None:
     first = upload("a.csv", CSV)
     assert upload("a.csv", CSV) == first
-    assert len(files(home)) == 1
+    assert len(files(home)) == 2, "its rows, and the file they were read from"
     second = upload("a.csv", CSV.replace("3.000", "4.000"))
     third = upload("b.csv", CSV)
     with db.session() as session:

@@ -11,7 +11,6 @@ from hypothesis import given, strategies as st
 
 from templates_engine.data import readers
 from templates_engine.data.dataset import Dataset
-from templates_engine.data.readers.text import Told
 
 Read = Callable[..., Dataset]
 
@@ -27,7 +26,7 @@ def distinct(data: Dataset, name: str) -> int:
 def test_an_identifier_never_merges_two_different_texts(codes: list[str], gap: bool, quoted: bool) -> None:
     cells = [f'"{c}"' if quoted else c for c in codes] + ([""] if gap else [])
     text = "id,x\n" + "".join(f"{cell},1.5\n" for cell in cells)
-    data = readers.read_text(text, "d", "The text", Told(names=True))
+    data = readers.read_text(text, "d", "The text", readers.Reading(first=1, names=1))
     assert distinct(data, "id") == len(codes), data.notes
     if data.is_text("id"):
         assert set(codes) <= set(data["id"].tolist()), "as they were written"
@@ -36,7 +35,7 @@ def test_an_identifier_never_merges_two_different_texts(codes: list[str], gap: b
 @given(st.lists(st.integers(10**15, 10**19), min_size=2, max_size=10, unique=True), st.booleans())
 def test_long_identifiers_written_as_decimals(ids: list[int], gap: bool) -> None:
     cells = [f"{i}.0" for i in ids] + ([""] if gap else [])
-    data = readers.read_text("id,x\n" + "".join(f"{c},1\n" for c in cells), "d", "The text", Told())
+    data = readers.read_text("id,x\n" + "".join(f"{c},1\n" for c in cells), "d", "The text", readers.Reading())
     assert distinct(data, "id") == len(ids)
 
 

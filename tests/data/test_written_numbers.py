@@ -13,7 +13,6 @@ from templates_engine.asking import walk
 from templates_engine.data import readers
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.readers import numerals
-from templates_engine.data.readers.text import Told
 from templates_engine.data.schema import Column
 
 Read = Callable[..., Dataset]
@@ -41,7 +40,7 @@ def write(value: float, decimal: str, thousands: str, places: int, minus: str = 
 
 def column(texts: list[str], separator: str = "\t") -> Dataset:
     quoted = ["k" + separator + "x"] + [f'{i}{separator}"{t}"' for i, t in enumerate(texts)]
-    return readers.read_text("\n".join(quoted), "d", "The text", Told(delimiter=separator, names=True))
+    return readers.read_text("\n".join(quoted), "d", "The text", readers.Reading(delimiter=separator, first=1, names=1))
 
 
 NUMBERS = st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=12)
@@ -188,7 +187,8 @@ def test_a_doubt_goes_along_with_the_column(read_text: Read, tmp_path: object) -
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=64), min_size=1, max_size=10))
 def test_numbers_as_programs_write_them_are_read_to_the_last_bit(values: list[float]) -> None:
     assume(all(v > -9e29 for v in values))
-    data = readers.read_text("k\tx\n" + "".join(f"a\t{v!r}\n" for v in values), "d", "The text", Told(names=True))
+    told = readers.Reading(first=1, names=1)
+    data = readers.read_text("k\tx\n" + "".join(f"a\t{v!r}\n" for v in values), "d", "The text", told)
     if not data.is_text("x"):
         assert np.array_equal(data["x"] + 0.0, np.array(values) + 0.0)
     else:  # whole numbers beyond 2^53 alone are kept as they stand

@@ -13,16 +13,24 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from templates_engine.data.readers.reading import (
+    DECIMALS as DECIMALS,
+    DELIMITERS as DELIMITERS,
+    KIND as KIND,
+    KINDS as KINDS,
+    OPTIONS as OPTIONS,
+    TOTALS as TOTALS,
+    Reading as Reading,
+)
 from templates_engine.problems import Problem, Refused
 
 if TYPE_CHECKING:
     from templates_engine.data.dataset import Dataset
     from templates_engine.data.readers.raw import Raw
-    from templates_engine.data.readers.text import Told
 
 EXTENSIONS: dict[str, str] = {  # extension -> (module of this package), in the order that messages list them
     ".dta": "stata",
@@ -64,19 +72,26 @@ _KINDS = {
 }
 
 
-def read(path: str | os.PathLike[str], filename: str | None = None) -> Dataset:
-    """The dataset in the file at `path`; `filename`, what its owner called it, gives the format and the name."""
+FOUND = Reading()  # nothing is told
+
+
+def read(path: str | os.PathLike[str], filename: str | None = None, reading: Reading = FOUND) -> Dataset:
+    """The dataset in the file at `path`; `filename`, what its owner called it, gives the format and the name.
+
+    reading: what is told of the file's form; the rest is found. Dataset.how has what was found and told.
+    """
     given = filename if filename is not None else os.fspath(path)
     shown, module = _format(given)
+    reading.refuse_others(module, shown)
     _check_beginning(Path(path), shown, module)
     if module in APART:
         from templates_engine.data.readers.apart import read_apart
 
-        return read_apart(Path(path), given, shown, Limits())
-    return read_here(Path(path), given)
+        return read_apart(Path(path), given, shown, Limits(), reading)
+    return read_here(Path(path), given, reading)
 
 
-def read_sent(path: Path, filename: str, limits: Limits) -> Dataset:
+def read_sent(path: Path, filename: str, limits: Limits, reading: Reading = FOUND) -> Dataset:
     """As read, of a file that somebody has sent: in a process of its own, within limits of time and memory.
 
     A small file that holds what it is, and is no archive of more, is read here: it needs little of either. Refused;
@@ -85,22 +100,24 @@ def read_sent(path: Path, filename: str, limits: Limits) -> Dataset:
     from templates_engine.data.readers.apart import read_apart
 
     shown, module = _format(filename)
+    reading.refuse_others(module, shown)
     _check_beginning(path, shown, module)
     if module in APART | PACKED or path.stat().st_size > QUICK:
-        return read_apart(path, filename, shown, limits)
-    return read_here(path, filename)
+        return read_apart(path, filename, shown, limits, reading)
+    return read_here(path, filename, reading)
 
 
-def read_here(path: Path, filename: str) -> Dataset:
+def read_here(path: Path, filename: str, reading: Reading = FOUND) -> Dataset:
     """As read, after the first checks and in this process."""
     from templates_engine.data.names import dataset_name
 
     shown, module = _format(filename)
     reader: Any = importlib.import_module(f"{__name__}.{module}")
-    return _assembled(lambda: reader.read_raw(path, shown), module, dataset_name(filename), shown)
+    made = _assembled(lambda: reader.read_raw(path, shown, reading), module, dataset_name(filename), shown)
+    return replace(made, how={**made.how, "file": shown, "kind": module, "told": reading.texts()})
 
 
-def read_text(text: str, name: str, shown: str, told: Told) -> Dataset:
+def read_text(text: str, name: str, shown: str, told: Reading) -> Dataset:
     """The dataset in a delimited text; `shown` is what messages call the text, `told` what is known of its form."""
     from templates_engine.data.readers import text as reader
 

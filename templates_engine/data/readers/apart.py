@@ -20,23 +20,25 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from templates_engine.data.dataset import Dataset
 from templates_engine.data.readers import Left, Limits
+from templates_engine.data.readers.reading import Reading
 from templates_engine.problems import Problem, Refused
 
 _REFUSED, _MEMORY = 2, 3
 
 
-def read_apart(path: Path, filename: str, shown: str, limits: Limits) -> Dataset:
+def read_apart(path: Path, filename: str, shown: str, limits: Limits, reading: Reading) -> Dataset:
     """The dataset in the file, read by a child process. Its end without an answer is the file's fault.
 
     Refused; Left where nobody waits any more, and then the child has ended.
     """
     with tempfile.TemporaryDirectory(prefix="statgrove-") as folder:
         out, said = Path(folder) / "read.npz", Path(folder) / "problems.json"
-        order = {"path": str(path.absolute()), "filename": filename, "out": str(out), "said": str(said)}
-        order |= {"memory": str(limits.memory), "parent": str(os.getpid())}
+        order: dict[str, Any] = {"path": str(path.absolute()), "filename": filename, "out": str(out), "said": str(said)}
+        order |= {"memory": str(limits.memory), "parent": str(os.getpid()), "reading": reading.texts()}
         code = _carried_out(json.dumps(order), limits, shown)
         if code == 0 and out.exists():
             return Dataset.load(out)
@@ -84,7 +86,7 @@ def main() -> int:
     if memory := int(order["memory"]):
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     try:
-        read_here(Path(order["path"]), order["filename"]).save(order["out"])
+        read_here(Path(order["path"]), order["filename"], Reading.of(order["reading"])).save(order["out"])
     except Refused as refused:
         problems = [problem.as_dict() for problem in refused.problems]
         Path(order["said"]).write_text(json.dumps(problems), encoding="utf-8")

@@ -23,6 +23,8 @@ from templates_engine.data.readers.raw import Raw
 def values_of(name: str, series: pd.Series, found: Found, raw: Raw) -> Values | typed.Open:
     """The column's values, or Open where other columns must be seen first; refusals and notes go to `found`."""
     dtype = series.dtype
+    if kind := raw.kinds.get(name):
+        return _as_told(name, kind, series, found, raw)
     if isinstance(dtype, pd.CategoricalDtype):
         return values_of(name, series.astype(dtype.categories.dtype), found, raw)
     if pd.api.types.is_bool_dtype(dtype):
@@ -40,27 +42,40 @@ def values_of(name: str, series: pd.Series, found: Found, raw: Raw) -> Values | 
     if absent.all():
         return np.full(len(series), np.nan)
     seen = pd.Series(cells[~absent], dtype=object)
-    kind = pd.api.types.infer_dtype(seen)
-    if kind == "boolean":
+    inferred = pd.api.types.infer_dtype(seen)
+    if inferred == "boolean":
         found.yes_no.append(name)
         return _spread(seen.to_numpy(np.float64), absent)
-    if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
-        if kind == "integer" and max(abs(v) for v in (seen.min(), seen.max())) > EXACT_WHOLE:
+    if inferred in ("integer", "floating", "mixed-integer-float", "decimal"):
+        if inferred == "integer" and max(abs(v) for v in (seen.min(), seen.max())) > EXACT_WHOLE:
             return _long(name, seen.map(str), absent, found)
         return _numbers(name, pd.Series(_spread(seen.to_numpy(np.float64), absent)), found)
-    if kind in ("datetime64", "datetime"):
+    if inferred in ("datetime64", "datetime"):
         found.dates.append(name)
         return iso_dates(pd.to_datetime(series))
-    if kind in ("date", "time", "timedelta"):
+    if inferred in ("date", "time", "timedelta"):
         found.dates.append(name)
         return _texts(name, seen.map(str), absent, found)
-    if kind == "bytes":
+    if inferred == "bytes":
         seen = seen.map(lambda b: b.decode("utf-8", "replace"))
-    elif kind != "string":
+    elif inferred != "string":
         seen = seen.map(_cell_text)
     if raw.free_text:
         return typed.begin(name, seen, absent, found, raw)
     return _texts(name, seen, absent, found)
+
+
+def _as_told(name: str, kind: str, series: pd.Series, found: Found, raw: Raw) -> Values:
+    """The values of the kind that the user states; numbers that are no texts need no marks."""
+    from templates_engine.data.readers.as_told import as_told
+
+    if kind != "text" and pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype):
+        return _numbers(name, series, found)
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        series = pd.Series(iso_dates(series).astype(object)).replace("", None)
+    absent = np.asarray(pd.isna(series))
+    seen = pd.Series(series.to_numpy(object)[~absent], dtype=object).map(_cell_text)
+    return as_told(name, kind, seen, absent, found, raw)
 
 
 def iso_dates(series: pd.Series) -> Values:

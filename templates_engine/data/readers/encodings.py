@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
+from pathlib import Path
 from typing import BinaryIO, Final
 
 from templates_engine.data.readers import refused
@@ -48,7 +49,7 @@ _DISGUISED = (
     (set("áéíóöõúüû"), set("õû"), ("windows-1250", "iso-8859-2", "iso-8859-16")),  # Hungarian
     (set("çðýöþüâî"), set("ðýþ"), ("windows-1254", "iso-8859-9")),  # Turkish, told from Icelandic by ç and ü
 )
-_NAMES = {
+NAMES = {
     "cp1252": "Western European (Windows-1252)",
     "mac_roman": "Western European (Mac)",
     "cp850": "Western European (DOS)",
@@ -113,7 +114,7 @@ def encoding_of(file: BinaryIO, shown: str, notes: list[str]) -> str:
     if not wrong:
         return sure
     found = judged(b"\n".join(beyond)[:_LOOKED_AT])
-    notes.append(f"The file is not in UTF-8; its letters were read as {_NAMES.get(found.lower(), found)}.")
+    notes.append(f"The file is not in UTF-8; its letters were read as {NAMES.get(found.lower(), found)}.")
     return found if found != WESTERN else _western(file)
 
 
@@ -178,3 +179,18 @@ def _no_western_word(word: str) -> bool:
     if re.search(r"[^\x00-\x7f]{3}", folded):
         return True
     return any(not c.isascii() and c.isupper() for c in re.sub(r"^[A-ZÀ-Þ]+", "", folded)) and not folded.isupper()
+
+
+def candidates(path: Path, found: str) -> list[list[str]]:
+    """[encoding, some words of the file in it], two or three that give different words, the one taken first."""
+    with path.open("rb") as file:
+        words = list(dict.fromkeys(_BEYOND.findall(file.read(_LOOKED_AT))))[:3]
+    shown: list[list[str]] = []
+    for encoding in (found, WESTERN, "windows-1250", "windows-1251", "mac_roman"):
+        try:
+            said = ", ".join(word.decode(encoding)[:20] for word in words)
+        except (UnicodeDecodeError, LookupError):
+            continue
+        if said and said not in [text for _, text in shown] and len(shown) < 3:
+            shown.append([encoding, said])
+    return shown

@@ -19,7 +19,9 @@ from templates_engine.data.readers.assemble import check_size
 from templates_engine.data.readers.found import listed
 from templates_engine.data.readers.headers import Heading, heading
 from templates_engine.data.readers.raw import Raw
+from templates_engine.data.readers.reading import Reading
 from templates_engine.data.readers.sheet import Sheet, letters, look
+from templates_engine.problems import Problem, Refused
 
 MAX_UNPACKED = 800 << 20  # bytes; a sheet of 200,000 x 14 numbers takes about 120 MB
 MAX_SWELL, SWELL_FROM = (
@@ -33,7 +35,7 @@ _ERRORS = frozenset(("#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#
 Rows = list[tuple[int, tuple[Any, ...]]]  # (row of the sheet, from 1; its cells)
 
 
-def read_raw(path: Path, shown: str) -> Raw:
+def read_raw(path: Path, shown: str, told: Reading) -> Raw:
     _check_archive(path, shown)
     book: Any = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
@@ -41,28 +43,40 @@ def read_raw(path: Path, shown: str) -> Raw:
         if not sheets:
             raise refused("no-columns", f"{shown} has no sheet with cells.")
         rows: Rows = []
-        for sheet in sheets:
+        titles = [str(sheet.title) for sheet in sheets]
+        if told.sheet is not None and told.sheet not in titles:
+            text = f"{shown} has no sheet “{told.sheet[:60]}”; there are {', '.join(titles[:20])}."
+            raise Refused(Problem("reading", text, key="sheet"))
+        for sheet in sheets if told.sheet is None else [sheets[titles.index(told.sheet)]]:
             sheet.reset_dimensions()  # what the file claims of its size may be wrong
             every = enumerate(sheet.iter_rows(values_only=True), 1)
             rows = [(i, row) for i, row in every if any(_filled(cell) for cell in row)]
             if rows:
                 break
         else:
-            raise refused("empty-file", f"{shown}: its first sheet is empty.")
+            raise refused(
+                "empty-file",
+                f"{shown}: its {'first sheet' if told.sheet is None else 'sheet “' + told.sheet + '”'} is empty.",
+            )
         first = "Only the first of" if sheet is sheets[0] else "Only one of"
-        notes = [f"{first} {len(sheets)} sheets, “{sheet.title}”, was read."] if len(sheets) > 1 else []
+        notes = (
+            [f"{first} {len(sheets)} sheets, “{sheet.title}”, was read."]
+            if len(sheets) > 1 and told.sheet is None
+            else []
+        )
         about = look(path, str(getattr(sheet, "_worksheet_path", "")))
     finally:
         book.close()
-    raw = _table(rows, about, shown)
+    raw = _table(rows, about, shown, told)
     raw.notes = notes + raw.notes
+    raw.how |= {"sheets": titles, "sheet": str(sheet.title)}
     return raw
 
 
-def _table(rows: Rows, about: Sheet, shown: str) -> Raw:
+def _table(rows: Rows, about: Sheet, shown: str, told: Reading) -> Raw:
     """The columns below the heading."""
     width = max(i + 1 for _, row in rows for i in range(len(row) - 1, -1, -1) if _filled(row[i]))
-    head = _heading(rows, about, width)
+    head = _heading(rows, about, width, told, shown)
     body = rows[head.above + head.rows :]
     check_size(shown, len(body), width)
     places = {number: k for k, (number, _) in enumerate(body)}
@@ -70,7 +84,7 @@ def _table(rows: Rows, about: Sheet, shown: str) -> Raw:
     errors: list[str] = []
     for r, (number, row) in enumerate(body):
         for c, cell in enumerate(row[:width]):
-            if _filled(cell):
+            if _filled(cell) and not (told.missing and _text(cell) in told.missing):
                 columns[c][r] = cell
             elif isinstance(cell, str) and cell in _ERRORS:
                 errors.append(f"{letters(c)}{number} ({cell})")
@@ -79,8 +93,11 @@ def _table(rows: Rows, about: Sheet, shown: str) -> Raw:
     without = "has formulas" if len(about.uncalculated) > 1 else "has a formula"
     text = f"The file {without} without stored values, read as missing: {{}}. Open it in a spreadsheet and save it."
     notes += listed(about.uncalculated, text.format)
-    raw = Raw([], [], notes=notes, free_text=True)
-    names = [*head.names, *[""] * width][:width]
+    raw = Raw([], [], notes=notes, free_text=True, kinds=told.kinds, totals=told.totals, told=told.decimal or "")
+    raw.how = {"first": rows[head.above][0] if head.above < len(rows) else 1, "names": head.rows}
+    names = [*(head.names or ([f"V{i}" for i in range(1, width + 1)] if told.names == 0 else [])), *[""] * width][
+        :width
+    ]
     for c, (name, cells) in enumerate(zip(names, columns, strict=True)):
         if name or any(cell is not None for cell in cells):
             if title := head.titles.get(c):
@@ -90,14 +107,17 @@ def _table(rows: Rows, about: Sheet, shown: str) -> Raw:
     return raw
 
 
-def _heading(rows: Rows, about: Sheet, width: int) -> Heading:
+def _heading(rows: Rows, about: Sheet, width: int, told: Reading, shown: str) -> Heading:
     first = [[_text(cell) if _filled(cell) else "" for cell in (*row, *[None] * width)[:width]] for _, row in rows]
     numbers = [number for number, _ in rows[:LOOKED_AT]]
 
     def span(i: int, j: int) -> tuple[int, int]:
         return about.span(numbers[i], j)
 
-    return heading(first[:LOOKED_AT], span)
+    at = None if told.first is None else sum(number < told.first for number in numbers)
+    if at is not None and at >= len(numbers):
+        raise Refused(Problem("reading", f"{shown} has no row {told.first} from which it could be read.", key="first"))
+    return heading(first[:LOOKED_AT], span, 0 if told.names == 0 and at is None else at, told.names)
 
 
 def _merged_down(columns: list[list[Any]], places: dict[int, int], about: Sheet) -> list[str]:

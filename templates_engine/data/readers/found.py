@@ -34,6 +34,7 @@ class Found:
     units: list[str] = field(default_factory=list)
     brackets: list[str] = field(default_factory=list)
     doubts: dict[str, str] = field(default_factory=dict)  # column -> what is not certain of its numbers
+    others: dict[str, str] = field(default_factory=dict)  # column -> the kind that it could be as well
 
     def finite(self, name: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """The values, MLwiN's code as missing; an infinite one is a problem."""

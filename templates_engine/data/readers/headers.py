@@ -35,19 +35,25 @@ def is_value(cell: str) -> bool:
     return text in MISSING_SPELLINGS or numerals.take(text) is not None
 
 
-def heading(rows: Sequence[Row], merged: Callable[[int, int], tuple[int, int]] | None = None) -> Heading:
+def heading(
+    rows: Sequence[Row],
+    merged: Callable[[int, int], tuple[int, int]] | None = None,
+    first: int | None = None,
+    used: int | None = None,
+) -> Heading:
     """The heading of a table's first rows.
 
+    first, used: the position of the first row of names and how many there are, where that is told.
     merged: for a cell (row, column) the first and last column of the merged cells it belongs to, where that is known.
     """
-    at = _first(rows)
+    at = _first(rows) if first is None else first
     above = [cell.strip() for row in rows[:at] for cell in row if cell.strip()]
     notes = [f"Lines above the names were left out: {_shown(above)}."] if above else []
-    if at >= len(rows):
+    if at >= len(rows) or used == 0:
         return Heading(at, 0, [], {}, notes)
     names = [cell.strip() for cell in rows[at]]
     width = max(len(row) for row in rows[at:])
-    second = _second(rows, at, merged)
+    second = _second(rows, at, merged) if used is None else min(at + used, len(rows)) - 1
     if second == at:
         return Heading(at, 1, names, {}, notes)
     names, titles = _joined(rows, at, second, width, merged)

@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 from templates_engine.data.readers import MAX_COLUMNS, refused
 from templates_engine.data.readers.assemble import check_size
 from templates_engine.data.readers.headers import heading, is_value
+from templates_engine.data.readers.reading import Reading
 
 SAMPLE: Final = 1 << 18
 ROWS: Final = 200  # rows from which the layout is judged
@@ -29,20 +30,11 @@ class Layout:
     skip: int  # physical lines before the first row of data
     decimal: str
     titles: dict[int, str] = field(default_factory=dict)
+    first: int = 1  # line, from 1, in which the names stand
+    names: int = 1  # rows of names
 
 
-@dataclass(frozen=True)
-class Told:
-    """What is said of a text instead of being found from it; None: found."""
-
-    delimiter: str | None = None
-    decimal: str | None = None
-    names: bool | None = None  # whether the first line holds the names; without them V1, V2, ...
-    missing: tuple[str, ...] = ()  # words that mean a missing value, beside the usual ones
-    strict: bool = False  # a line with too few fields is refused; else what it lacks is missing, with a note
-
-
-def layout_of(data: BinaryIO, encoding: str, shown: str, notes: list[str], told: Told) -> Layout:
+def layout_of(data: BinaryIO, encoding: str, shown: str, notes: list[str], told: Reading) -> Layout:
     """Delimiter, names and decimal mark, from the first lines where they are not told."""
     data.seek(0)
     head = data.read(SAMPLE)
@@ -66,25 +58,28 @@ def layout_of(data: BinaryIO, encoding: str, shown: str, notes: list[str], told:
     if len(rows[0]) > MAX_COLUMNS:
         check_size(shown, 1, len(rows[0]))
     decimal = told.decimal or _decimal(rows, delimiter)
-    if told.names is False:
-        return Layout(delimiter, [f"V{i}" for i in range(1, len(rows[0]) + 1)], skip, decimal)
+    at = 0 if told.first is None else sum(skip + end < told.first for end in ends)
+    if at >= len(rows):
+        raise refused("no-rows", f"{shown} has no line {told.first} among the first from which its form is found.")
+    if told.names == 0:
+        before = ends[at - 1] if at else 0
+        names = [f"V{i}" for i in range(1, len(rows[at]) + 1)]
+        return Layout(delimiter, names, skip + before, decimal, {}, skip + before + 1, 0)
     return _named(rows, ends, delimiter, skip, decimal, notes, told)
 
 
 def _named(
-    rows: list[list[str]], ends: list[int], delimiter: str, skip: int, decimal: str, notes: list[str], told: Told
+    rows: list[list[str]], ends: list[int], delimiter: str, skip: int, decimal: str, notes: list[str], told: Reading
 ) -> Layout:
     """The layout with the columns' names, those of the first row where that is told."""
-    above, used = 0, 1
-    names, titles = [name.strip() for name in rows[0]], {}
-    if told.names is None:
-        head = heading(rows)
-        above, used, titles = head.above, head.rows, head.titles
-        notes += head.notes
-        names = head.names or names
-        if used < 2 and all(is_value(cell) for cell in rows[above]) and any(cell.strip() for cell in rows[above]):
-            notes.append(f"The first line holds only numbers, so the columns were named c1 to c{len(rows[above])}.")
-            names, used = [f"c{i}" for i in range(1, len(rows[above]) + 1)], 0
+    at = None if told.first is None else sum(skip + end < told.first for end in ends)
+    head = heading(rows, None, at, told.names)
+    above, used, titles = head.above, head.rows, head.titles
+    notes += head.notes
+    names = head.names or [name.strip() for name in rows[0]]
+    if told.names is None and used < 2 and any(c.strip() for c in rows[above]) and all(map(is_value, rows[above])):
+        notes.append(f"The first line holds only numbers, so the columns were named c1 to c{len(rows[above])}.")
+        names, used = [f"c{i}" for i in range(1, len(rows[above]) + 1)], 0
     body = [row for row in rows[above + used :] if any(row)]
     longer = sum(len(row) == len(names) + 1 for row in body)
     if used and body and longer > 0.8 * len(body):
@@ -95,7 +90,8 @@ def _named(
             titles = {j + 1: text for j, text in titles.items()}
             notes.append("The lines have one field more than there are names; the first was named row.")
     lines_before = ends[above + used - 1] if above + used else 0
-    return Layout(delimiter, names, skip + lines_before, decimal, titles)
+    first = skip + (ends[above - 1] if above else 0) + 1
+    return Layout(delimiter, names, skip + lines_before, decimal, titles, first, used)
 
 
 def sniff(lines: Sequence[str], decimal: str | None = None) -> str:

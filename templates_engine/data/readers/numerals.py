@@ -168,7 +168,8 @@ def settle(written: Written, elsewhere: set[str], separator: str, told: str = ""
     """
     possible = written.possible
     if told:
-        possible = [marks for marks in possible if marks.decimal == told or not _marked(written, marks.decimal)]
+        as_told = [marks for marks in possible if marks.decimal == told]
+        possible = as_told or [marks for marks in possible if not _marked(written, marks.decimal)]
         if not possible:
             return None
         return Settled(possible[0])

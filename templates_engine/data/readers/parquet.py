@@ -11,11 +11,12 @@ import pandas as pd
 from templates_engine.data.readers import refused
 from templates_engine.data.readers.assemble import check_size
 from templates_engine.data.readers.raw import Raw
+from templates_engine.data.readers.reading import Reading
 
 OURS = b"statgrove"  # the key under which writers.py keeps labels and titles
 
 
-def read_raw(path: Path, shown: str) -> Raw:
+def read_raw(path: Path, shown: str, told: Reading) -> Raw:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -34,6 +35,7 @@ def read_raw(path: Path, shown: str) -> Raw:
     own = {"__index_level_0__"} & set(names) if b"pandas" in (schema.metadata or {}) else set()
     keep = [i for i, name in enumerate(names) if name not in own]
     raw = Raw([names[i] for i in keep], [_series(pa, table.column(i)) for i in keep])
+    raw.kinds = told.kinds
     about = _about(schema.metadata or {})
     raw.labels = {i: about["labels"][n] for i, n in enumerate(raw.names) if n in about["labels"]}
     raw.titles = {i: about["titles"][n] for i, n in enumerate(raw.names) if n in about["titles"]}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -20,3 +22,6 @@ class Raw:
     decimal: str = "."  # the mark by which the columns of numbers were read
     separator: str = ""  # what stands between the fields of a text file
     told: str = ""  # the decimal mark, where the user states it
+    kinds: Mapping[str, str] = field(default_factory=dict)  # column -> its kind, where the user states it
+    totals: str | None = None  # what is said of rows of sums at the end
+    how: dict[str, Any] = field(default_factory=dict)  # what was found of the file's form, as JSON has it

@@ -10,9 +10,10 @@ import pyreadstat
 
 from templates_engine.data.dataset import code_text
 from templates_engine.data.readers.raw import Raw
+from templates_engine.data.readers.reading import Reading
 
 
-def read_raw(path: Path, shown: str) -> Raw:
+def read_raw(path: Path, shown: str, told: Reading) -> Raw:
     notes: list[str] = []
     try:
         frame, meta = pyreadstat.read_sav(str(path))
@@ -21,7 +22,12 @@ def read_raw(path: Path, shown: str) -> Raw:
         frame, meta = pyreadstat.read_sav(str(path), encoding="LATIN1")
         _, codes = pyreadstat.read_sav(str(path), metadataonly=True, user_missing=True, encoding="LATIN1")
         notes.append("The file does not say how its letters are written; they were read as Latin-1 (Western European).")
-    raw = Raw([str(c) for c in frame.columns], [frame.iloc[:, i] for i in range(frame.shape[1])], notes=notes)
+    raw = Raw(
+        [str(c) for c in frame.columns],
+        [frame.iloc[:, i] for i in range(frame.shape[1])],
+        notes=notes,
+        kinds=told.kinds,
+    )
     for i, name in enumerate(raw.names):
         labels = meta.variable_value_labels.get(name, {})
         raw.labels[i] = {code_text(k): str(v) for k, v in labels.items() if isinstance(k, (int, float, str))}

@@ -14,12 +14,13 @@ import pandas as pd
 from templates_engine.data.dataset import code_text
 from templates_engine.data.readers import refused
 from templates_engine.data.readers.raw import Raw
+from templates_engine.data.readers.reading import Reading
 
 STATA_LARGEST_CODE = 2_147_483_620  # beyond are the extended missing values
 _UNITS = {"%tm": "months", "%tq": "quarters", "%tw": "weeks", "%th": "half-years"}
 
 
-def read_raw(path: Path, shown: str) -> Raw:
+def read_raw(path: Path, shown: str, told: Reading) -> Raw:
     _check_end(path)
     try:
         with path.open("rb") as file:
@@ -28,6 +29,7 @@ def read_raw(path: Path, shown: str) -> Raw:
             with reader:
                 frame = reader.read()
                 raw = Raw([str(c) for c in frame.columns], [frame.iloc[:, i] for i in range(frame.shape[1])])
+                raw.kinds = told.kinds
                 titles = reader.variable_labels()
                 raw.titles = {i: titles.get(name, "") for i, name in enumerate(raw.names)}
                 _metadata(raw, reader)

@@ -17,33 +17,50 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
+from templates_engine.data.names import column_names
 from templates_engine.data.readers import identifiers, refused
-from templates_engine.data.readers.assemble import check_size
-from templates_engine.data.readers.encodings import encoding_of, marked
-from templates_engine.data.readers.layout import NAMED, SAMPLE, SPACES, Layout, Told, fields, layout_of
+from templates_engine.data.readers.assemble import check_size, refuse_unknown
+from templates_engine.data.readers.encodings import candidates, encoding_of, marked
+from templates_engine.data.readers.layout import NAMED, SAMPLE, SPACES, Layout, fields, layout_of
 from templates_engine.data.readers.raw import Raw
+from templates_engine.data.readers.reading import Reading
 from templates_engine.data.readers.typed import MISSING_SPELLINGS
-
-__all__ = ["Told", "read_raw", "read_text"]
+from templates_engine.problems import Problem, Refused
 
 _ESCAPED = r"^'(?='*[=+\-@\t\r])"  # the apostrophe that writers.py puts before cells a spreadsheet would run
 
 
-def read_raw(path: Path, shown: str) -> Raw:
+def read_raw(path: Path, shown: str, told: Reading) -> Raw:
     notes: list[str] = []
-    data, encoding = _open(path, shown, notes)
+    data, encoding = _told(path, shown, told.encoding) if told.encoding else _open(path, shown, notes)
     with data:
-        return _read(data, encoding, shown, notes, Told())
+        raw = _read(data, encoding, shown, notes, told)
+    raw.how["encoding"] = told.encoding or encoding
+    if not told.encoding and encoding not in ("utf-8", "utf-8-sig"):
+        raw.how["encodings"] = candidates(path, encoding)
+    return raw
 
 
-def read_text(text: str, shown: str, told: Told) -> Raw:
+def _told(path: Path, shown: str, encoding: str) -> tuple[BinaryIO, str]:
+    """The file as UTF-8 in memory, of the encoding that is told."""
+    try:
+        text = path.read_bytes().decode(encoding)
+    except (UnicodeError, ValueError):
+        raise Refused(Problem("reading", f"{shown} is not written in {encoding}.", key="encoding")) from None
+    if "\0" in text:
+        raise Refused(Problem("reading", f"{shown} is not written in {encoding}.", key="encoding"))
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return io.BytesIO(text.encode("utf-8", "replace")), "utf-8"
+
+
+def read_text(text: str, shown: str, told: Reading) -> Raw:
     """As of a file that holds this text."""
     notes: list[str] = []
     with io.BytesIO(text.replace("\r\n", "\n").replace("\r", "\n").encode()) as data:
         return _read(data, encoding_of(data, shown, notes), shown, notes, told)
 
 
-def _read(data: BinaryIO, encoding: str, shown: str, notes: list[str], told: Told) -> Raw:
+def _read(data: BinaryIO, encoding: str, shown: str, notes: list[str], told: Reading) -> Raw:
     layout = layout_of(data, encoding, shown, notes, told)
     frame = _parse(data, encoding, layout, shown, told)
     check_size(shown, len(frame), frame.shape[1])
@@ -54,13 +71,24 @@ def _read(data: BinaryIO, encoding: str, shown: str, notes: list[str], told: Tol
     spellings = _spellings(data, layout.delimiter, told.missing) if gaps else []
     if spellings:
         notes.append("Read as missing values: empty cells and " + ", ".join(f"“{s}”" for s in spellings) + ".")
+    kept = [i for i, name in enumerate(layout.header) if name or not bool(frame.iloc[:, i].isna().all())]
     texts = _texts_again(data, encoding, layout, shown, told, frame)
+    if told.kinds:
+        names = column_names([layout.header[i] for i in kept])[0]
+        refuse_unknown(told.kinds, names, shown)
+        stated = [i for i, name in zip(kept, names, strict=True) if name in told.kinds]
+        again = _parse(data, encoding, layout, shown, told, stated)
+        texts |= {i: again[i] for i in stated}
     raw = Raw([], [], notes=notes, free_text=True, decimal=layout.decimal, separator=layout.delimiter)
-    raw.told = told.decimal or ""
-    for i, name in enumerate(layout.header):
-        column = texts.get(i, frame.iloc[:, i])
-        if not name and bool(column.isna().all()):
-            continue  # a delimiter at the end of each line
+    raw.told, raw.kinds, raw.totals = told.decimal or "", told.kinds, told.totals
+    raw.how = {
+        "separator": NAMED.get(layout.delimiter, layout.delimiter),
+        "decimal": {".": "point", ",": "comma"}[layout.decimal],
+        "first": layout.first,
+        "names": layout.names,
+    }
+    for i in kept:  # the others are a delimiter at the end of each line
+        name, column = layout.header[i], texts.get(i, frame.iloc[:, i])
         if isinstance(column.dtype, pd.StringDtype) and bool(column.str.startswith("'").any()):
             column = column.str.replace(_ESCAPED, "", regex=True)
         if title := layout.titles.get(i):
@@ -92,7 +120,7 @@ def _open(path: Path, shown: str, notes: list[str]) -> tuple[BinaryIO, str]:
 
 
 def _texts_again(
-    data: BinaryIO, encoding: str, layout: Layout, shown: str, told: Told, frame: pd.DataFrame
+    data: BinaryIO, encoding: str, layout: Layout, shown: str, told: Reading, frame: pd.DataFrame
 ) -> dict[int, pd.Series]:
     """The columns of numbers that may be identifiers or have marks of thousands, as the texts that the file holds."""
     numbers = [i for i, dtype in enumerate(frame.dtypes) if dtype.kind in "iuf"]
@@ -151,7 +179,7 @@ def _codes(data: BinaryIO, layout: Layout) -> set[int] | None:
 
 
 def _parse(
-    data: BinaryIO, encoding: str, layout: Layout, shown: str, told: Told, texts: Sequence[int] = ()
+    data: BinaryIO, encoding: str, layout: Layout, shown: str, told: Reading, texts: Sequence[int] = ()
 ) -> pd.DataFrame:
     """The rows under the header, numbers exact to the last digit; or of the columns `texts` the cells as they stand."""
     data.seek(0)

@@ -60,18 +60,14 @@ class Open:
     def end(self, found: Found, raw: Raw) -> Values:
         settled = numerals.settle(self.written, found.decimals, raw.separator)
         assert settled is not None  # no mark is told here
-        _tell_marks(self.typed, self.written, settled, found, raw)
+        tell_marks(self.typed, self.written, settled, found, raw)
         return _values(self.typed, self.written, settled.marks, found)
 
 
 def begin(name: str, seen: pd.Series, absent: npt.NDArray[np.bool_], found: Found, raw: Raw) -> Values | Open:
     """seen: the texts of the cells that are not absent. Notes and problems go to `found`."""
-    inside, different = pd.factorize(seen.to_numpy(object))
-    texts = [str(text) for text in different.tolist()]
-    codes = np.full(len(absent), -1, np.intp)
-    codes[~absent] = inside
-    plain = [numerals.plain(text) for text in texts]
-    typed, plain = _without_missing(Typed(name, texts, codes), plain, found)
+    typed = of(name, seen, absent, found)
+    plain = [numerals.plain(text) for text in typed.texts]
     if not typed.texts:
         return np.full(len(absent), np.nan)
     truth = _truth(plain)
@@ -79,25 +75,36 @@ def begin(name: str, seen: pd.Series, absent: npt.NDArray[np.bool_], found: Foun
         found.yes_no.append(name)
         return typed.spread(truth)
     if len(plain) > SAMPLE and sum(numerals.take(t) is not None for t in plain[:SAMPLE]) < FEWEST * SAMPLE:
-        return _text(typed, found)
+        return text(typed, found)
     kind, sample = identifiers.judge(plain)
     if kind:
         found.identifiers.setdefault(kind, []).append((name, sample))
+        found.others[name] = "number"
         typed.texts = identifiers.without_point(typed.texts) if kind == identifiers.LONG else typed.texts
-        return _text(typed, found)
+        return text(typed, found)
     return _numbers(typed, found, raw)
 
 
-def _without_missing(typed: Typed, plain: list[str], found: Found) -> tuple[Typed, list[str]]:
+def of(name: str, seen: pd.Series, absent: npt.NDArray[np.bool_], found: Found, *, free_text: bool = True) -> Typed:
+    """The column's different texts; those that mean a missing value left out where people typed them."""
+    inside, different = pd.factorize(seen.to_numpy(object))
+    codes = np.full(len(absent), -1, np.intp)
+    codes[~absent] = inside
+    typed = Typed(name, [str(text) for text in different.tolist()], codes)
+    return _without_missing(typed, found) if free_text else typed
+
+
+def _without_missing(typed: Typed, found: Found) -> Typed:
+    plain = [numerals.plain(text) for text in typed.texts]
     gaps = [text in MISSING_SPELLINGS for text in plain]
     if not any(gaps):
-        return typed, plain
+        return typed
     found.spellings |= {text for text, gap in zip(plain, gaps, strict=True) if gap and text}
     at = np.full(len(gaps) + 1, -1, np.intp)
     kept = np.flatnonzero(~np.array(gaps))
     at[kept] = np.arange(len(kept))
     left = [typed.texts[i] for i in kept.tolist()]
-    return Typed(typed.name, left, at[typed.codes]), [plain[i] for i in kept.tolist()]
+    return Typed(typed.name, left, at[typed.codes])
 
 
 def _truth(plain: list[str]) -> npt.NDArray[np.float64] | None:
@@ -114,7 +121,7 @@ def _numbers(typed: Typed, found: Found, raw: Raw) -> Values | Open:
     written = numerals.read(typed.texts)
     if written.wrong or written.why:
         _tell_wrong(typed, written, found)
-        return _text(typed, found)
+        return text(typed, found)
     if not raw.told and len(written.possible) > 1:
         settled = numerals.settle(written, set(), "")
         if settled is not None and settled.how:
@@ -128,8 +135,8 @@ def _numbers(typed: Typed, found: Found, raw: Raw) -> Values | Open:
             )
             settled = numerals.settle(written, set(), "")
         if settled is None:
-            return _text(typed, found)
-    _tell_marks(typed, written, settled, found, raw)
+            return text(typed, found)
+    tell_marks(typed, written, settled, found, raw)
     return _values(typed, written, settled.marks, found)
 
 
@@ -139,7 +146,7 @@ def _values(typed: Typed, written: numerals.Written, marks: numerals.Marks, foun
     return found.finite(typed.name, typed.spread(values))
 
 
-def _tell_marks(typed: Typed, written: numerals.Written, settled: numerals.Settled, found: Found, raw: Raw) -> None:
+def tell_marks(typed: Typed, written: numerals.Written, settled: numerals.Settled, found: Found, raw: Raw) -> None:
     name, (decimal, thousands) = typed.name, settled.marks
     if written.unit:
         found.units.append(f"{name} ({written.unit})")
@@ -169,6 +176,7 @@ def _tell_marks(typed: Typed, written: numerals.Written, settled: numerals.Settl
         return
     other = "the values are a thousandth of these" if thousands else "the values are 1,000 times as large"
     contrary = "marks decimals" if thousands else "marks thousands"
+    found.others[name] = "decimal comma" if decimal == "." else "decimal point"
     found.doubts[name] = (
         f"{name}: the {numerals.word(mark)} was read as {role} ({is_number}). Nothing in the file settles it: if it "
         f"{contrary}, {other}."
@@ -184,6 +192,7 @@ def _tell_wrong(typed: Typed, written: numerals.Written, found: Found) -> None:
     total, strange = int(counts.sum()), int(counts[written.wrong].sum())
     if strange * 2 >= total:
         return
+    found.others[typed.name] = "number"
     rows = np.flatnonzero(np.isin(typed.codes, written.wrong))[: NAMED_ROWS + 1]
     named = []
     for k, row in enumerate(rows[:NAMED_ROWS].tolist()):
@@ -194,5 +203,6 @@ def _tell_wrong(typed: Typed, written: numerals.Written, found: Found) -> None:
     found.notes.append(f"{typed.name}: {', '.join(named)}{also if more else ''}; the column is kept as text.")
 
 
-def _text(typed: Typed, found: Found) -> Values:
+def text(typed: Typed, found: Found) -> Values:
+    """The texts in their cells."""
     return found.texts(typed.name, pd.Series(typed.texts, dtype=object), typed.codes)
