@@ -19,7 +19,7 @@ export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-all fuzz check bench first-start dist clean
+.PHONY: help setup serve test test-all fuzz faults check bench first-start dist clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ test-all: .venv/installed-test ## all tests, with the long calibrations
 
 fuzz: .venv/installed-test ## 2,000 damaged files of every type are uploaded
 	STATGROVE_FUZZ=2000 $(BIN)/python -m pytest tests/pages/test_damaged_uploads.py -q $(ARGS)
+
+faults: .venv/installed-test ## fifty faults, one after the other, hit runs that go on (an hour); prints what became of them
+	STATGROVE_FAULTS=$${STATGROVE_FAULTS:-50} $(BIN)/python -m pytest tests/faults -q --timeout 14400 $(ARGS)
 
 check: .venv/installed-test ## style, types, import rules
 	$(BIN)/ruff check .

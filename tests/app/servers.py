@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import uuid
+from contextlib import suppress
 from glob import glob
 from pathlib import Path
 
@@ -16,9 +19,12 @@ from run_service import LONGEST, absent
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A port that the system gives to nobody by itself: a client that tries one of those again and again while nobody
+    listens there may be given the same one, and is then connected to itself."""
+    while True:
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            return int(one.getsockname()[1])
 
 
 def _program(name: str) -> str:
@@ -49,13 +55,21 @@ class Server:
         return True
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            self.command(), cwd=self.folder, user=self.user(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
+        """Start it, and wait until it answers."""
+        log = self.folder / "log"
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                self.command(),
+                cwd=self.folder,
+                user=self.user(),
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                env={name: value for name, value in os.environ.items() if not name.startswith("STATGROVE_")},
+            )
         end = time.monotonic() + LONGEST
         while not self.answers():
-            assert self.process.poll() is None, f"{self.command()[0]} has ended"
+            assert self.process.poll() is None, log.read_text()
             assert time.monotonic() < end
             time.sleep(0.05)
 
@@ -91,19 +105,22 @@ class Server:
 class Postgres(Server):
     """A cluster of its own, kept over stops; its database is `postgres`."""
 
-    def __init__(self, folder: Path):
-        super().__init__(folder)
-        self.data = folder / "cluster"
+    def __init__(self) -> None:
+        # Not in the tests' own folder, which every start of pytest closes to other users: PostgreSQL runs as one.
+        super().__init__(Path(tempfile.mkdtemp(prefix="statgrove-postgres-")))
+        self.folder.chmod(0o711)
+        self.data = self.folder / "cluster"
         self.data.mkdir()
-        if self.user():
-            for part in (folder, *folder.parents):  # the server's user must be able to pass
-                if part.stat().st_uid == os.getuid() and part != Path("/"):
-                    part.chmod(part.stat().st_mode | 0o011)
-            shutil.chown(self.data, "postgres")
+        if user := self.user():
+            shutil.chown(self.data, user)
         subprocess.run(
             [_program("initdb"), "-D", self.data, "-U", "postgres", "-A", "trust", "--no-sync"],
-            cwd=folder, user=self.user(), check=True, stdout=subprocess.DEVNULL, timeout=LONGEST,
+            cwd=self.folder, user=self.user(), check=True, stdout=subprocess.DEVNULL, timeout=LONGEST,
         )  # fmt: skip
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def user(self) -> str | None:
         return "postgres" if os.getuid() == 0 else None  # PostgreSQL refuses to run as root

@@ -38,11 +38,11 @@ from app.runs import lost
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
+def cluster() -> Iterator[Postgres]:
+    server = Postgres()
     server.start()
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture
