@@ -71,6 +71,10 @@ class Settings(BaseSettings):
         description="Folders that images and weights may be read from, separated by colons; the data folder's `files` "
         "is always among them.",
     )
+    templates: str = Field(
+        default="",
+        description="Folders with templates of your own, separated by colons. Their program runs with your rights.",
+    )
     warm: bool = Field(default=True, description="Compile every template's kernels when a worker starts.")
     log_json: bool = Field(default=False, description="Log as JSON, one object a line.")
     max_hours: float = Field(default=24.0, gt=0, description="Longest run, in hours.")

@@ -13,13 +13,21 @@ from typing import TYPE_CHECKING
 from templates_engine.faces import lazily
 
 if TYPE_CHECKING:
-    from templates_engine.asking import Ask as Ask, Option as Option, TemplateBug as TemplateBug, Term as Term
+    from templates_engine.asking import (
+        Ask as Ask,
+        McmcOptions as McmcOptions,
+        Option as Option,
+        TemplateBug as TemplateBug,
+        Term as Term,
+        mcmc_options as mcmc_options,
+    )
     from templates_engine.data import Column as Column, Dataset as Dataset, Schema as Schema
     from templates_engine.outputs import (
         HEADS as HEADS,
         VERDICTS as VERDICTS,
         Beside as Beside,
         Cell as Cell,
+        Curve as Curve,
         Draws as Draws,
         Head as Head,
         Mend as Mend,
@@ -29,7 +37,14 @@ if TYPE_CHECKING:
         table_from as table_from,
     )
     from templates_engine.problems import Problem as Problem, Refused as Refused
-    from templates_engine.running import Job as Job
+    from templates_engine.running import Job as Job, lengths as lengths, summaries as summaries
+    from templates_engine.sampling import (
+        Live as Live,
+        Progress as Progress,
+        Saved as Saved,
+        saving as saving,
+        streams as streams,
+    )
     from templates_engine.template import Example as Example, Lead as Lead, Template as Template
 
 __getattr__, __all__ = lazily(__name__, __file__)

@@ -5,6 +5,7 @@
     Head, HEADS            the words over a table's column
     Beside                 two tables that are read together
     Mend                   the answer that would mend what a verdict complains of
+    Curve                  a figure that grows while the run goes on: a loss, by epoch
 
 Pages, lists and the help page show outputs by what is declared of them and know no template's names.
 """
@@ -177,6 +178,16 @@ class Mend:
     value: str = ""  # the new answer; the number where not given
     adds: bool = False  # the number is added to the present answer
     instead: str = ""  # only where this is the present answer
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Lines that the run's page draws while the run goes on, point by point (Job.point)."""
+
+    name: str  # as the job is told
+    title: str  # over the picture: "Loss"
+    across: str  # what runs along it: "Epoch"
+    about: str = ""  # a note below
 
 
 @cache

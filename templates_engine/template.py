@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from templates_engine.data import with_intercept
-from templates_engine.outputs import PAPERS, Mend, Output, in_words
+from templates_engine.outputs import PAPERS, Curve, Mend, Output, in_words
 
 if TYPE_CHECKING:
     from templates_engine.asking import Ask
@@ -59,6 +59,8 @@ class Template:
     heading: ClassVar[str] = ""  # its group on the start page: "Missing data", "Models"
     tags: ClassVar[tuple[str, ...]] = ()
     version: ClassVar[str] = "1"
+    queue: ClassVar[Literal["cpu", "gpu"]] = "cpu"  # "gpu": a worker with a graphics card, where there is one
+    curves: ClassVar[Sequence[Curve]] = ()  # what is drawn while a run goes on, besides the chains it watches
     images: ClassVar[bool] = False  # it is for datasets of images, to which only such templates are offered
     renamed: ClassVar[Mapping[str, str]] = {}  # older key -> today's key
     accepted: ClassVar[Mapping[str, str]] = {}  # published key -> its one working answer, accepted and ignored

@@ -83,8 +83,8 @@ def _provisional(talk: Talk, walked: Walk, which: int) -> str:
 
 def side_of(talk: Talk, walked: Walk) -> dict[str, Any]:
     """The side column: equation, subscripts, missing values, warnings."""
-    group = walked.answers.get("L2ID", "")
-    groups = {"name": group, "n": talk.schema[group].n_levels} if group in talk.schema else None
+    group = _group(talk, walked)
+    groups = {"name": group, "n": talk.schema[group].n_levels} if group else None
     tex = equation_of(talk, walked)
     return {
         "equation": tex,
@@ -98,11 +98,17 @@ def side_of(talk: Talk, walked: Walk) -> dict[str, Any]:
     }
 
 
+def _group(talk: Talk, walked: Walk) -> str:
+    """The column that says to which group each row belongs, where there is one such column."""
+    named = [str(a.value) for a in walked.asked.values() if a.answered and getattr(a.question, "groups", False)]
+    named = [name for name in named if name in talk.schema]
+    return named[0] if len(named) == 1 else ""
+
+
 def subscripts_of(talk: Talk, walked: Walk) -> list[Markup]:
     """Who i and j are, and which category each categorical variable is compared with."""
     lines: list[Markup] = []
-    group = walked.answers.get("L2ID", "")
-    if group in talk.schema:
+    if group := _group(talk, walked):
         lines.append(Markup("Row <i>i</i> in <i>j</i>, a value of <code>{}</code>.").format(group))
     seen = set()
     for asked in walked.asked.values():

@@ -21,7 +21,7 @@ from app.pages.longer import Offer, faulty, offer_of, whole
 from app.pages.objects import show
 from app.pages.render import Here, gauge_of, page, remember, see_other
 from app.pages.tables import MOST_ROWS
-from app.pages.trace import converging_of, trace_of
+from app.pages.trace import converging_of, curves_of, trace_of
 from app.pages.verdicts import TARGETS, verdicts_of
 from templates_engine import registry
 from templates_engine.asking import UNTIL_TARGETS, walk
@@ -111,6 +111,7 @@ def _running(request: Request, session: Session, run: Run, every: list[Artifact]
         chains=chains,
         ready=ready[:4],
         trace=trace_of(progress.get("trace")),
+        curves=curves_of(progress.get("curves")),
         converging=converging_of(progress.get("converging")),
         looks=run.answers.get("stopping") == UNTIL_TARGETS,
         targets=f"until the targets are met, {run.answers.get('maxminutes', '')} min at most",

@@ -1,4 +1,4 @@
-"""The chains of one parameter so far, drawn while they grow."""
+"""What grows while a run goes on, drawn: the chains of one parameter, and the curves that a template declares."""
 
 from __future__ import annotations
 
@@ -44,6 +44,58 @@ def trace_of(trace: Mapping[str, Any] | None) -> Trace | None:
     places = max(0, min(6, 2 - math.floor(math.log10(high - low))))
     ticks = tuple((y(v), fixed(v, places)) for v in (low + room, (low + high) / 2, high - room))
     return Trace(str(trace.get("parameter", "")), lines, ticks)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A curve: lines of (name, points of a polyline, the last value), ticks of both axes as (place, text)."""
+
+    title: str
+    across: str
+    about: str
+    lines: tuple[tuple[str, str, str], ...]
+    ticks: tuple[tuple[float, str], ...]
+    along: tuple[tuple[float, str], ...]
+
+
+def curves_of(curves: Sequence[Mapping[str, Any]] | None) -> list[Drawn]:
+    """The pictures of the curves that have a line of two points."""
+    found = (_curve(each) for each in curves or ())
+    return [drawn for drawn in found if drawn is not None]
+
+
+def _curve(curve: Mapping[str, Any]) -> Drawn | None:
+    lines = {str(line.get("name", "")): [(float(a), float(b)) for a, b in line.get("points") or ()]
+             for line in curve.get("lines") or ()}  # fmt: skip
+    points = [p for line in lines.values() for p in line]
+    if not points or max(map(len, lines.values())) < 2:
+        return None
+    left, right = min(x for x, _ in points), max(x for x, _ in points)
+    low, high = min(y for _, y in points), max(y for _, y in points)
+    room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    bottom, top = low - room, high + room
+
+    def x(v: float) -> float:
+        return LEFT + 6 + (WIDTH - LEFT - 12) * (v - left) / ((right - left) or 1.0)
+
+    def y(v: float) -> float:
+        return HEIGHT - 10 - (HEIGHT - 20) * (v - bottom) / (top - bottom)
+
+    places = max(0, min(6, 2 - math.floor(math.log10(top - bottom))))
+    values = (low, (low + high) / 2, high) if high > low else (low,)
+    steps = sorted({round(left + (right - left) * k / 4) for k in range(5)})
+    return Drawn(
+        str(curve.get("title", "")),
+        str(curve.get("across", "")),
+        str(curve.get("about", "")),
+        tuple(
+            (name, " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in line), fixed(line[-1][1], places))
+            for name, line in lines.items()
+            if line
+        ),
+        tuple((y(v), fixed(v, places)) for v in values),
+        tuple((x(v), fixed(v, 0)) for v in steps if left <= v <= right),
+    )
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def submit(
         title=(title.replace("\0", "") or f"{form.name} on {dataset.name}")[:400],
         spec_hash=spec,
         origin=origin,
-        queue=getattr(form, "queue", "cpu") if enqueue else "",
+        queue=form.queue if enqueue else "",
         problems=[p.as_dict() for p in walked.problems],
         continues=continues,
         progress={},

@@ -66,8 +66,8 @@ def _waiting(session: Session) -> list[str]:
         return did
     waiting = {message.task for message in there if message.queue}
     for run in due:
-        task = queue.task_id(run.id, run.attempt)
-        again = task not in waiting
+        task, to = queue.task_id(run.id, run.attempt), _served(session, run)
+        again = task not in waiting or to != run.queue
         mine = change(
             session,
             run.id,
@@ -76,13 +76,22 @@ def _waiting(session: Session) -> list[str]:
             also=(Run.sends == run.sends,),
             sends=run.sends + again,
             sent=moment,
+            queue=to,
         )
         session.commit()
         if mine and again:
-            messages.drop({task}, there)  # a worker has taken it, and is gone or takes nothing
-            queue.send(run.id, run.attempt, run.queue)
+            messages.drop({task}, there)  # nobody takes it, or a worker has taken it and is gone
+            queue.send(run.id, run.attempt, to)
             did.append(f"run {run.id}: sent to the queue again")
     return did
+
+
+def _served(session: Session, run: Run) -> str:
+    """The queue that a run which nobody took goes to: the processors' where no graphics card is at work either."""
+    if run.queue != "gpu":
+        return run.queue
+    busy = select(Run.id).where(Run.state == "running", Run.queue == "gpu").limit(1)
+    return "gpu" if session.scalar(busy) is not None else "cpu"
 
 
 def release(session: Session) -> list[int]:

@@ -120,9 +120,18 @@ def _one(spec: Spec, job: Job, prepared: Prepared, parts: Any, outside: Prepared
         job.advance(done, total)
         return not job.stopped
 
+    shown = 0
+
+    def kept(now: training.Trainer) -> None:
+        nonlocal shown
+        for k, epoch in enumerate(now.fit.history[shown:], start=shown + 1):
+            _point(job, name, k, epoch)
+        shown = len(now.fit.history)
+        job.checkpoint(f"{at}-{name}", now.packed())
+
     if (content := job.checkpointed(f"{at}-{name}")) is not None:
         trainer.unpack(content)
-    fit = trainer.run(advance, lambda now: job.checkpoint(f"{at}-{name}", now.packed()))
+    fit = trainer.run(advance, kept)
     job.step(f"Evaluate {name}")
     everything = np.arange(len(prepared.rows))
     logits = training.predict(trainer.network, prepared.images, everything, device, job.advance)
@@ -139,6 +148,15 @@ def _one(spec: Spec, job: Job, prepared: Prepared, parts: Any, outside: Prepared
         scores["external"] = statistics.score(p, outside.labels, outside.subjects, spec.seed)
     spread = _spread(spec, trainer, rows[TEST], len(everything), device) if spec.evidence.tta else None
     return Trained(name, trainer.network, fit, logits, beyond, scores, spread)
+
+
+def _point(job: Job, network: str, epoch: int, now: training.Epoch) -> None:
+    """One more epoch on the curves that the page shows meanwhile; epochs are counted over both phases."""
+    job.point("loss", f"{network}, training", epoch, now.loss)
+    if now.validation_loss is not None:
+        job.point("loss", f"{network}, validation", epoch, now.validation_loss)
+    if now.validation_auc is not None:
+        job.point("auc", network, epoch, now.validation_auc)
 
 
 def settings(spec: Spec, device: Device) -> training.Settings:

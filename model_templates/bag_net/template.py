@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from templates_engine import Head, Output, Schema, Template
+from templates_engine import Curve, Head, Output, Schema, Template
 from templates_engine.asking import Ask
 from templates_engine.networks import missing
 
@@ -81,6 +81,11 @@ class BagNet(Template):
     heading = "Images"
     tags = ("images", "classification")
     images = True
+    queue = "gpu"
+    curves = (
+        Curve("loss", "Loss", "Epoch", "Training images are augmented, validation images are not."),
+        Curve("auc", "Validation AUC", "Epoch"),
+    )
     equation = r"""
         \mathrm{logit}\,\Pr(<<label|var>>_k = <<second>>) &= b + \frac{1}{n} \sum_{i,j} e_{kij}, \qquad
         e_{kij} = \mathbf{w}^{\top} \mathbf{x}_{kij} \\

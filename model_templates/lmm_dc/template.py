@@ -171,6 +171,7 @@ def _data(ask: Ask) -> tuple[tuple[str, ...], tuple[str, ...]]:
         ask.column(
             "C{c}",
             _label("Groups", c, True),
+            groups=True,
             c=c,
             text_ok=True,
             exclude=names,
@@ -190,6 +191,7 @@ def _first(ask: Ask, names: tuple[str, ...], several: bool) -> str:
         group = ask.column(
             "C{c}",
             _label("Groups", 1, several),
+            groups=True,
             c=1,
             text_ok=True,
             exclude=names,
@@ -201,6 +203,7 @@ def _first(ask: Ask, names: tuple[str, ...], several: bool) -> str:
         group = ask.column(
             "C{c}",
             _label("Groups", 1, several),
+            groups=True,
             c=1,
             text_ok=True,
             optional=True,

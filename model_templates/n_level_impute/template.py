@@ -107,6 +107,7 @@ def _classes(ask: Ask) -> list[str]:
             "C{c}",
             "Classification {c}",
             text_ok=True,
+            groups=True,
             where=lambda column: column.n_levels > 1,
             why="It has one value only, and a classification needs at least two units.",
             help="The column that says to which unit each row belongs. Classifications may be nested or crossed, in "

@@ -88,17 +88,19 @@ class Ask:
         default: Any = None,
         exclude: Sequence[str] = (),
         optional: bool = False,
+        groups: bool = False,
         of: Schema | None = None,
         **fields: object,
     ) -> str:
         """One column. `where` marks which may be chosen, `why` says in a line why the others may not.
 
-        With `optional` the answer may be none: the value is "", and so is the text or `none`.
+        With `optional` the answer may be none: the value is "", and so is the text or `none`. With `groups` it says to
+        which group each row belongs, and the page tells how many there are.
         """
         looked_at(exclude)
         among = self._among(of)
-        barred = among.barred(text_ok, where, why, exclude)
-        return self._put(OneColumn, key, label, help, default, fields, among=among, barred=barred, optional=optional)
+        only = {"among": among, "barred": among.barred(text_ok, where, why, exclude), "groups": groups}
+        return self._put(OneColumn, key, label, help, default, fields, optional=optional, **only)
 
     def columns(
         self,

@@ -53,6 +53,7 @@ class OneColumn(Question):
     among: Names
     barred: Mapping[str, str]
     optional: bool = False
+    groups: bool = False  # its values say which group, a unit of a level, each row is of
 
     kind: ClassVar[str] = "column"
     description: ClassVar[str] = "The name of one column of the dataset; none where the column may be left out."

@@ -143,6 +143,7 @@ def ask_group(ask: Ask) -> str:
         "L2ID",
         "Level 2 ID",
         text_ok=True,
+        groups=True,
         where=lambda column: column.n_levels > 1,
         why="it has one value only, and two levels need at least two groups",
         help="The column that says to which group (school, patient, area) each row belongs; codes or names.",

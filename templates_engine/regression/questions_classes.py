@@ -60,6 +60,7 @@ def ask_classes(ask: Ask) -> tuple[str, ...]:
             "C{k}",
             "Classification {k}",
             text_ok=True,
+            groups=True,
             where=lambda column: column.n_levels > 1,
             why="it has one value only, and a classification needs at least two units",
             help="The column that says to which unit each row belongs; codes or names. Classifications may be nested "

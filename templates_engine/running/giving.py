@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from templates_engine.data import Dataset
 
 
-class Giving:
+class Giving(ABC):
     """The part of a Job that takes outputs."""
 
     _run: Run
@@ -119,7 +120,7 @@ class Giving:
         self._start_helper()
         drawing.draw(run)
 
-    # How
+    # How; the Job says what is abstract here
 
     def _tell(self, artifacts: Sequence[Artifact]) -> None:
         self._run.check()
@@ -128,11 +129,11 @@ class Giving:
                 self._run.reporter.artifact(artifact)
 
     @property
-    def called(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def called(self) -> bool: ...
 
-    def _all_steps(self) -> Steps:
-        raise NotImplementedError
+    @abstractmethod
+    def _all_steps(self) -> Steps: ...
 
-    def _start_helper(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _start_helper(self) -> None: ...

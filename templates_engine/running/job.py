@@ -23,7 +23,7 @@ from templates_engine.running import Run, calls, heartbeat, kept_chains
 from templates_engine.running.calls import Call
 from templates_engine.running.checkpoints import C, Chain, Checkpoints, Resume
 from templates_engine.running.giving import Giving
-from templates_engine.running.live import Watched
+from templates_engine.running.live import Curves, Watched
 from templates_engine.running.papers import papers
 from templates_engine.running.progress import Reporter, Silent, Steps
 from templates_engine.running.store import Store
@@ -61,6 +61,7 @@ class Job(Giving):
         self._run = Run(store, reporter or Silent())
         self._run.continues = kept_chains.unpack(continues, template) if continues is not None else {}
         self._run.template = self._template = template
+        self._run.curves = Curves(template.curves if template is not None else ())
         kept = Checkpoints(checkpoints) if isinstance(checkpoints, Path) else checkpoints
         self._run.checkpoints = kept or Checkpoints()
         self._run.others = dict(others or {})
@@ -189,6 +190,11 @@ class Job(Giving):
         if not self.called:
             self._run.watched = Watched(shown, tuple(parameters), tuple(chains))
 
+    def point(self, curve: str, line: str, x: float, y: float) -> None:
+        """One more point of a line of a curve that the template declares; the page draws it while the run goes on."""
+        if not self.called:
+            self._run.curves.add(curve, line, x, y)
+
     def saved(self, sampler: str) -> list[Saved] | None:
         """Where the chains of this sampler stood when the run that this one continues ended; None: begin afresh."""
         return None if self.called else self._run.continues.get(sampler)
@@ -208,7 +214,7 @@ class Job(Giving):
         self._run.note(problem)
 
     def state(self) -> dict[str, Any]:
-        """Progress for the page: percent, step, steps, chains, elapsed and left (seconds), notes, trace."""
+        """Progress for the page: percent, step, steps, chains, elapsed and left (seconds), notes, trace, curves."""
         root = self._root()
         return self._run.state(root._steps, root._fraction(), root._running())
 

@@ -1,13 +1,15 @@
-"""What the page shows of chains that still grow: a trace, and R-hat and effective sample size so far."""
+"""What the page shows of what still grows: chains (a trace, R-hat and effective sample size so far), and curves."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from templates_engine.outputs import Curve
 from templates_engine.sampling import Live
 
 POINTS = 200  # of a trace, a chain
@@ -59,6 +61,39 @@ class Watched:
             for k, name in enumerate(self.parameters[columns])
         ]
         return sorted(rows, key=lambda row: -(row["rhat"] or np.inf))
+
+
+@dataclass
+class Curves:
+    """The points of a template's curves so far."""
+
+    declared: Sequence[Curve]
+    _points: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict, repr=False)
+
+    def add(self, curve: str, line: str, x: float, y: float) -> None:
+        """One more point; ValueError for a curve that the template has not declared."""
+        if all(curve != each.name for each in self.declared):
+            raise ValueError(f"the template declares no curve {curve}")
+        self._points.setdefault(curve, {}).setdefault(line, []).append((float(x), float(y)))
+
+    def report(self) -> list[dict[str, Any]]:
+        """[{title, across, about, lines: [{name, points (at most POINTS, the last among them)}]}], as declared."""
+        return [
+            {
+                "title": curve.title,
+                "across": curve.across,
+                "about": curve.about,
+                "lines": [{"name": name, "points": _few(points)} for name, points in lines.items()],
+            }
+            for curve in self.declared
+            if (lines := dict(self._points.get(curve.name, {})))
+        ]
+
+
+def _few(points: Sequence[tuple[float, float]]) -> list[list[float]]:
+    step = -(-len(points) // POINTS) if points else 1
+    kept = [p for p in points[::-1][::step][::-1] if np.isfinite(p).all()]
+    return [[float(f"{x:.6g}"), float(f"{y:.4g}")] for x, y in kept]
 
 
 def _number(x: float, digits: int) -> float | None:

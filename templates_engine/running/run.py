@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from templates_engine.figures import Drawers, Picture
 from templates_engine.problems import Problem
 from templates_engine.running.checkpoints import Checkpoints, HandedBack
-from templates_engine.running.live import Watched
+from templates_engine.running.live import Curves, Watched
 from templates_engine.running.progress import Reporter, Steps, time_left
 from templates_engine.running.store import Store
 from templates_engine.sampling import Progress, Saved
@@ -44,6 +44,7 @@ class Run:
         self.drawing_until: float | None = None
         self.drawers: Drawers | None = None
         self.watched: Watched | None = None
+        self.curves = Curves(())
         self.continues: dict[str, list[Saved]] = {}  # where the chains of the run before this one stood
         self.kept: dict[str, list[Saved]] = {}  # and where this one's stand
         self.template: Template | None = None  # whose program the chains are of
@@ -101,6 +102,8 @@ class Run:
         }
         if (watched := self.watched) is not None:
             report |= watched.report()
+        if curves := self.curves.report():
+            report["curves"] = curves
         return report
 
 

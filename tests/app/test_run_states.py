@@ -179,6 +179,21 @@ def test_a_lost_message_is_sent_again_ever_more_seldom(database: str, sent: Sent
     assert len(sent) == 2
 
 
+def test_a_run_for_a_graphics_card_that_is_not_there_goes_to_the_processors(database: str, sent: Sent) -> None:
+    first, second = ask_for(), ask_for()
+    del sent[:]
+    late = now() - timedelta(seconds=16)
+    put(first.id, queue="gpu", state="running", heartbeat=now(), started=now())
+    put(second.id, queue="gpu", sent=late)
+    sweep()
+    assert sent == [(second.id, 0, "gpu")]  # the card is there, and busy
+    put(first.id, state="done")
+    put(second.id, sent=late, sends=1)
+    sweep()
+    assert sent[1:] == [(second.id, 0, "cpu")]
+    assert look(second.id).queue == "cpu"
+
+
 def test_a_command_that_is_gone_fails_its_run(database: str, sent: Sent) -> None:
     waiting, working = ask_for(enqueue=False), ask_for(enqueue=False)
     assert sent == []

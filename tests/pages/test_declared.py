@@ -42,6 +42,14 @@ def _texts(file: Path) -> list[tuple[int, str]]:
     ]
 
 
+def test_no_page_knows_a_question_of_one_template() -> None:
+    """Which column groups the rows is said by the question (groups=True); a key such as L2ID stands in no page."""
+    keys = {"L2ID", "MOIlevel", "numlevs", "MOIdist", "yimp1", "xvars", "clones", "period", "networks", "epochsall"}
+    found = [f"{f.name}:{line} {text}" for f in sorted([*APP.rglob("*.py"), *APP.rglob("*.html")])
+             for line, text in _texts(f) if any(re.search(rf"(?<!\w){key}(?!\w)", text) for key in keys)]  # fmt: skip
+    assert found == []
+
+
 def test_no_file_of_the_application_names_a_template_or_one_of_its_outputs() -> None:
     """Templates nowhere, not inside a sentence either; outputs not as a name, where a word of a page may be alike."""
     every = registry.all()
