@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from beside import KEY
 from fastapi.testclient import TestClient
 from run_service import CSV, forget, look
 from scipy import stats
@@ -55,7 +56,7 @@ def client(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
         patch.setattr(queue, "send", lambda *_: True)
         registry.forget()
         forget()
-        with TestClient(create_app(), base_url="http://127.0.0.1", raise_server_exceptions=False) as one:
+        with TestClient(create_app(), "http://127.0.0.1", False, headers=KEY) as one:
             one.post("/api/v1/datasets", files={"file": ("school.csv", io.BytesIO(CSV.encode()))})
             yield one
         forget()
