@@ -30,9 +30,21 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; its exit code."""
+    from pydantic import ValidationError
+
+    from app.settings import Settings
     from templates_engine.problems import Refused
 
     chosen = _parser().parse_args(argv)
+    try:
+        Settings()
+    except ValidationError as wrong:
+        for fault in wrong.errors():
+            name = "_".join(map(str, fault["loc"])).upper()
+            name = name if name.startswith("STATGROVE_") else f"STATGROVE_{name}"
+            said = fault["msg"].removeprefix("Value error, ")
+            print(f"The setting {name} cannot be used: {said[:1].lower()}{said[1:]}.", file=sys.stderr)
+        return BAD_INPUT
     try:
         return int(chosen.do(chosen))
     except Refused as refused:

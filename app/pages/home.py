@@ -22,7 +22,7 @@ router = APIRouter()
 Db = Annotated[Session, Depends(db.get_session)]
 
 TAG_ORDER = ("imputation", "joint model", "1 level", "2 levels", "N levels", "MCMC", "time series", "images")
-HEADINGS = ("Missing data", "Models", "Time series", "Series and images", "Images")
+HEADINGS = ("Missing data", "Models", "Several responses", "Time series", "Series and images", "Images")
 SUPPORTING = ("Data", "Describe data")  # folded under the others
 
 

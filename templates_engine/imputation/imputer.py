@@ -38,7 +38,7 @@ SEEN_HEADS: Mapping[str, Head] = {
 class ImputerTemplate(Template):
     """Base class: a subclass has names and `questions`, which end in an ImputerSpec."""
 
-    heading = "Missing data"
+    heading = "Several responses"
     intercept = True
     classes: ClassVar[int] = 1  # classifications whose kernels are compiled beforehand
     equation = "<<imputation>>"

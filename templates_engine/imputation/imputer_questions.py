@@ -74,9 +74,10 @@ def ask_group(ask: Ask) -> tuple[str, str]:
     name = ask.column(
         "L2ID",
         "Level 2 identifier",
+        groups=True,
         text_ok=True,
         where=lambda c: c.n_levels > 1,
-        why="It has one value only, and groups are at least two.",
+        why="it has one value only, and groups are at least two",
         help="The variable that says to which group each row belongs.",
     )
     return name, "L2ID"
@@ -98,9 +99,10 @@ def ask_groups(ask: Ask) -> list[tuple[str, str]]:
         name = ask.column(
             "C{c}",
             "Classification {c}",
+            groups=True,
             text_ok=True,
             where=lambda column: column.n_levels > 1,
-            why="It has one value only, and a classification needs at least two units.",
+            why="it has one value only, and a classification needs at least two units",
             help="The column that says to which unit each row belongs. Classifications may be nested or crossed, in "
             "any order: the data tell. Codes must be unique: class 1 of school 1 and class 1 of school 2 need two.",
             c=c,

@@ -103,6 +103,14 @@ def test_bad_input_is_2_with_a_line_a_problem(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_setting_that_cannot_be_used_is_named(home: Path) -> None:
+    done = call("templates", STATGROVE_TOKEN="short", STATGROVE_WORKERS="many")
+    assert done.returncode == 2
+    said = done.stderr.splitlines()
+    assert [line.split()[2] for line in said] == ["STATGROVE_TOKEN", "STATGROVE_WORKERS"]
+    assert "at least 16 characters" in said[0]
+
+
 def test_what_the_rows_forbid_leaves_no_run_behind(data: Path, tmp_path: Path) -> None:
     inputs = "{'y': 'y', 'how': 'check'}"
     done = call("run", "Trial", "--dataset", str(data), "--inputs", inputs, "--out", str(tmp_path / "out"))
