@@ -61,7 +61,6 @@ class Job(Giving):
         self._run = Run(store, reporter or Silent())
         self._run.continues = kept_chains.unpack(continues, template) if continues is not None else {}
         self._run.template = self._template = template
-        self._run.curves = Curves(template.curves if template is not None else ())
         kept = Checkpoints(checkpoints) if isinstance(checkpoints, Path) else checkpoints
         self._run.checkpoints = kept or Checkpoints()
         self._run.others = dict(others or {})
@@ -154,6 +153,7 @@ class Job(Giving):
         Refused when an answer is wrong or missing, or the data do not suit the template.
         """
         spec, rows = walked.require(), template.rows(data)
+        self._run.curves = Curves(template.curves)
         found = template.check(spec, rows)
         if errors := [p for p in found if p.level == "error"]:
             raise Refused(errors)

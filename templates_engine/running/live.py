@@ -65,13 +65,15 @@ class Watched:
 
 @dataclass
 class Curves:
-    """The points of a template's curves so far."""
+    """The points of a template's curves so far. declared: None where no template is known, and nothing is drawn."""
 
-    declared: Sequence[Curve]
+    declared: Sequence[Curve] | None
     _points: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict, repr=False)
 
     def add(self, curve: str, line: str, x: float, y: float) -> None:
         """One more point; ValueError for a curve that the template has not declared."""
+        if self.declared is None:
+            return
         if all(curve != each.name for each in self.declared):
             raise ValueError(f"the template declares no curve {curve}")
         self._points.setdefault(curve, {}).setdefault(line, []).append((float(x), float(y)))
@@ -85,7 +87,7 @@ class Curves:
                 "about": curve.about,
                 "lines": [{"name": name, "points": _few(points)} for name, points in lines.items()],
             }
-            for curve in self.declared
+            for curve in self.declared or ()
             if (lines := dict(self._points.get(curve.name, {})))
         ]
 

@@ -44,7 +44,7 @@ class Run:
         self.drawing_until: float | None = None
         self.drawers: Drawers | None = None
         self.watched: Watched | None = None
-        self.curves = Curves(())
+        self.curves = Curves(None)
         self.continues: dict[str, list[Saved]] = {}  # where the chains of the run before this one stood
         self.kept: dict[str, list[Saved]] = {}  # and where this one's stand
         self.template: Template | None = None  # whose program the chains are of

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 LONGEST = 600.0  # seconds that anything is waited for that is no run: only a hang takes so long
 PATIENT = 1000 * 120  # milliseconds for an element, a page, an answer
@@ -107,14 +107,21 @@ class Watched:
         return page
 
 
+def let_in(context: BrowserContext, server: str) -> None:
+    """Give a browser the cookie that it gets by entering: a download bears no header of the test's."""
+    entered = context.request.post(f"{server}/enter", form={"token": beside.TOKEN}, headers={"origin": server})
+    assert entered.ok, entered.status
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(browser: Browser, server: str) -> Iterator[Page]:
     """A page 1280 pixels wide whose scripts must not fail."""
     watched = Watched()
     context = browser.new_context(
         viewport={"width": 1280, "height": 900}, accept_downloads=True, extra_http_headers=beside.KEY
     )
     context.set_default_timeout(PATIENT)
+    let_in(context, server)
     context.on("page", watched.watch)
     yield context.new_page()
     context.close()
@@ -122,7 +129,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def plain_page(browser: Browser) -> Iterator[Page]:
+def plain_page(browser: Browser, server: str) -> Iterator[Page]:
     """A page without JavaScript, as narrow as a phone."""
     context = browser.new_context(
         viewport={"width": 390, "height": 800},
@@ -131,5 +138,6 @@ def plain_page(browser: Browser) -> Iterator[Page]:
         extra_http_headers=beside.KEY,
     )
     context.set_default_timeout(PATIENT)
+    let_in(context, server)
     yield context.new_page()
     context.close()

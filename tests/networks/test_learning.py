@@ -87,15 +87,22 @@ def test_components_are_those_of_all_features_at_once(on_disc: Learnt) -> None:
 
 
 def test_masking_the_strongest_patches_lowers_the_logit_more(on_disc: Learnt) -> None:
-    """For each class; and with the order turned round (the weakest first) it does not."""
+    """For each class; and with the order turned round (the weakest first) it does not.
+
+    While few are masked, 2 and 5 %: black squares are evidence themselves for a network that has met none, and where
+    half of an image is black they rule, one way or the other as the processor rounds in training.
+    """
+
+    def early(found: faithful.Masking) -> float:
+        return float((found.random - found.strongest)[1:3].mean())
+
     for label in (0, 1):
         rows = on_disc.test[on_disc.labels[on_disc.test] == label]
         found = faithful.masking(on_disc.network, on_disc.images, rows, on_disc.labels[rows], CPU, 1)
         assert found.strongest[0] == pytest.approx(found.random[0], abs=1e-4)  # nothing is masked yet
-        assert found.area > 1
-        assert (found.areas > 0).mean() > 0.8
+        assert early(found) > 1
         wrong = faithful.masking(on_disc.network, on_disc.images, rows, 1 - on_disc.labels[rows], CPU, 1)
-        assert wrong.area < found.area  # the evidence for the other class
+        assert early(wrong) < early(found)  # the evidence for the other class
 
 
 def test_maps_change_when_weights_are_shuffled(on_disc: Learnt) -> None:
