@@ -45,7 +45,7 @@ def enter(page: Page) -> None:
     """Press Enter on what sends or leads away, and wait for what comes in the page's place."""
     page.evaluate("document.getElementById('main').dataset.old = ''")  # goes with what the answer replaces
     page.keyboard.press("Enter")
-    wait_until(page, "!('old' in (document.getElementById('main') ?? document.body).dataset)")
+    wait_until(page, "!('old' in (document.getElementById('main')?.dataset ?? {}))")
     wait_until(page, "document.readyState === 'complete'")
     wait_until(page, "!document.querySelector('.htmx-request, .htmx-settling, .htmx-swapping')")
 
