@@ -100,7 +100,7 @@ def side_of(talk: Talk, walked: Walk) -> dict[str, Any]:
 
 def _group(talk: Talk, walked: Walk) -> str:
     """The column that says to which group each row belongs, where there is one such column."""
-    named = [str(a.value) for a in walked.asked.values() if a.answered and getattr(a.question, "groups", False)]
+    named = [str(a.value) for a in walked.asked.values() if a.answered and a.groups]
     named = [name for name in named if name in talk.schema]
     return named[0] if len(named) == 1 else ""
 

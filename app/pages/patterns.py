@@ -60,9 +60,7 @@ def model_variables(walk: Walk, schema: Schema) -> list[str]:
     """The columns that the answers name, in order, without identifiers and constants."""
     found: dict[str, None] = {}
     for asked in walk.asked.values():
-        if not asked.answered or asked.question.kind not in ("column", "columns"):
-            continue
-        if getattr(asked.question, "groups", False):
+        if not asked.answered or asked.question.kind not in ("column", "columns") or asked.groups:
             continue
         names = [asked.value] if isinstance(asked.value, str) else [term.name for term in asked.value]
         for name in names:

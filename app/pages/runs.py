@@ -259,13 +259,19 @@ def confirm(request: Request, session: Db, number: int) -> Response:
     return page(request, session, "runs/stop.html", title="Stop and discard?", here=here_of_run(run), run=run)
 
 
+def _dataset_of(session: Session, run: Run) -> Dataset:
+    """The dataset that a run's answers are about, so that they can be used again."""
+    row = session.get(Dataset, run.dataset_id) if run.dataset_id else None
+    if row is None:
+        raise HTTPException(404, "The dataset of this run is not in the list any more, so its answers cannot be used.")
+    return row
+
+
 @router.post("/runs/{number}/again")
 def again(session: Db, number: int, form: Form) -> Response:
     """A new conversation that begins with this run's answers; `key` and `value` change one of them."""
     run = run_of(session, number)
-    row = session.get(Dataset, run.dataset_id) if run.dataset_id else None
-    if row is None:
-        raise HTTPException(404, "The dataset of this run is not in the list any more, so its answers cannot be used.")
+    row = _dataset_of(session, run)
     answers = dict(run.answers)
     key, value = word(form, "key"), word(form, "value")
     if key in answers and value:
@@ -283,9 +289,7 @@ def again(session: Db, number: int, form: Form) -> Response:
 def lead_on(session: Db, number: int, form: Form) -> Response:
     """A new conversation with another template, this run's answers carried over."""
     run = run_of(session, number)
-    row = session.get(Dataset, run.dataset_id) if run.dataset_id else None
-    if row is None:
-        raise HTTPException(404, "The dataset of this run is not in the list any more, so its answers cannot be used.")
+    row = _dataset_of(session, run)
     to, answers = leads.carry(session, registry.get(run.template), word(form, "lead"), run.answers, row)
     return begun(session, to.template, row, answers)
 

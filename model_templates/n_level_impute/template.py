@@ -18,11 +18,10 @@ from templates_engine.imputation import (
     ModelOfInterest,
     Spec,
     ask_more,
+    imputer_questions,
     questions as q,
 )
 from templates_engine.regression import PARAMETERS, words_of
-
-MOST_CLASSES = 8
 
 
 class NLevelImpute(ImputationTemplate):
@@ -67,7 +66,8 @@ class NLevelImpute(ImputationTemplate):
         return found
 
     def questions(self, ask: Ask) -> Spec:
-        names = _classes(ask)
+        words = " Give the imputation those of your model, or more."
+        names = [name for name, _ in imputer_questions.ask_groups(ask, 0, words)]
         moi = _model_of_interest(ask, names)
         with ask.section("Imputation, level 1"):
             level1 = q.ask_level1(ask)
@@ -89,33 +89,6 @@ class NLevelImpute(ImputationTemplate):
             if name in taken:
                 ask.fault(f"C{c}", f"{name} is a variable to impute, so it cannot be a classification.", column=name)
         return spec
-
-
-def _classes(ask: Ask) -> list[str]:
-    """numclass, then C1, C2, ..."""
-    count = ask.integer(
-        "numclass",
-        "Number of classifications above the rows",
-        default=2,
-        min=0,
-        max=MOST_CLASSES,
-        help="In how many ways the rows are grouped, not counting the rows themselves: 2 for pupils by primary and by "
-        "secondary school, or for pupils in classes in schools. Give the imputation those of your model, or more.",
-    )
-    return [
-        ask.column(
-            "C{c}",
-            "Classification {c}",
-            text_ok=True,
-            groups=True,
-            where=lambda column: column.n_levels > 1,
-            why="It has one value only, and a classification needs at least two units.",
-            help="The column that says to which unit each row belongs. Classifications may be nested or crossed, in "
-            "any order: the data tell. Codes must be unique: class 1 of school 1 and class 1 of school 2 need two.",
-            c=c,
-        )
-        for c in range(1, count + 1)
-    ]
 
 
 def _model_of_interest(ask: Ask, names: Sequence[str]) -> ModelOfInterest:

@@ -38,6 +38,11 @@ class Asked:
         return self.text is not None and not self.problems
 
     @property
+    def groups(self) -> bool:
+        """Does the answer name the column that says to which group each row belongs?"""
+        return bool(getattr(self.question, "groups", False))
+
+    @property
     def canonical(self) -> str:
         """The answer as the canonical input string writes it."""
         return self.question.write(self.value)

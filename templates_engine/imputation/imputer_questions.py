@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from templates_engine.asking import Ask, mcmc_options
 from templates_engine.data import Column
 from templates_engine.imputation.more_questions import ask_more
-from templates_engine.imputation.questions import MOST_CATEGORIES, _predictor, _responses, imputable
+from templates_engine.imputation.questions import MOST_CATEGORIES, ask_types, imputable, predictor
 from templates_engine.imputation.spec import Classification, ImputerSpec, Response
 
 MOST_CLASSES = 8
@@ -31,7 +31,7 @@ def ask_normal(ask: Ask) -> tuple[Response, ...]:
         "x",
         "Explanatory variables",
         categorical=True,
-        where=_predictor,
+        where=predictor,
         why="Explanatory variables must be complete: one with missing values belongs among the responses.",
         default=ask.intercept,
         exclude=tuple(term.name for term in chosen),
@@ -45,7 +45,7 @@ def ask_normal(ask: Ask) -> tuple[Response, ...]:
             "x_{column}",
             "Explanatory variables of {column}",
             categorical=True,
-            where=_predictor,
+            where=predictor,
             why="Explanatory variables must be complete: one with missing values belongs among the responses.",
             default=usual,
             exclude=tuple(other.name for other in chosen),
@@ -66,7 +66,7 @@ def ask_mixed(ask: Ask) -> tuple[Response, ...]:
         why=f"Constant and wholly missing variables, and texts of more than {MOST_CATEGORIES} values, cannot be.",
         help="The variables that are modelled together: measurements and categories, with or without missing values.",
     )
-    return _responses(ask, 1, chosen, {"bin": "bin{k}", "ximp": "ximp{i}"})
+    return ask_types(ask, 1, chosen, {"bin": "bin{k}", "ximp": "ximp{i}"})
 
 
 def ask_group(ask: Ask) -> tuple[str, str]:
@@ -83,16 +83,16 @@ def ask_group(ask: Ask) -> tuple[str, str]:
     return name, "L2ID"
 
 
-def ask_groups(ask: Ask) -> list[tuple[str, str]]:
-    """(column, key) of each classification: numclass, then C1, C2, ..."""
+def ask_groups(ask: Ask, least: int = 1, more: str = "") -> list[tuple[str, str]]:
+    """(column, key) of each classification: numclass, at least so many, then C1, C2, ... more: ends numclass's help."""
     count = ask.integer(
         "numclass",
         "Number of classifications above the rows",
         default=2,
-        min=1,
+        min=least,
         max=MOST_CLASSES,
         help="In how many ways the rows are grouped, not counting the rows themselves: 2 for pupils by primary and by "
-        "secondary school, or for pupils in classes in schools.",
+        f"secondary school, or for pupils in classes in schools.{more}",
     )
     found: list[tuple[str, str]] = []
     for c in range(1, count + 1):

@@ -26,7 +26,7 @@ def _response(family: str) -> Callable[[Column], bool]:
     return lambda c: c.kind in ("number", "whole", "binary") or (family == "Binomial" and c.is_text and c.n_levels == 2)
 
 
-def _predictor(column: Column) -> bool:
+def predictor(column: Column) -> bool:
     return column.complete and (not column.is_text or column.n_levels >= 2)
 
 
@@ -121,7 +121,7 @@ def ask_level1(ask: Ask) -> tuple[Response, ...]:
         help="The incomplete variables of your model, and its response. A complete variable of the model "
         "belongs either here or among the predictors.",
     )
-    return _responses(ask, 1, lower)
+    return ask_types(ask, 1, lower)
 
 
 def ask_level(ask: Ask, level: int, taken: Sequence[str], of: str = "") -> tuple[Response, ...]:
@@ -146,7 +146,7 @@ def ask_level(ask: Ask, level: int, taken: Sequence[str], of: str = "") -> tuple
         level=level,
         column=of,
     )
-    return _responses(ask, level, upper)
+    return ask_types(ask, level, upper)
 
 
 def _kinds(column: Column) -> list[Option]:
@@ -163,9 +163,7 @@ def _kinds(column: Column) -> list[Option]:
 _PLAIN = {"bin": "bin{level}_{k}", "ximp": "ximp{level}_{i}"}  # keys of types and predictors
 
 
-def _responses(
-    ask: Ask, level: int, chosen: tuple[Term, ...], keys: Mapping[str, str] = _PLAIN
-) -> tuple[Response, ...]:
+def ask_types(ask: Ask, level: int, chosen: tuple[Term, ...], keys: Mapping[str, str] = _PLAIN) -> tuple[Response, ...]:
     """Every type at a level is asked before the predictors at that level, as in the original."""
     types = []
     for k, term in enumerate(chosen, start=1):
@@ -197,7 +195,7 @@ def _responses(
     found = []
     for i, (name, kind, n) in enumerate(types):
         options: dict[str, Any] = {
-            "where": _predictor,
+            "where": predictor,
             "why": "Predictors must be complete, so variables with missing values cannot be added here.",
             "categorical": True,
             "default": ask.intercept,

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from glob import glob
 from pathlib import Path
@@ -34,15 +35,15 @@ def _program(name: str) -> str:
     return str(found)
 
 
-class Server:
+class Server(ABC):
     """A server as a child process, with its own children frozen and ended with it."""
 
     def __init__(self, folder: Path):
         self.folder, self.port = folder, free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
-    def command(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def command(self) -> list[str]: ...
 
     def user(self) -> str | None:
         return None

@@ -28,7 +28,7 @@ from templates_engine.sampling.joint import (
 )
 from templates_engine.sampling.linalg import cholesky, inverse_spd, solve_lower
 from templates_engine.sampling.onepass.arrays import Cells, Floats, Interest, Outcome, Rest, Terms, Work
-from templates_engine.sampling.onepass.products import heights
+from templates_engine.sampling.onepass.products import group_line, heights
 from templates_engine.sampling.onepass.responses import GAUSSIAN, misfit
 from templates_engine.sampling.onepass.scales import PLAIN, measured
 from templates_engine.sampling.onepass.single import MOST_STEPS, category_of, draw_between, draw_category
@@ -83,13 +83,7 @@ def rows_loss(
     height: Floats, by: Floats,
 ) -> float:  # fmt: skip
     """The misfit of the group's rows given u_j, for responses that are not Normal. by (H,): work."""
-    for h in range(by.size):
-        by[h] = 0.0
-    for k in range(terms.fixed.size):
-        m = terms.fixed[k]
-        by[terms.shape[m]] += interest.beta[k] * height[m]
-    for r in range(terms.random.size):
-        by[terms.shape[terms.random[r]]] += interest.u[j, r]
+    group_line(terms, interest, height, j, by)
     total = 0.0
     for i in range(rest.start[j], rest.start[j + 1]):
         eta = rest.offset[i]
