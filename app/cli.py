@@ -32,20 +32,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; its exit code."""
     from pydantic import ValidationError
 
+    from app.settings import Settings
     from templates_engine.problems import Refused
 
     chosen = _parser().parse_args(argv)
     try:
-        return int(chosen.do(chosen))
+        Settings()
     except ValidationError as wrong:
-        if wrong.title != "Settings":
-            raise
         for fault in wrong.errors():
             name = "_".join(map(str, fault["loc"])).upper()
             name = name if name.startswith("STATGROVE_") else f"STATGROVE_{name}"
             said = fault["msg"].removeprefix("Value error, ")
             print(f"The setting {name} cannot be used: {said[:1].lower()}{said[1:]}.", file=sys.stderr)
         return BAD_INPUT
+    try:
+        return int(chosen.do(chosen))
     except Refused as refused:
         for problem in refused.problems:
             print(" ".join(problem.line().split()), file=sys.stderr)
