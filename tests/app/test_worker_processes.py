@@ -88,9 +88,9 @@ def test_a_run_goes_on_from_where_a_stopped_or_killed_worker_left_it(home: Path)
         assert look(run.id).crashes == 0, "it had got further"
     worker = start("worker", "--concurrency", "1")
     ended = until(run.id, "done")
+    wait_for(lambda: not folders.checkpoints(ended).exists(), "the checkpoints are not removed")
     stop(worker)
     assert ended.attempt >= 2
-    assert not folders.checkpoints(ended).exists()
     same = [{f.name: f.read_bytes() for f in runs.folder(one).iterdir()} for one in (alone, ended)]
     assert same[0] == same[1]
 

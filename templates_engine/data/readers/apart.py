@@ -28,6 +28,7 @@ from templates_engine.data.readers.reading import Reading
 from templates_engine.problems import Problem, Refused
 
 _REFUSED, _MEMORY = 2, 3
+_NEARLY = 0.9  # a child that held so much of the memory it may have, and did not succeed, wanted more of it
 
 
 def read_apart(path: Path, filename: str, shown: str, limits: Limits, reading: Reading) -> Dataset:
@@ -39,19 +40,23 @@ def read_apart(path: Path, filename: str, shown: str, limits: Limits, reading: R
         out, said = Path(folder) / "read.npz", Path(folder) / "problems.json"
         order: dict[str, Any] = {"path": str(path.absolute()), "filename": filename, "out": str(out), "said": str(said)}
         order |= {"memory": str(limits.memory), "parent": str(os.getpid()), "reading": reading.texts()}
-        code = _carried_out(json.dumps(order), limits, shown)
+        code, held = _carried_out(json.dumps(order), limits, shown)
         if code == 0 and out.exists():
             return Dataset.load(out)
+        # Libraries that get no memory end in many ways, and take a file for damaged.
+        short = code == _MEMORY or 0 < limits.memory * _NEARLY <= held
         if code == _REFUSED:
-            raise Refused([Problem(**problem) for problem in json.loads(said.read_text(encoding="utf-8"))])
-    if code == _MEMORY:
+            problems = [Problem(**problem) for problem in json.loads(said.read_text(encoding="utf-8"))]
+            if not short or any(problem.code != "damaged-file" for problem in problems):
+                raise Refused(problems)
+    if short:
         text = f"{shown} needs more than {limits.memory / 1e9:.3g} GB of memory to be read, the most given here."
         raise Refused(Problem("too-large", text, key="file"))
     raise Refused(Problem("damaged-file", f"{shown} cannot be read: it is damaged or incomplete."))
 
 
-def _carried_out(order: str, limits: Limits, shown: str) -> int:
-    """The child's exit code."""
+def _carried_out(order: str, limits: Limits, shown: str) -> tuple[int, int]:
+    """The child's exit code, and the most memory that it held, in bytes."""
     child = subprocess.Popen(
         [sys.executable, "-m", __name__],
         stdin=subprocess.PIPE,
@@ -62,12 +67,14 @@ def _carried_out(order: str, limits: Limits, shown: str) -> int:
         assert child.stdin is not None
         with suppress(BrokenPipeError), child.stdin as stream:
             stream.write(order.encode())
-        until = time.monotonic() + limits.seconds
+        until, pause = time.monotonic() + limits.seconds, 0.001
         while True:
-            try:
-                return child.wait(0.1)
-            except subprocess.TimeoutExpired:
-                pass
+            ended, status, used = os.wait4(child.pid, os.WNOHANG)
+            if ended:
+                child.returncode = os.waitstatus_to_exitcode(status)
+                return child.returncode, used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.1)
             if limits.gone():
                 raise Left
             if time.monotonic() > until:
